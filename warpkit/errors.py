@@ -1,0 +1,22 @@
+"""The one error for whatever was given wrongly, and the two ways to raise it."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """What was given, what was expected and, for a name, the nearest right one."""
+
+
+def require(ok: bool, message: str) -> None:
+    """Raise `InputError(message)` unless `ok`."""
+    if not ok:
+        raise InputError(message)
+
+
+def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
+    """The error for a name that does not exist: quotes it, suggests the nearest names and lists all."""
+    known = sorted(known)
+    near = difflib.get_close_matches(str(given), known, n=3)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return InputError(f"unknown {what} {given!r}.{hint} Known: {', '.join(known) or 'none'}.")
