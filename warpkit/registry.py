@@ -1,0 +1,220 @@
+"""Names → classes: what installed packages declare as entry points, and what decorators add.
+
+Discovery reads metadata only. A plugin is imported when its name is first used; one that is broken is reported by name
+and never stops the rest.
+"""
+
+import importlib.metadata
+import inspect
+import threading
+import types
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+
+from warpkit import tracing
+from warpkit.errors import InputError, require, unknown
+
+T = TypeVar("T")
+C = TypeVar("C", bound=type)
+_HOME = "warpkit"  # the distribution whose names nobody else can take
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a name comes from: `value` is `module:Class`, `origin` its distribution and version, or who registered it."""
+
+    name: str
+    value: str
+    origin: str
+    distribution: str | None = None
+
+
+class Registry(Generic[T]):
+    """All components of one kind ("kernel", "transform", …), by name.
+
+    `base` is the class each of them extends; `group` is the entry-point group, `warpkit.<kind>s`.
+    """
+
+    def __init__(self, kind: str, base: type[T]) -> None:
+        self.kind, self.base, self.group = kind, base, f"warpkit.{kind}s"
+        self._declared: dict[str, list[Entry]] | None = None
+        self._registered: dict[str, type[T]] = {}
+        self._loaded: dict[str, type[T]] = {}
+        self._lock = threading.RLock()  # an import may register
+        # A namespace and no dict: torch.compile reads an attribute afresh, but a dict as it was at its first use.
+        self._shared = types.SimpleNamespace()
+
+    def names(self) -> list[str]:
+        """Every known name, sorted; imports nothing."""
+        return sorted({*self._entry_points(), *self._registered})
+
+    def entries(self, name: str) -> list[Entry]:
+        """Every claim to `name`: one, unless two packages take the same name."""
+        if name in self._registered:
+            cls = self._registered[name]
+            return [Entry(name, _path(cls), f"registered in {cls.__module__}")]
+        if name not in self._entry_points():
+            self._entry_points(again=True)  # installed since?
+        if name not in self._entry_points():
+            raise unknown(self.kind, name, self.names())
+        return self._entry_points()[name]
+
+    def load(self, name: str) -> type[T]:
+        """The class of this name, imported if need be.
+
+        Raises `InputError` for an unknown name, and for one that two packages claim, that cannot be imported or that is
+        no subclass of `base`, naming the package.
+        """
+        require(isinstance(name, str), f"{self.kind}: expected a name, got {name!r}")
+        if name in self._registered:
+            return self._registered[name]
+        with self._lock:
+            if name not in self._loaded:
+                self._loaded[name] = self._import(self._choose(self.entries(name)))
+            return self._loaded[name]
+
+    def register(self, name: str) -> Callable[[C], C]:
+        """Decorator: makes a class known by `name` in this process, as a notebook or a test needs.
+
+        The same class again (a cell that is run twice) replaces it; another class under a taken name is an `InputError`.
+        """
+        require(isinstance(name, str) and name != "", f"{self.kind}: expected a name, got {name!r}")
+
+        def add(cls: C) -> C:
+            require(
+                isinstance(cls, type) and issubclass(cls, self.base),
+                f"{self.kind} {name!r}: {cls!r} is no subclass of {self.base.__name__}",
+            )
+            with self._lock:
+                taken = self.entries(name) if name in self.names() else []
+                for other in taken:
+                    if other.value != _path(cls):
+                        raise InputError(f"{self.kind} {name!r} is taken by {other.value} ({other.origin})")
+                self._registered[name] = cls
+                for key in [k for k in vars(self._shared) if k.startswith(f"{name}(")]:
+                    delattr(self._shared, key)
+            return cls
+
+        return add
+
+    def options(self, name: str) -> dict[str, inspect.Parameter]:
+        """The options of this name: the parameters of its class's constructor."""
+        return _options(self.load(name))
+
+    def create(self, name: str, **options: Any) -> T:
+        """A new object of this name. An unknown option, or one that is missing, is an `InputError`."""
+        cls = self.load(name)
+        known = _options(cls)
+        if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+            for option in options:
+                if option not in known:
+                    raise unknown(f"option of {self.kind} {name!r}", option, known)
+        missing = [k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options]
+        require(not missing, f"{self.kind} {name!r} needs {', '.join(missing)}")
+        return cls(**options)
+
+    def own(self, given: Any, **defaults: Any) -> T:
+        """A new object for a name or a table `{"type": name, **options}`; an object is itself.
+
+        `defaults` are options that the class may take and that `given` need not name.
+        """
+        if isinstance(given, self.base):
+            return given
+        name, options = self._parse(given)
+        known = _options(self.load(name))
+        return self.create(name, **{k: v for k, v in defaults.items() if k in known} | options)
+
+    def shared(self, given: Any, device: torch.device, **defaults: Any) -> T:
+        """What `own` gives, but for a name or table always the same object, on `device`; nothing in it learns."""
+        if isinstance(given, self.base):
+            return given
+        key = self._key(given, device, defaults)
+        if not hasattr(self._shared, key):
+            self._share(key, given, device, defaults)
+        return getattr(self._shared, key)  # type: ignore[no-any-return]
+
+    def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str:
+        if isinstance(given, str):
+            return f"{given}() {device} {defaults}"
+        name, options = self._parse(given)
+        return f"{name}({_plain(options)}) {device} {defaults}"
+
+    @torch.compiler.assume_constant_result  # type: ignore[misc]
+    def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
+        with tracing.constants():
+            made = self.own(given, **defaults)
+            if isinstance(made, nn.Module):
+                made.to(device).requires_grad_(False)
+        with self._lock:
+            if not hasattr(self._shared, key):
+                setattr(self._shared, key, made)
+        return True
+
+    def _parse(self, given: Any) -> tuple[str, dict[str, Any]]:
+        if isinstance(given, str):
+            return given, {}
+        if isinstance(given, dict) and "type" in given:
+            return given["type"], {k: v for k, v in given.items() if k != "type"}
+        hint = " (a class: give an object of it)" if isinstance(given, type) else ""
+        raise InputError(
+            f"{self.kind}: expected a name, a table {{'type': name, …}} or a {self.base.__name__}, got {given!r}{hint}"
+        )
+
+    def _entry_points(self, again: bool = False) -> dict[str, list[Entry]]:
+        if self._declared is None or again:
+            declared: dict[str, list[Entry]] = {}
+            for point in importlib.metadata.entry_points(group=self.group):
+                dist = point.dist
+                origin = f"{dist.name} {dist.version}" if dist else "unknown package"
+                claims = declared.setdefault(point.name, [])
+                claims.append(Entry(point.name, point.value, origin, dist.name if dist else None))
+            self._declared = declared
+        return self._declared
+
+    def _choose(self, claims: list[Entry]) -> Entry:
+        if len({c.value for c in claims}) == 1:
+            return claims[0]
+        both = " and by ".join(f"{c.origin} ({c.value})" for c in claims)
+        home = [c for c in claims if c.distribution == _HOME]
+        require(len(home) > 0, f"{self.kind} {claims[0].name!r} is claimed by {both}: uninstall one of them")
+        warnings.warn(f"{self.kind} {claims[0].name!r} is claimed by {both}: warpkit's own is used", stacklevel=4)
+        return home[0]
+
+    def _import(self, entry: Entry) -> type[T]:
+        try:
+            cls = importlib.metadata.EntryPoint(entry.name, entry.value, self.group).load()
+        except (Exception, SystemExit) as error:  # whatever a stranger's module does
+            raise InputError(
+                f"{self.kind} {entry.name!r} of {entry.origin} cannot be imported from {entry.value}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        require(
+            isinstance(cls, type) and issubclass(cls, self.base),
+            f"{self.kind} {entry.name!r} of {entry.origin}: {entry.value} is no subclass of {self.base.__name__}",
+        )
+        return cls  # type: ignore[no-any-return]
+
+
+def _path(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _options(cls: type) -> dict[str, inspect.Parameter]:
+    if cls.__init__ in (object.__init__, nn.Module.__init__):  # type: ignore[misc]
+        return {}
+    parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+    return {k: p for i, (k, p) in enumerate(parameters.items()) if i > 0 and p.kind is not p.VAR_POSITIONAL}
+
+
+def _plain(value: Any) -> Any:
+    """Options as numbers, names, tuples and dicts, whose repr tells two values apart."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_plain, value))
+    return _plain(value.tolist()) if hasattr(value, "tolist") else value
