@@ -1,0 +1,16 @@
+"""Pictures to try spatial transformers on: real handwritten digits, and ways to distort them."""
+
+from warpkit.datasets.digits import Digits, Labelled, digits
+from warpkit.datasets.distortions import Distortion, distortions, get_distortion, place, rotate, rotate_scale_translate
+
+__all__ = [
+    "Digits",
+    "Distortion",
+    "Labelled",
+    "digits",
+    "distortions",
+    "get_distortion",
+    "place",
+    "rotate",
+    "rotate_scale_translate",
+]

@@ -1,0 +1,1 @@
+"""Sampling kernels: `base` and `table`, then one file a kernel."""

@@ -1,0 +1,78 @@
+"""A kernel is one formula; everything else about it is found out."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.errors import require
+from warpkit.registry import Registry
+
+
+class Kernel(nn.Module):
+    """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
+
+    A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius only
+    and may be anything outside. It is elementwise; the kernel's own parameters Φ, if it has any, are its `nn.Parameter`s.
+
+    `pieces`: the joints of the formula lie at multiples of 1/pieces from −radius (a triangle of radius 1.5 has one at 0,
+    and needs 2).
+
+    What follows are claims; None means "not stated". `interpolating`: k(0) = 1 and k = 0 at the other integers.
+    `partition_of_unity`: the weights sum to one. `symmetric`: k(−d) = k(d). `continuity`: k of C^k, −1 where it jumps.
+    `reproduces`: the degree of the polynomials that sampling gives back exactly.
+
+    >>> class Triangle(Kernel):
+    ...     radius = 1.0
+    ...     def forward(self, distance):
+    ...         return 1 - distance.abs()
+    >>> Triangle().table().tolist()  # [pieces, taps, degree + 1]: 1 − f and f
+    [[[1.0, -1.0], [0.0, 1.0]]]
+    """
+
+    radius: float
+    pieces: int = 1
+    interpolating: bool = True
+    partition_of_unity: bool = True
+    symmetric: bool | None = None
+    continuity: int | None = None
+    reproduces: int | None = None
+    _edits = 0
+
+    @property
+    def taps(self) -> int:
+        """How many pixels the kernel touches along an axis: 2 · radius."""
+        radius, pieces = getattr(self, "radius", None), self.pieces
+        require(
+            isinstance(radius, int | float) and radius > 0 and 2 * radius == int(2 * radius),
+            f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {radius!r}",
+        )
+        require(
+            isinstance(pieces, int) and pieces >= 1,
+            f"{type(self).__name__}.pieces: expected a positive integer, got {pieces!r}",
+        )
+        return int(2 * self.radius)
+
+    def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
+        """The formula: k at signed distances in pixels."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, distance)")
+
+    def table(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps degree+1"] | None:
+        """The formula as polynomials, in float64, accurate to `dtype`'s precision; differentiable in Φ.
+
+        Tap t lies at distance f + radius − 1 − t, f in 0 … 1. Piece p holds the weights for f = (p + u) / pieces, in
+        ascending powers of u. None where no degree up to 15 carries the formula: it is then evaluated itself.
+        """
+        from warpkit.kernels.table import table  # it needs this class
+
+        return table(self, dtype)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An option may change the formula: a table that was kept, in a compiled graph too, is no longer right."""
+        super().__setattr__(name, value)
+        if name != "_edits":
+            super().__setattr__("_edits", self._edits + 1)
+
+
+kernels: Registry[Kernel] = Registry("kernel", Kernel)

@@ -1,0 +1,158 @@
+"""Formula → table: between joints the weight of each tap is a polynomial in the fraction.
+
+The coefficients come from a solve at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ through it.
+"""
+
+import math
+import warnings
+import weakref
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.kernels.base import Kernel
+from warpkit.precision import wide
+
+TOLERANCE = {torch.float32: 1e-7, torch.float64: 1e-13}
+MAX_DEGREE = 15
+Numbers = tuple[tuple[tuple[float, ...], ...], ...]
+
+# Per kernel and dtype: (state, degree, table). Beside the module, so that no copy, pickle or state_dict holds it.
+_plans: weakref.WeakKeyDictionary[Kernel, dict[torch.dtype, tuple[Any, int | None, Numbers | None]]]
+_plans = weakref.WeakKeyDictionary()
+
+
+def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps degree+1"] | None:
+    """`Kernel.table`."""
+    degree, numbers = plan(kernel, dtype)
+    if numbers is not None:
+        return torch.tensor(numbers, dtype=torch.float64)
+    return None if degree is None else _solve(kernel, degree)
+
+
+def copies(kernel: Kernel) -> bool:
+    """Whether the kernel takes one pixel as it is: no arithmetic, so that labels stay labels."""
+    return plan(kernel, torch.float32)[1] == (((1.0,),),)
+
+
+def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[Float[Tensor, "*S"]]:
+    """The weight of each tap at fractions −eps ≤ f < 1, in their dtype. At a joint, the piece to the right."""
+    degree, numbers = plan(kernel, fraction.dtype)
+    if degree is None:
+        # A hair inside the cell, so that autograd takes the formula's branch of this cell; the value is continued.
+        inner = fraction + (fraction.clamp(eps, 1 - eps) - fraction).detach()
+        return [kernel(inner + (kernel.radius - 1 - t)).to(fraction.dtype) for t in range(kernel.taps)]
+    if numbers is not None and kernel.pieces == 1:
+        return [_horner(list(row), fraction) for row in numbers[0]]
+    if numbers is not None:
+        coefficients = torch.tensor(numbers, dtype=fraction.dtype, device=fraction.device)
+    else:
+        coefficients = _solve(kernel, degree).to(fraction.device, fraction.dtype)
+    if kernel.pieces == 1:
+        return [_horner(list(row.unbind()), fraction) for row in coefficients[0]]
+    piece = torch.floor((fraction.detach() + eps) * kernel.pieces).clamp(0, kernel.pieces - 1)
+    u, piece = fraction * kernel.pieces - piece, piece.long()
+    return [_horner([coefficients[:, t, k][piece] for k in range(degree + 1)], u) for t in range(kernel.taps)]
+
+
+def _horner(coefficients: list[Any], u: Tensor) -> Tensor:
+    # u · 0: a constant weight has a gradient too, zero.
+    result = u * coefficients[-1] if len(coefficients) > 1 else u * 0 + coefficients[0]
+    for c in coefficients[-2:0:-1]:
+        result = (result + c) * u
+    return result + coefficients[0] if len(coefficients) > 1 else result
+
+
+def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None]:
+    """The degree that carries the formula and its derivative in each Φ (None: there is none), and the table.
+
+    Without Φ the table is kept, as numbers. With Φ it is solved for at each use, and only the degree is kept.
+    """
+    # Read here, in what torch.compile sees, so that a graph does not outlive a change of the kernel's options.
+    return _plan(kernel, dtype, kernel._edits, torch.compiler.is_compiling())
+
+
+@torch.compiler.assume_constant_result  # type: ignore[misc]
+def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tuple[int | None, Numbers | None]:
+    known = _plans.setdefault(kernel, {})
+    if not tracing.has_values(kernel):  # nothing to check: what was checked last, or all that there may be
+        return (known[dtype][1], None) if dtype in known else (MAX_DEGREE, None)
+    learns = any(True for _ in kernel.parameters())
+    if compiling and learns:  # Φ moves on after the trace
+        return MAX_DEGREE, None
+    state = (edits, *(t.tolist() for t in tracing.tensors(kernel)))
+    if dtype not in known or known[dtype][0] != state:
+        with tracing.constants():
+            degree = _degree(kernel, dtype, first=known[dtype][1] if dtype in known else None)
+            numbers = None if degree is None or learns else _tuples(_solve(kernel, degree).tolist())
+        known[dtype] = (state, degree, numbers)
+    return known[dtype][1:]
+
+
+def _solve(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps degree+1"]:
+    values = _values(kernel, _nodes(degree))  # [pieces, nodes, taps]
+    powers = _powers(torch.tensor(_nodes(degree), dtype=values.dtype, device=values.device), degree)
+    coefficients = torch.linalg.solve(powers, values).transpose(1, 2)
+    # At a joint (u = 0) an interpolating kernel's weights are 0 and 1 to the last bit: an identity warp changes nothing.
+    start = coefficients[..., :1]
+    snap = torch.where((start - start.round()).abs() < 1e-12, start.round() - start, 0.0).detach()
+    return torch.cat([start + snap, coefficients[..., 1:]], dim=-1)
+
+
+def _degree(kernel: Kernel, dtype: torch.dtype, first: int | None) -> int | None:
+    """The least degree within tolerance; `first` is tried before all others."""
+    probes = [(i + 0.5) / 61 for i in range(61)] + [1e-7, 1 - 1e-7]
+    truth = _with_derivatives(kernel, probes)
+    scale = truth.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
+    u = torch.tensor(probes, dtype=torch.float64)
+    error = torch.tensor(math.inf)
+    for degree in ([] if first is None else [first]) + list(range(MAX_DEGREE + 1)):
+        nodes = torch.tensor(_nodes(degree), dtype=torch.float64)
+        fitted = torch.linalg.solve(_powers(nodes, degree), _with_derivatives(kernel, _nodes(degree)))
+        error = ((_powers(u, degree) @ fitted - truth).abs() / scale).max()
+        if error < TOLERANCE[dtype]:
+            return degree
+    warnings.warn(
+        f"{type(kernel).__name__}: no polynomial of degree {MAX_DEGREE} a piece comes within {TOLERANCE[dtype]:.0e} of the "
+        f"formula (off by {float(error):.1e}), so it is evaluated itself, which is slower. Has it joints that are no "
+        f"multiple of 1/{kernel.pieces} from -radius? `pieces` names them.",
+        stacklevel=2,
+    )
+    return None
+
+
+def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns pieces u taps"]:
+    """k and its derivative in each Φ, on the CPU."""
+    values = _values(kernel, u)[None].double().cpu()
+    phi = {name: p.detach() for name, p in kernel.named_parameters()}
+    if not phi:
+        return values
+    slopes = torch.func.jacfwd(lambda phi: _values(kernel, u, phi))(phi)
+    columns = [s.reshape(*values.shape[1:], -1).movedim(-1, 0).double().cpu() for s in slopes.values()]
+    return torch.cat([values, *columns]).detach()
+
+
+def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None) -> Float[Tensor, "pieces u taps"]:
+    """k at each tap's distance, for every piece and each u inside it."""
+    device = next((t.device for t in tracing.tensors(kernel)), torch.device("cpu"))
+    dtype = wide(device)
+    piece = torch.arange(kernel.pieces, dtype=dtype, device=device)
+    fraction = (piece[:, None] + torch.tensor(u, dtype=dtype, device=device)) / kernel.pieces
+    distance = fraction[..., None] + (kernel.radius - 1) - torch.arange(kernel.taps, dtype=dtype, device=device)
+    return (kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))).to(dtype)
+
+
+def _nodes(degree: int) -> list[float]:
+    """Chebyshev nodes in 0 … 1: all inside the piece."""
+    return [(math.cos(math.pi * (2 * j + 1) / (2 * degree + 2)) + 1) / 2 for j in range(degree + 1)]
+
+
+def _powers(u: Float[Tensor, " u"], degree: int) -> Float[Tensor, "u degree+1"]:
+    return torch.stack([u**k for k in range(degree + 1)], dim=-1)
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,0 +1,38 @@
+"""The affine transform."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.transforms.matrix import MatrixTransform, affine_part, check_ndim, with_last_row
+
+
+class Affine(MatrixTransform):
+    """Scale, rotation, shear and translation: θ is the matrix's first D rows, row by row (6 numbers in 2-D).
+
+    Jaderberg et al. 2015, eq. 1.
+    """
+
+    is_affine = True
+
+    def __init__(self, ndim: int = 2) -> None:
+        super().__init__()
+        self.ndim = check_ndim(ndim)
+        self.num_params = ndim * (ndim + 1)
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """θ11, θ12, …"""
+        return tuple(f"θ{i + 1}{j + 1}" for i in range(self.ndim) for j in range(self.ndim + 1))
+
+    def identity(self) -> Float[Tensor, " P"]:
+        """1 0 0 0 1 0 in 2-D."""
+        return torch.eye(self.ndim, self.ndim + 1).flatten()
+
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+        """[[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""
+        return with_last_row(theta.reshape(-1, self.ndim, self.ndim + 1))
+
+    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+        """Its first rows; `InputError` for a matrix with a horizon."""
+        return affine_part(matrix).flatten(1)

@@ -1,0 +1,111 @@
+"""A transform is one mapping of points: from where an output pixel lies to where the image is sampled."""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.errors import InputError, require
+from warpkit.lattice import lattice
+from warpkit.precision import working
+from warpkit.registry import Registry
+
+
+class Transform(nn.Module):
+    """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
+
+    A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates are
+    normalised, in the order x, y, z. Each point's result depends on that point alone.
+
+    `inverse(theta)` is optional: the θ of the inverse, in the same family.
+    """
+
+    ndim: int
+    num_params: int
+    is_matrix: bool = False  # whether it is a product of homogeneous matrices, and has `matrix(theta)`
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """A word for each parameter, for messages and tables."""
+        return tuple(f"θ{i + 1}" for i in range(self.num_params))
+
+    def identity(self) -> Float[Tensor, " P"]:
+        """The θ that leaves every point where it is. Raises `InputError` where the family has none."""
+        raise InputError(f"{type(self).__name__} has no identity")
+
+    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+        """The θ whose transform undoes this one's. Raises `InputError` where the family has none."""
+        raise InputError(f"{type(self).__name__} has no inverse in its own family")
+
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+        """The formula. The batches of θ and of the points are equal, or one of them is 1; every point is finite."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, theta, points)")
+
+    def __call__(self, theta: Tensor, points: Tensor) -> Tensor:
+        """theta [N, P], points [N or 1, *T, D] → where each is sampled from, [N, *T, D].
+
+        Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
+        """
+        check_theta(self, theta)
+        check_points(self, points)
+        batch = common_batch("theta", theta, "points", points)
+        dtype = working(theta.dtype, points.dtype)
+        flat = points.to(dtype).reshape(points.shape[0], -1, self.ndim)
+        # A NaN that went through the formula would make 0 · NaN in the gradient of θ.
+        finite = torch.isfinite(flat).all(dim=-1, keepdim=True)
+        moved = super().__call__(theta.to(dtype), torch.where(finite, flat, 0.0))
+        return torch.where(finite, moved, torch.nan).expand(batch, -1, -1).reshape(batch, *points.shape[1:])
+
+    def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+        """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
+        points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)
+        return self(theta, points[None])
+
+    def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
+        """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
+        check_theta(self, theta)
+        check_points(self, points)
+        batch = common_batch("theta", theta, "points", points)
+        points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:])
+        along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
+        columns = [
+            torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).clone(),))[1] for axis in along
+        ]
+        return torch.stack(columns, dim=-1)
+
+
+def check_theta(transform: Transform, theta: Any) -> None:
+    """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
+    require(
+        isinstance(theta, Tensor) and theta.is_floating_point(),
+        f"theta: expected a floating-point tensor, got {theta.dtype if isinstance(theta, Tensor) else theta!r}",
+    )
+    if theta.ndim != 2 or theta.shape[1] != transform.num_params:
+        names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
+        raise InputError(
+            f"theta: {type(transform).__name__} takes [N, {transform.num_params}] ({names}), got {list(theta.shape)}"
+        )
+
+
+def check_points(transform: Transform, points: Any) -> None:
+    """Raise `InputError` unless points is a floating-point tensor [N or 1, *T, D]."""
+    require(
+        isinstance(points, Tensor) and points.is_floating_point(),
+        f"points: expected a floating-point tensor, got {points.dtype if isinstance(points, Tensor) else points!r}",
+    )
+    require(
+        points.ndim >= 2 and points.shape[-1] == transform.ndim,
+        f"points: {type(transform).__name__} takes [N or 1, *T, {transform.ndim}], got {list(points.shape)}",
+    )
+
+
+def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
+    """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
+    n, m = a.shape[0], b.shape[0]
+    require(n == m or 1 in (n, m), f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
+    require(a.device == b.device, f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
+    return m if n == 1 else n
+
+
+transforms: Registry[Transform] = Registry("transform", Transform)

@@ -1,0 +1,90 @@
+"""Transforms that are a matrix in homogeneous coordinates: composed by product, inverted, sampled without a grid."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.errors import InputError, require
+from warpkit.precision import wide
+from warpkit.transforms.base import Transform, check_theta
+
+
+class MatrixTransform(Transform):
+    """T(p) = (M · [p, 1]) / w, with w the last row's; M = `matrix(theta)`, `[N, D+1, D+1]`.
+
+    A subclass gives `ndim`, `num_params`, `matrix` and, where there is one, `identity`; optional `from_matrix(matrix)`, the
+    θ of a matrix, which raises `InputError` outside the family. `matrix` is called with a float64 θ where there is one.
+
+    `is_affine`: a promise that the last row is 0 … 0 1, so that no point has a horizon.
+
+    Points on or behind the horizon (w ≤ 0) go to NaN.
+    """
+
+    is_matrix = True
+    is_affine: bool = False
+
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+        """The matrix, in θ's dtype."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: define matrix(self, theta)")
+
+    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+        """The θ of a matrix; the inverse of `matrix` up to the matrix's scale. `InputError` outside the family."""
+        raise InputError(f"{type(self).__name__} has no from_matrix")
+
+    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+        """The θ whose transform undoes this one's. `InputError` names the batch entries whose matrix is singular."""
+        check_theta(self, theta)
+        return self.from_matrix(invert(self.matrix(theta.to(wide(theta.device))))).to(theta.dtype)
+
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+        """Multiply, then divide."""
+        exact = wide(points.device)
+        return apply(self.matrix(theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
+
+
+def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
+    """The inverse of each; `InputError` names the batch entries that are singular (condition above 1e12)."""
+    values = torch.linalg.svdvals(matrix.detach())
+    bad = ~(values[:, -1] > 1e-12 * values[:, 0])
+    require(not bad.any(), f"singular matrix in batch entries {bad.nonzero().flatten().tolist()}")
+    return torch.linalg.inv(matrix)
+
+
+def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "N M D"]:
+    """Points through a matrix; NaN on and behind the horizon."""
+    d = points.shape[-1]
+    product = points @ matrix[:, :, :d].mT + matrix[:, None, :, d]
+    if is_affine:
+        return product[..., :d]
+    *numerators, w = product.unbind(-1)
+    return torch.stack(perspective(numerators, w), dim=-1)
+
+
+def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -> list[Float[Tensor, "*S"]]:
+    """numerator / w before the horizon, NaN on and behind it, with a zero gradient there."""
+    # 1e-12: what lies nearer is beyond every coordinate limit, and w² in the gradient does not underflow.
+    before = w > 1e-12
+    safe = torch.where(before, w, 1.0)  # selected before the division: 1/0 would make NaN in the gradient
+    return [torch.where(before, torch.where(before, x, 0.0) / safe, torch.nan) for x in numerators]
+
+
+def affine_part(matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N D D+1"]:
+    """The first D rows of an affine matrix of any scale; `InputError` names the batch entries that are not affine."""
+    d = matrix.shape[-1] - 1
+    last = matrix[:, d, :].detach()
+    bad = ~((last[:, :d].abs().amax(-1) <= 1e-9 * last[:, d].abs()) & (last[:, d] != 0))
+    require(not bad.any(), f"not an affine matrix in batch entries {bad.nonzero().flatten().tolist()}")
+    return matrix[:, :d] / matrix[:, d:, d:]
+
+
+def with_last_row(rows: Float[Tensor, "N D D+1"]) -> Float[Tensor, "N D+1 D+1"]:
+    """Below D rows the row 0 … 0 1."""
+    d = rows.shape[1]
+    last = torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[d:]
+    return torch.cat([rows, last.expand(rows.shape[0], 1, d + 1)], dim=1)
+
+
+def check_ndim(ndim: int) -> int:
+    """1, 2 or 3."""
+    require(ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {ndim!r}")
+    return ndim

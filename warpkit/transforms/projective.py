@@ -1,0 +1,42 @@
+"""The projective transform."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.errors import require
+from warpkit.transforms.matrix import MatrixTransform, check_ndim
+
+
+class Projective(MatrixTransform):
+    """A homography: θ is the matrix row by row without its last entry, which is 1 (8 numbers in 2-D).
+
+    Points on or behind the horizon, where the denominator is not positive, have no image: the sampler fills them.
+
+    R. Hartley, A. Zisserman, "Multiple View Geometry in Computer Vision", 2004, section 2.3.
+    """
+
+    def __init__(self, ndim: int = 2) -> None:
+        super().__init__()
+        self.ndim = check_ndim(ndim)
+        self.num_params = (ndim + 1) ** 2 - 1
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """θ11, θ12, …"""
+        n = self.ndim + 1
+        return tuple(f"θ{i // n + 1}{i % n + 1}" for i in range(self.num_params))
+
+    def identity(self) -> Float[Tensor, " P"]:
+        """1 0 0 0 1 0 0 0 in 2-D."""
+        return torch.eye(self.ndim + 1).flatten()[:-1]
+
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+        """[[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
+        return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
+
+    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+        """Divided by its last entry; `InputError` where that is not positive: the centre lies on or behind the horizon."""
+        bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
+        require(not bad.any(), f"the centre is on or behind the horizon in batch entries {bad.nonzero().flatten().tolist()}")
+        return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
