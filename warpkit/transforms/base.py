@@ -1,5 +1,6 @@
 """A transform is one mapping of points: from where an output pixel lies to where the image is sampled."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -52,10 +53,8 @@ class Transform(nn.Module):
         batch = common_batch("theta", theta, "points", points)
         dtype = working(theta.dtype, points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], -1, self.ndim)
-        # A NaN that went through the formula would make 0 · NaN in the gradient of θ.
-        finite = torch.isfinite(flat).all(dim=-1, keepdim=True)
-        moved = super().__call__(theta.to(dtype), torch.where(finite, flat, 0.0))
-        return torch.where(finite, moved, torch.nan).expand(batch, -1, -1).reshape(batch, *points.shape[1:])
+        moved = of_finite(flat, lambda p: super(Transform, self).__call__(theta.to(dtype), p))
+        return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
@@ -73,6 +72,13 @@ class Transform(nn.Module):
             torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).clone(),))[1] for axis in along
         ]
         return torch.stack(columns, dim=-1)
+
+
+def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
+    """mapping(points), which sees finite points only; NaN where a point is not."""
+    # A NaN that went through a formula would make 0 · NaN in the gradient of θ.
+    finite = torch.isfinite(points).all(dim=-1, keepdim=True)
+    return torch.where(finite, mapping(torch.where(finite, points, 0.0)), torch.nan)
 
 
 def check_theta(transform: Transform, theta: Any) -> None:

@@ -1,0 +1,1 @@
+"""Transforms: `base`, `matrix` and `basis`, then one file a transform."""

@@ -1,0 +1,67 @@
+"""Transforms that are linear in coefficients of θ: the basis on a lattice is computed once, each warp is a small product."""
+
+import weakref
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.lattice import lattice
+from warpkit.precision import wide, working
+from warpkit.transforms.base import Transform, check_theta
+
+_KEPT = 8  # lattices for each transform
+# Beside the module, so that no copy, pickle or state_dict holds it.
+_bases: weakref.WeakKeyDictionary[Transform, dict[Any, tuple[list[Tensor], Tensor]]] = weakref.WeakKeyDictionary()
+
+
+class BasisTransform(Transform):
+    """T(p) = p + basis(p) · coefficients(θ): splines, free-form and polynomial warps.
+
+    A subclass gives `ndim`, `num_params`, `identity`, `basis` and `coefficients`. The coefficients are zero at the identity,
+    so that it is exact: a product that has to give p itself misses it by rounding.
+    """
+
+    def basis(self, points: Float[Tensor, "B M D"]) -> Float[Tensor, "B M K"]:
+        """The K basis functions at each point."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: define basis(self, points)")
+
+    def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K D"]:
+        """How far each basis function moves a point, along each axis."""
+        raise NotImplementedError(f"{type(self).__name__} has no formula: define coefficients(self, theta)")
+
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+        """p + basis(p) · coefficients(θ)."""
+        return points + self.basis(points).to(points.dtype) @ self.coefficients(theta).to(points.dtype)
+
+    def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+        """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
+        learns = any(True for _ in self.parameters())
+        if learns or torch.compiler.is_compiling() or not tracing.has_values(self):
+            return super().on_lattice(theta, size, align_corners)
+        check_theta(self, theta)
+        dtype = working(theta.dtype)
+        points = lattice(size, align_corners=align_corners, dtype=dtype, device=theta.device)
+        basis = _lattice_basis(self, size, align_corners, dtype, theta.device)
+        shift = torch.einsum("mk,nkd->nmd", basis, self.coefficients(theta.to(dtype)).to(dtype))
+        return points + shift.reshape(-1, *points.shape)
+
+
+def _lattice_basis(
+    transform: BasisTransform, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "M K"]:
+    """The basis at the lattice's points, computed in float64 and kept while the transform's buffers stay as they are."""
+    with tracing.constants():
+        buffers = tracing.tensors(transform)
+        state = tuple((t.data_ptr(), None if t.is_inference() else t._version) for t in buffers)
+        key = (size, align_corners, dtype, device, state)
+        kept = _bases.setdefault(transform, {})
+        if key not in kept:
+            points = lattice(size, align_corners=align_corners, dtype=wide(device), device=device)
+            basis = transform.basis(points.reshape(1, -1, len(size)))[0].to(dtype)
+            while len(kept) >= _KEPT:
+                kept.pop(next(iter(kept)))
+            kept[key] = ([t.detach() for t in buffers], basis)  # held, so that no other tensor gets their address
+        return kept[key][1]

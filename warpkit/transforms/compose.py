@@ -1,0 +1,75 @@
+"""Several transforms, one after the other."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.errors import require
+from warpkit.precision import wide
+from warpkit.transforms.base import Transform, of_finite, transforms
+from warpkit.transforms.matrix import apply
+
+
+class Compose(Transform):
+    """Points pass the first transform, then the next: as if the image had been warped by the last one first.
+
+    θ is the parts' θ, one after the other. Neighbouring matrices multiply, and a horizon is judged on their product; where
+    all parts are matrices the whole is one, with `matrix(theta)`.
+
+    `of`: names, tables or transforms. `ndim` is for those that are given by name.
+    """
+
+    def __init__(self, of: Sequence[str | dict[str, object] | Transform], ndim: int | None = None) -> None:
+        super().__init__()
+        require(isinstance(of, list | tuple) and len(of) > 0, f"of: expected one transform at least, got {of!r}")
+        parts = [transforms.own(part, **({} if ndim is None else {"ndim": ndim})) for part in of]
+        dimensions = sorted({part.ndim for part in parts} | ({ndim} if ndim else set()))
+        require(len(dimensions) == 1, f"of: transforms of different dimensions, {dimensions}")
+        self.transforms = nn.ModuleList(parts)
+        self.ndim = dimensions[0]
+        self.num_params = sum(part.num_params for part in parts)
+        self.is_matrix = all(part.is_matrix for part in parts)
+        self.is_affine = all(getattr(part, "is_affine", False) for part in parts)
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """The parts' names, with the part's number before them."""
+        return tuple(f"{i}.{name}" for i, part in enumerate(self.transforms) for name in part.param_names)
+
+    def identity(self) -> Float[Tensor, " P"]:
+        """The parts' identities."""
+        return torch.cat([part.identity() for part in self.transforms])
+
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+        """The product; `InputError` unless all parts are matrices."""
+        named = [type(part).__name__ for part in self.transforms if not part.is_matrix]
+        require(not named, f"a composition has a matrix where all parts have one; not so: {', '.join(named)}")
+        return _product(self._with_theta(theta))
+
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+        """One part after the other, each run of matrices as their product."""
+        dtype, exact = points.dtype, wide(points.device)
+        for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):
+            pairs = list(run)
+            if is_matrix:
+                product = _product([(part, t.to(exact)) for part, t in pairs])
+                is_affine = all(part.is_affine for part, _ in pairs)
+                points = of_finite(points.to(exact), lambda p: apply(product, p, is_affine)).to(dtype)  # noqa: B023
+            else:
+                for part, t in pairs:
+                    points = part(t, points)
+        return points
+
+    def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
+        return list(zip(self.transforms, theta.split([part.num_params for part in self.transforms], dim=1), strict=True))
+
+
+def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:
+    part, theta = pairs[0]
+    product = part.matrix(theta)
+    for part, theta in pairs[1:]:
+        product = part.matrix(theta) @ product
+    return product

@@ -1,0 +1,96 @@
+"""The thin-plate spline."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.errors import InputError, require
+from warpkit.lattice import lattice
+from warpkit.precision import KeepsPrecision
+from warpkit.transforms.basis import BasisTransform
+
+
+class ThinPlateSpline(KeepsPrecision, BasisTransform):
+    """The smoothest mapping that takes each control point to where θ says it is sampled from.
+
+    `grid`: rows and columns of control points, evenly over −1 … 1, listed row by row; or `points`: any list of [x, y].
+    θ is x y for each control point; the identity is the control points themselves.
+
+    The linear system is solved once, when the spline is built. Raises `InputError` for coinciding or collinear points.
+
+    F. Bookstein, "Principal warps: thin-plate splines and the decomposition of deformations", IEEE TPAMI 11(6), 1989.
+    """
+
+    ndim = 2
+    control: Tensor
+    solved: Tensor
+
+    def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | None = None) -> None:
+        super().__init__()
+        control = _on_grid(grid) if points is None else _as_points(points)
+        self.num_params = control.numel()
+        self.register_buffer("control", control, persistent=False)
+        self.register_buffer("solved", _solve(control), persistent=False)
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """x1, y1, x2, …"""
+        return tuple(f"{axis}{i + 1}" for i in range(self.num_params // 2) for axis in "xy")
+
+    def identity(self) -> Float[Tensor, " P"]:
+        """The control points."""
+        return self.control.flatten().to(torch.get_default_dtype())
+
+    def basis(self, points: Float[Tensor, "B M 2"]) -> Float[Tensor, "B M K"]:
+        """One cardinal function a control point: 1 there, 0 at the others (well conditioned in float32 too)."""
+        p = points.to(self.control.dtype)
+        one = torch.ones_like(p[..., :1])
+        return (torch.cat([_bending(p, self.control), one, p], dim=-1) @ self.solved).to(points.dtype)
+
+    def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
+        """How far each control point moves."""
+        return theta.reshape(theta.shape[0], -1, 2) - self.control.to(theta.dtype)
+
+
+def _bending(points: Float[Tensor, "*B M 2"], control: Float[Tensor, "K 2"]) -> Float[Tensor, "*B M K"]:
+    """U(r) = r² log r at the distance of each point from each control point."""
+    squared = (points[..., None, :] - control).square().sum(dim=-1)
+    # r² log r and its gradient are 0 at r = 0, where log alone is −∞: the logarithm never sees that zero.
+    return squared * torch.log(torch.where(squared > 0, squared, 1.0)) / 2
+
+
+def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
+    """Weights and affine part, [w; a], for a unit step of each control point: [[U, P], [Pᵀ, 0]] · [w; a] = [1; 0]."""
+    k = len(control)
+    affine = torch.cat([torch.ones(k, 1, dtype=control.dtype), control], dim=1)
+    system = torch.cat(
+        [
+            torch.cat([_bending(control, control), affine], dim=1),
+            torch.cat([affine.T, torch.zeros(3, 3, dtype=control.dtype)], dim=1),
+        ]
+    )
+    return torch.linalg.solve(system, torch.eye(k + 3, k, dtype=control.dtype))
+
+
+def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
+    valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
+    require(valid, f"grid: expected (rows, cols), each at least 2, got {grid!r}")
+    return lattice(grid, align_corners=True, dtype=torch.float64, device="cpu").reshape(-1, 2)
+
+
+def _as_points(points: Sequence[Sequence[float]]) -> Float[Tensor, "K 2"]:
+    try:
+        control = torch.as_tensor(points, dtype=torch.float64, device="cpu").detach().clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"points: expected a list of [x, y], got {points!r}") from error
+    shaped = control.ndim == 2 and control.shape[1] == 2 and len(control) >= 3 and bool(control.isfinite().all())
+    require(shaped, f"points: expected at least three finite [x, y], got shape {list(control.shape)}")
+    size = float((control - control.mean(0)).norm(dim=1).max())
+    near = torch.cdist(control, control).fill_diagonal_(torch.inf) <= 1e-6 * size
+    pairs = [(int(i), int(j)) for i, j in near.nonzero() if i < j]
+    require(not pairs, f"points: {pairs[:3]} coincide" if pairs else "")
+    spread = torch.linalg.svdvals(control - control.mean(0))
+    require(bool(spread[1] > 1e-6 * spread[0]), "points: collinear, so that they say nothing about the other direction")
+    return control
