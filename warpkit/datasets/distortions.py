@@ -1,7 +1,7 @@
 """Distorted digits as in the paper's section 4.1, made with warpkit itself.
 
-A distortion takes images [N, C, H, W] and a generator, and gives distorted images of floats; the generator alone decides
-which. The canvas may be larger than the images.
+A distortion takes images [N, C, H, W] and a generator, and gives distorted ones, maybe on a larger canvas; the generator
+alone decides how each is distorted.
 """
 
 import math
@@ -20,8 +20,8 @@ Distortion = Callable[[Tensor, Generator], Tensor]
 
 def place(
     images: Images,
-    angle: Float[Tensor, "N"],
-    scale: Float[Tensor, "N"],
+    angle: Float[Tensor, " N"],
+    scale: Float[Tensor, " N"],
     centre: Float[Tensor, "N 2"],
     canvas: tuple[int, int],
 ) -> Images:
@@ -72,7 +72,7 @@ def get_distortion(name: str) -> Distortion:
     return distortions[name]
 
 
-def _uniform(images: Images, generator: Generator, low: float, high: float) -> Float[Tensor, "N"]:
+def _uniform(images: Images, generator: Generator, low: float, high: float) -> Float[Tensor, " N"]:
     """One number for each image, drawn where the generator lives: the same on every device the images may be on."""
     drawn = torch.rand(len(images), generator=generator, device=generator.device)
     return (low + (high - low) * drawn).to(images)

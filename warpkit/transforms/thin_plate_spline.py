@@ -6,9 +6,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.lattice import lattice
-from warpkit.precision import KeepsPrecision
+from warpkit.precision import KeepsPrecision, wide
 from warpkit.transforms.basis import BasisTransform
 
 
@@ -29,10 +30,13 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | None = None) -> None:
         super().__init__()
-        control = _on_grid(grid) if points is None else _as_points(points)
+        device = torch.get_default_device()
+        with tracing.constants():
+            control = _on_grid(grid) if points is None else _as_points(points)
+            solved = _solve(control)
         self.num_params = control.numel()
-        self.register_buffer("control", control, persistent=False)
-        self.register_buffer("solved", _solve(control), persistent=False)
+        self.register_buffer("control", control.to(device, wide(device)), persistent=False)
+        self.register_buffer("solved", solved.to(device, wide(device)), persistent=False)
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -77,12 +81,12 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
     require(valid, f"grid: expected (rows, cols), each at least 2, got {grid!r}")
-    return lattice(grid, align_corners=True, dtype=torch.float64, device="cpu").reshape(-1, 2)
+    return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
 
 def _as_points(points: Sequence[Sequence[float]]) -> Float[Tensor, "K 2"]:
     try:
-        control = torch.as_tensor(points, dtype=torch.float64, device="cpu").detach().clone()
+        control = torch.as_tensor(points, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"points: expected a list of [x, y], got {points!r}") from error
     shaped = control.ndim == 2 and control.shape[1] == 2 and len(control) >= 3 and bool(control.isfinite().all())

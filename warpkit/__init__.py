@@ -1,0 +1,14 @@
+"""warpkit: differentiable image warping for PyTorch. Any transform, any kernel, one sampler, open to plugins."""
+
+from warpkit.errors import InputError
+from warpkit.kernels.base import Kernel, kernels
+from warpkit.lattice import lattice
+from warpkit.sampling.backend import Backend, backends, use_backend
+from warpkit.sampling.sampler import sample, warp
+from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.basis import BasisTransform
+from warpkit.transforms.compose import Compose
+from warpkit.transforms.matrix import MatrixTransform
+
+get_transform, list_transforms, register_transform = transforms.create, transforms.names, transforms.register
+get_kernel, list_kernels, register_kernel = kernels.create, kernels.names, kernels.register

@@ -1,0 +1,94 @@
+"""`warpkit list`: everything that has a name."""
+
+import inspect
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from warpkit.errors import InputError
+
+if TYPE_CHECKING:
+    from warpkit.registry import Entry
+
+
+@dataclass(frozen=True)
+class Item:
+    """One claim of one package to a name.
+
+    `options` are the constructor's, each with its `default` unless it is required; `error` says why
+    the name is of no use.
+    """
+
+    kind: str
+    name: str
+    origin: str
+    summary: str = ""
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    error: str | None = None
+
+
+def catalogue(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
+) -> None:
+    """List every transform, kernel, module and backend: its options, what it is and which package it comes from."""
+    items = collect()
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in items], indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    for kind in dict.fromkeys(item.kind for item in items):
+        table = Table("name", "options", "what it is", "from", title=f"{kind}s", title_justify="left")
+        for item in items:
+            if item.kind == kind:
+                what = Text(f"broken: {item.error}", "red") if item.error else Text(item.summary)
+                table.add_row(Text(item.name, "bold"), Text(_options(item)), what, Text(item.origin))
+        console.print(table)
+
+
+def collect() -> list[Item]:
+    """Every claim to every name; what cannot be used has its error, and stops nothing."""
+    from warpkit.kernels.base import kernels
+    from warpkit.modules.base import modules
+    from warpkit.sampling.backend import backends
+    from warpkit.transforms.base import transforms
+
+    registries: tuple[Any, ...] = (transforms, kernels, modules, backends)
+    named = [(registry, name) for registry in registries for name in registry.names()]
+    return [_look(registry, entry) for registry, name in named for entry in registry.entries(name)]
+
+
+def _look(registry: Any, entry: "Entry") -> Item:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # that a name is claimed twice: the list shows it
+            cls = registry.load(entry.name)
+        used = f"{cls.__module__}:{cls.__qualname__}"
+        options = registry.options(entry.name)
+    except InputError as error:
+        return Item(registry.kind, entry.name, entry.origin, error=str(error))
+    if len(registry.entries(entry.name)) > 1 and entry.value != used:
+        return Item(registry.kind, entry.name, entry.origin, error=f"the name is taken by {used}")
+    summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+    return Item(registry.kind, entry.name, entry.origin, summary, {key: _option(o) for key, o in options.items()})
+
+
+def _option(option: inspect.Parameter) -> dict[str, Any]:
+    """JSON's own value where it has one, else how Python writes it."""
+    if option.kind is option.VAR_KEYWORD:
+        return {"required": False}
+    if option.default is option.empty:
+        return {"required": True}
+    try:
+        json.dumps(option.default, allow_nan=False)
+    except (TypeError, ValueError):
+        return {"required": False, "default": repr(option.default)}
+    return {"required": False, "default": option.default}
+
+
+def _options(item: Item) -> str:
+    return "\n".join(f"{key} = {o['default']!r}" if "default" in o else key for key, o in item.options.items())

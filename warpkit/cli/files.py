@@ -1,0 +1,27 @@
+"""Files that a command writes appear whole or not at all."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from warpkit.errors import InputError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to, with the same suffix; renamed to `path` at the end, removed after an error.
+
+    The folder is made where it is missing. Raises `InputError` where the system refuses.
+    """
+    path = path.resolve()  # through a link: what it points at is replaced, the link stays
+    draft = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield draft
+        os.replace(draft, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        draft.unlink(missing_ok=True)

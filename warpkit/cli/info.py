@@ -1,0 +1,88 @@
+"""`warpkit info`: what a bug report needs."""
+
+import json
+import platform
+from importlib.metadata import PackageNotFoundError, entry_points, version
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from warpkit.errors import InputError
+
+_PACKAGES = ("numpy", "pydantic", "typer", "rich", "jaxtyping", "matplotlib", "pillow", "mlxtend")
+_KINDS = ("transforms", "kernels", "modules", "backends")
+
+
+def info(as_json: Annotated[bool, typer.Option("--json", help="For programs: one object.")] = False) -> None:
+    """Show versions, backends, threads and plugins, for a bug report."""
+    facts = collect()
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(Text(name, "bold"), Text(_lines(value)))
+    Console().print(table)
+
+
+def collect() -> dict[str, Any]:
+    """The facts by name, as plain data."""
+    import torch
+
+    return {
+        "warpkit": _version("warpkit"),
+        "torch": torch.__version__,
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "platform": platform.platform(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "accelerator": str(torch.accelerator.current_accelerator(check_available=True) or "none"),
+        "backends": _backends(),
+        "plugins": _plugins(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+    }
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _backends() -> dict[str, str]:
+    """What can be said of each, the one that is chosen for a small image on the CPU marked."""
+    import torch
+
+    from warpkit.kernels.bilinear import Bilinear
+    from warpkit.sampling.backend import Rule, backends, choose
+
+    rule = Rule((Bilinear(), Bilinear()), ("zeros", "zeros"), 0.0, align_corners=False)
+    chosen = choose(torch.zeros(1, 1, 2, 2), rule)
+    states = {}
+    for name in backends.names():
+        try:
+            states[name] = "chosen" if type(chosen) is backends.load(name) else "available"
+        except InputError as error:
+            states[name] = f"broken: {error}"
+    return states
+
+
+def _plugins() -> dict[str, list[str]]:
+    """Distribution and version → what it adds; warpkit's own are left out."""
+    plugins: dict[str, list[str]] = {}
+    for kind in _KINDS:
+        for point in entry_points(group=f"warpkit.{kind}"):
+            origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
+            if not point.dist or point.dist.name != "warpkit":
+                plugins.setdefault(origin, []).append(f"{kind[:-1]} {point.name}")
+    return plugins
+
+
+def _lines(value: Any) -> str:
+    if not isinstance(value, dict):
+        return str(value)
+    return "\n".join(f"{key}: {', '.join(v) if isinstance(v, list) else v}" for key, v in value.items()) or "none"

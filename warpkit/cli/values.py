@@ -1,0 +1,80 @@
+"""Numbers and options as people type them."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from warpkit.errors import InputError, require
+
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBERS = re.compile(rf"{_NUMBER.pattern}([,\s]+{_NUMBER.pattern})*,?")
+
+
+def join_numbers(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
+    """The numbers that follow one of these flags, joined to one argument.
+
+    A parser of options takes one word after a flag, and a number below zero for another flag.
+
+    >>> join_numbers(["--theta", "0.9", "-0.2", "0", "--kernel", "bicubic"], ["--theta"])
+    ['--theta=0.9 -0.2 0', '--kernel', 'bicubic']
+    """
+    flags, joined, left = set(flags), [], list(arguments)
+    while left:
+        word = left.pop(0)
+        numbers = []
+        while word in flags and left and _NUMBERS.fullmatch(left[0].strip()):
+            numbers.append(left.pop(0).strip())
+        joined.append(f"{word}={' '.join(numbers)}" if numbers else word)
+    return joined
+
+
+def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
+    """The numbers in these words, between them spaces or commas. `InputError` for one that is none."""
+    numbers = []
+    for word in (word for text in given for word in re.split(r"[\s,\[\]()]+", text) if word):
+        try:
+            numbers.append(float(word))
+        except ValueError:
+            raise InputError(f"{what}: expected numbers, got {word!r} in {' '.join(given)!r}") from None
+    return numbers
+
+
+def parse_size(given: str) -> tuple[int, int]:
+    """Rows and columns: "480 640", "480,640" or "480x640"."""
+    words = re.findall(r"\d+", given)
+    require(
+        re.fullmatch(r"[\s\d,xX×()]+", given) is not None and len(words) == 2,
+        f"--size: expected rows and columns, like 480 640, got {given!r}",
+    )
+    return int(words[0]), int(words[1])
+
+
+def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:
+    """`key=value` → {key: value}; a value is JSON or TOML, and what is neither is text.
+
+    >>> parse_options("--set", ["grid=[3, 3]", "scale=0.5", "mode=fast"])
+    {'grid': [3, 3], 'scale': 0.5, 'mode': 'fast'}
+    """
+    options = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        require(bool(equals) and key.strip() != "", f"{flag}: expected key=value, got {text!r}")
+        options[key.strip()] = _value(flag, text, value.strip())
+    return options
+
+
+def _value(flag: str, text: str, value: str) -> Any:
+    for parse in (json.loads, _toml):
+        try:
+            return parse(value)
+        except ValueError:  # both parsers' errors are
+            continue
+    require(value[:1] not in ("[", "{", '"', "'"), f"{flag}: {text!r} has a value that is neither JSON nor TOML")
+    return value
+
+
+def _toml(value: str) -> Any:
+    require("\n" not in value, "one value is expected")
+    return tomllib.loads(f"value = {value}")["value"]

@@ -1,0 +1,151 @@
+"""`warpkit warp`: a photograph in, a photograph out."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
+from warpkit.errors import InputError, require
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from warpkit.cli.photo import Photo
+    from warpkit.transforms.base import Transform
+
+
+class WarpCommand(TyperCommand):
+    """Takes several numbers after one flag, negative ones too: `--theta 0.9 -0.2 0 0.2 0.9 0`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Numbers that belong to one flag are joined before they are read as words of their own."""
+        return super().parse_args(ctx, join_numbers(args, ("--theta", "--size", "--fill")))
+
+
+def warp(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The photograph to warp.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="OUT", help="Where to write the result; its suffix names the format.")
+    ],
+    transform: Annotated[str, typer.Option(help="Name of the transform; `warpkit list` shows them.")] = "affine",
+    theta: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="θ, like --theta 0.9 -0.2 0 0.2 0.9 0; the identity if left out."),
+    ] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the transform, like grid=[3,3]; repeatable."),
+    ] = None,
+    kernel: Annotated[str, typer.Option(help="Name of the kernel, or two, for x,y.")] = "bilinear",
+    kernel_options: Annotated[
+        list[str] | None,
+        typer.Option("--kernel-set", metavar="KEY=VALUE", help="An option of the kernel, like a=-0.5; repeatable."),
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="H W", help="Rows and columns of the result; those of IN if left out.")
+    ] = None,
+    padding: Annotated[
+        str, typer.Option(help="Outside of the photograph: zeros, border, reflection or wrap, or two of them, for x,y.")
+    ] = "zeros",
+    fill: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help="What zeros puts outside: one number, 0 … 255 with 8 bits, or one for each channel; 0 if left out.",
+        ),
+    ] = None,
+    align_corners: Annotated[
+        bool, typer.Option("--align-corners", help="−1 and 1 are the border pixels' centres, not their outer edges.")
+    ] = False,
+) -> None:
+    """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
+
+    θ maps places in the result to places in IN, both from −1 to 1: an affine 0.5 0 0 0 0.5 0 shows the middle, twice as
+    large.
+    """
+    import torch
+
+    from warpkit.cli import photo
+
+    photo.check_suffix(target)
+    component = _transform(transform, parse_options("--set", options or []))
+    numbers = _theta(component, parse_numbers("--theta", theta or []))
+    kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
+    outside = parse_numbers("--fill", fill or ["0"])
+    image = photo.read(source)
+    channels = len(image.pixels)
+    require(
+        len(outside) in (1, channels),
+        f"--fill: expected one number, or {channels}, one for each channel, got {len(outside)}",
+    )
+    with torch.no_grad():
+        pixels = _warp_pixels(
+            image,
+            component,
+            numbers[None],
+            size=parse_size(size) if size else tuple(image.pixels.shape[1:]),
+            kernel=kernels[0] if len(kernels) == 1 else tuple(kernels),
+            padding_mode=padding if "," not in padding else tuple(_words(padding)),
+            fill=outside * (channels // len(outside)),
+            align_corners=align_corners,
+        )
+    photo.write(photo.Photo(pixels, image.profile), target)
+    typer.echo(f"{target}: {pixels.shape[2]} × {pixels.shape[1]} pixels")
+
+
+def _transform(name: str, options: dict[str, Any]) -> "Transform":
+    from warpkit.transforms.base import transforms
+
+    component = transforms.create(name, **options)
+    require(component.ndim == 2, f"{name}: a photograph needs a transform in 2-D, this one is in {component.ndim}-D")
+    return component
+
+
+def _theta(transform: "Transform", given: list[float]) -> "Tensor":
+    """[P]; the identity where nothing is given."""
+    import torch
+
+    names = transform.param_names
+    if not given:
+        try:
+            return transform.identity()
+        except InputError as error:
+            raise InputError(f"{error}: give --theta, {len(names)} numbers: {' '.join(names)}") from None
+    require(
+        len(given) == len(names),
+        f"--theta: {type(transform).__name__} takes {len(names)} numbers, {' '.join(names)}; got {len(given)}",
+    )
+    return torch.tensor(given)
+
+
+def _warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":
+    """[C, H, W] → [C, *size], of the same type.
+
+    With alpha, colours are multiplied by it before they are sampled and divided by it afterwards: the colour of a
+    transparent pixel means nothing, is often black, and at full weight would put a dark seam around what is seen.
+    """
+    import torch
+
+    from warpkit.sampling.sampler import warp as warp_image
+
+    pixels = photo.pixels[None]
+    if not photo.has_alpha:
+        return warp_image(pixels, transform, theta, fill=fill, **how)[0]
+    full = torch.iinfo(pixels.dtype).max
+    outside = _times_alpha(torch.tensor(fill).reshape(1, -1, 1, 1) / full)
+    warped = warp_image(_times_alpha(pixels.float() / full), transform, theta, fill=outside.flatten().tolist(), **how)
+    alpha = warped[:, -1:].clamp(0, 1)
+    colour = torch.where(alpha > 0, warped[:, :-1] / alpha, 0.0)
+    return (torch.cat([colour, alpha], 1) * full).round().clamp(0, full).to(pixels.dtype)[0]
+
+
+def _times_alpha(pixels: "Tensor") -> "Tensor":
+    import torch
+
+    return torch.cat([pixels[:, :-1] * pixels[:, -1:], pixels[:, -1:]], 1)
+
+
+def _words(given: str) -> list[str]:
+    return [word.strip() for word in given.split(",")]

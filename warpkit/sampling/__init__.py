@@ -1,0 +1,1 @@
+"""`warp` and `sample`, the boundary rules, and a backend a file."""

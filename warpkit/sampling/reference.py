@@ -1,0 +1,218 @@
+"""The reference backend: eq. 3 in plain PyTorch, for any device, dtype, dimension and derivative. It says what is right."""
+
+import functools
+import itertools
+import math
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from warpkit.kernels.table import copies, weights
+from warpkit.lattice import index_to_normalised, to_pixels
+from warpkit.precision import wide, working
+from warpkit.sampling.backend import Backend, Rule
+from warpkit.sampling.boundary import place
+from warpkit.transforms.matrix import perspective
+
+LIMIT = 2.0**30  # pixels; further out every index is outside, and int64 never overflows
+_AT_ONCE = 2**17  # output pixels: what a slice of the batch works on stays in the cache
+_SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
+
+
+class Reference(Backend):
+    """Plain PyTorch."""
+
+    def sample_points(
+        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "N *T D"], rule: Rule
+    ) -> Shaped[Tensor, "N C *T"]:
+        """Coordinates to pixels, then eq. 3."""
+        size = image.shape[:1:-1]
+        pixels = [to_pixels(x, n, rule.align_corners) for x, n in zip(coords.unbind(-1), size, strict=True)]
+        return _sample(image, pixels, rule)
+
+    def sample_matrix(
+        self,
+        image: Shaped[Tensor, "N C *S"],
+        matrix: Float[Tensor, "N D+1 D+1"],
+        is_affine: bool,
+        size: tuple[int, ...],
+        rule: Rule,
+    ) -> Shaped[Tensor, "N C *size"]:
+        """The matrix from output index to image index, a sum of one row for each axis, then eq. 3."""
+        return _sample(image, _matrix_pixels(matrix, is_affine, size, tuple(image.shape[2:]), rule.align_corners), rule)
+
+
+def _matrix_pixels(
+    matrix: Float[Tensor, "N E E"], is_affine: bool, out_size: tuple[int, ...], in_size: tuple[int, ...], align_corners: bool
+) -> list[Float[Tensor, "N *out_size"]]:
+    """Pixel coordinates x, y, z of every output pixel."""
+    d = len(in_size)
+    scales, offsets = zip(*(index_to_normalised(n, align_corners) for n in reversed(out_size)), strict=True)
+    from_index = torch.diag(matrix.new_tensor((*scales, 1.0)))
+    from_index[:d, d] = matrix.new_tensor(offsets)
+    columns = matrix @ from_index
+    along = [
+        torch.arange(n, dtype=matrix.dtype, device=matrix.device).reshape([-1] + [1] * axis)
+        for axis, n in enumerate(reversed(out_size))
+    ]
+
+    def at_every_index(row: Float[Tensor, "N E"]) -> Float[Tensor, "N *out_size"]:
+        *slopes, start = (value.reshape(-1, *[1] * d) for value in row.unbind(-1))
+        return sum((slope * index for slope, index in zip(slopes, along, strict=True)), start)
+
+    half = [(n - 1) / 2 if align_corners else n / 2 for n in reversed(in_size)]
+    centre = [(n - 1) / 2 for n in reversed(in_size)]
+    last = torch.eye(d + 1, dtype=matrix.dtype, device=matrix.device)[d]
+    if is_affine:
+        pixels = [at_every_index(columns[:, e] * half[e] + last * centre[e]) for e in range(d)]
+    else:
+        *numerators, w = (at_every_index(columns[:, e]) for e in range(d + 1))
+        pixels = [x * half[e] + centre[e] for e, x in enumerate(perspective(numerators, w))]
+    return [x.expand(-1, *out_size) for x in pixels]
+
+
+def _sample(image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]], rule: Rule) -> Shaped[Tensor, "N C *T"]:
+    """Eq. 3 at pixel coordinates x, y, z, a few images at a time."""
+    numbers = image.is_floating_point() or image.is_complex()
+    evaluate = _interpolate if numbers or not all(map(copies, rule.kernels)) else _copy
+    target = pixels[0].shape[1:]
+    points = [x.reshape(x.shape[0], math.prod(target)) for x in pixels]
+    together = max(1, _AT_ONCE // max(1, math.prod(target)))
+    if torch.compiler.is_compiling() or points[0].shape[0] <= together:
+        result = evaluate(image, points, rule)
+    else:
+        images = image.split(together) if image.shape[0] > 1 else itertools.repeat(image)
+        result = torch.cat([evaluate(u, list(x), rule) for u, *x in zip(images, *(x.split(together) for x in points))])
+    return result.reshape(*result.shape[:2], *target)
+
+
+def _interpolate(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
+    """The sum over all combinations of one tap an axis."""
+    dtype = _arithmetic(image)
+    axes = _axes(image, points, rule, dtype.to_real())
+    padded = _pad(image.to(dtype), rule)
+    result = None
+    for taps in itertools.product(*(axis.taps for axis in reversed(axes))):
+        index, weight = taps[0]
+        for i, w in taps[1:]:
+            index, weight = index + i, weight * w
+        values, weight = _gather(padded, index), _beside(padded, weight)
+        result = values * weight if result is None else torch.addcmul(result, values, weight)
+    result = _by_image(result, padded, points)
+    if isinstance(rule.fill, Tensor) or rule.fill != 0:
+        inside = math.prod(axis.inside() for axis in axes)
+        result = result + _column(rule.fill, result) * (1 - inside)[:, None]
+    return _saturated(_filled(result, points, rule), image.dtype)
+
+
+def _copy(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
+    """One tap an axis, of weight one: labels stay labels."""
+    axes = _axes(image, points, rule, torch.float32)
+    padded = _pad(image, rule)
+    result = _by_image(_gather(padded, sum(axis.taps[0][0] for axis in axes)), padded, points)
+    fill = _saturated(_column(rule.fill, result.new_zeros(1, image.shape[1], 1, dtype=wide(image.device))), image.dtype)
+    for axis, mode in zip(axes, rule.padding):
+        if mode == "zeros":
+            result = torch.where(axis.inside().bool()[:, None], result, fill)
+    return _filled(result, points, replace(rule, fill=fill))
+
+
+@dataclass
+class _Axis:
+    """The taps of one axis: (index into the flattened padded image, weight) each, and which of them lie inside."""
+
+    taps: list[tuple[Int[Tensor, "N M"], Float[Tensor, "N M"]]]
+    within: list[Bool[Tensor, "N M"]] | None  # None: everywhere
+    partition_of_unity: bool
+
+    def inside(self) -> Float[Tensor, "N M"] | float:
+        """The share of the weights that lies inside the image."""
+        if self.within is None:
+            return 1.0 if self.partition_of_unity else sum(w for _, w in self.taps)
+        share = sum(torch.where(inside, w, 0.0) for inside, (_, w) in zip(self.within, self.taps))
+        if not self.partition_of_unity:
+            return share
+        return torch.where(functools.reduce(torch.logical_and, self.within), 1.0, share)  # exactly, so nothing is filled in
+
+
+def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
+    axes, stride = [], 1
+    for x, n, kernel, mode in zip(points, image.shape[:1:-1], rule.kernels, rule.padding, strict=True):
+        # What is not finite goes far outside; under another padding than zeros it is filled at the end.
+        x = x.nan_to_num(-LIMIT, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
+        eps = 2 * torch.finfo(x.dtype).eps * n
+        # ε forgives the coordinate's own rounding: just below a joint counts as on it, and f may be −ε.
+        first = torch.floor(x.detach() - kernel.radius + eps) + 1
+        fraction = ((x + (1 - kernel.radius)) - first).to(dtype)
+        places = [place(first.long() + t, n, mode, rule.align_corners) for t in range(kernel.taps)]
+        taps = [(i * stride, w) for (i, _), w in zip(places, weights(kernel, fraction, eps), strict=True)]
+        within = [inside for _, inside in places] if mode == "zeros" else None
+        axes.append(_Axis(taps, within, kernel.partition_of_unity))
+        stride *= n + 2 * (mode == "zeros")
+    return axes
+
+
+def _pad(image: Shaped[Tensor, "B C *S"], rule: Rule) -> Shaped[Tensor, "B C *P"]:
+    """Outside taps of an axis of zeros read one more pixel beyond its edge: selected, never multiplied by zero."""
+    widths = [int(mode == "zeros") for mode in rule.padding for _ in range(2)]
+    return torch.nn.functional.pad(image, widths) if any(widths) else image
+
+
+def _gather(padded: Shaped[Tensor, "B C *P"], index: Int[Tensor, "N M"]) -> Shaped[Tensor, "R C K"]:
+    """The pixels at these indices: [N, C, M], or [1, C, N·M] where all read the same image."""
+    rows = _beside(padded, index)
+    flat = padded.flatten(2).expand(max(rows.shape[0], padded.shape[0]) if padded.shape[0] else 0, -1, -1)
+    rows = rows.expand(flat.shape[0], flat.shape[1], -1)
+    if padded.dtype in _SIGNED:  # torch gathers no wide unsigned integers
+        return flat.view(_SIGNED[padded.dtype]).gather(2, rows).view(padded.dtype)
+    return flat.gather(2, rows)
+
+
+def _beside(padded: Tensor, values: Shaped[Tensor, "N M"]) -> Shaped[Tensor, "R 1 K"]:
+    """What belongs to each point, beside the channels that `_gather` gives."""
+    return values.reshape(1, 1, -1) if padded.shape[0] == 1 else values[:, None]
+
+
+def _by_image(values: Shaped[Tensor, "R C K"], padded: Tensor, points: list[Tensor]) -> Shaped[Tensor, "N C M"]:
+    """What `_gather` gave, image by image."""
+    if padded.shape[0] != 1:
+        return values
+    return values.reshape(values.shape[1], *points[0].shape).transpose(0, 1)
+
+
+def _filled(values: Shaped[Tensor, "N C M"], points: list[Tensor], rule: Rule) -> Shaped[Tensor, "N C M"]:
+    """`fill` where a coordinate is not finite; under zeros that is outside already."""
+    for x, mode in zip(points, rule.padding, strict=True):
+        if mode != "zeros":
+            values = torch.where(torch.isfinite(x)[:, None], values, _column(rule.fill, values))
+    return values
+
+
+def _column(fill: float | Tensor, values: Shaped[Tensor, "N C M"]) -> Shaped[Tensor, "1 C 1"]:
+    """`fill` for each channel."""
+    fill = fill if isinstance(fill, Tensor) else torch.full((1,), fill, dtype=torch.float64)
+    return fill.to(values.device, values.dtype).reshape(1, -1, 1)
+
+
+def _arithmetic(image: Tensor) -> torch.dtype:
+    """The type to interpolate in: float32 at least, float64 for integers that float32 cannot hold."""
+    if image.is_complex() or image.is_floating_point():
+        return torch.promote_types(image.dtype, torch.float32)
+    return working(wide(image.device)) if image.dtype.itemsize >= 4 else torch.float32
+
+
+def _saturated(values: Shaped[Tensor, "*S"], dtype: torch.dtype) -> Shaped[Tensor, "*S"]:
+    """To the image's type: integers are rounded, and stop at the type's limits."""
+    if dtype.is_floating_point or dtype.is_complex:
+        return values.to(dtype)
+    values = values.detach().round()
+    if dtype == torch.bool:
+        return values >= 1
+    info = torch.iinfo(dtype)
+    # Selected, not clamped: as a float the largest int64 is one too many, and would wrap.
+    above, below = values >= float(info.max), values <= float(info.min)
+    low, high = (torch.full((), limit, dtype=dtype, device=values.device) for limit in (info.min, info.max))
+    whole = torch.where(above | below | values.isnan(), 0.0, values).to(dtype)
+    return torch.where(above, high, torch.where(below, low, whole))

@@ -1,0 +1,156 @@
+"""The public door: what was given is checked once, then a backend samples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.errors import require, unknown
+from warpkit.kernels.base import Kernel, kernels
+from warpkit.lattice import check_size
+from warpkit.precision import wide, working
+from warpkit.sampling.backend import Rule, choose
+from warpkit.sampling.boundary import PADDING_MODES
+from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
+
+KernelLike = str | dict[str, Any] | Kernel
+TransformLike = str | dict[str, Any] | Transform
+
+
+def warp(
+    image: Tensor,
+    transform: TransformLike,
+    theta: Tensor,
+    *,
+    size: int | Sequence[int] | None = None,
+    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+    padding_mode: str | Sequence[str] = "zeros",
+    fill: float | Sequence[float] | Tensor = 0.0,
+    align_corners: bool = False,
+) -> Tensor:
+    """Warp images: each output pixel is sampled from where the transform takes it.
+
+    Args:
+        image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
+        transform: a name, a table `{"type": name, **options}` or a `Transform`.
+        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is shared.
+        size: the output's, rows first; the image's unless given.
+        kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
+        padding_mode: "zeros", "border", "reflection" or "wrap", or one for each of x, y, z.
+        fill: what "zeros" finds outside: a number, or one for each channel. In every mode it is the value where a
+            coordinate is not finite.
+        align_corners: whether −1 and 1 are the centres of the border pixels, or their outer edges.
+
+    Returns:
+        `[N, C, *size]` in the image's type. Integers are rounded and stop at the type's limits; `nearest` copies them.
+
+    Raises:
+        InputError: for a wrong shape, type, device, size, name or option.
+
+    Jaderberg et al. 2015, eq. 3. A matrix transform is computed in float64, and no grid of coordinates is kept for it.
+
+    >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
+    >>> flip = torch.tensor([[-1.0, 0, 0, 0, 1, 0]])
+    >>> warp(image, "affine", flip).flatten().tolist()
+    [3.0, 2.0, 1.0, 0.0]
+    """
+    rule = _rule(image, kernel, padding_mode, fill, align_corners)
+    dimensions = image.ndim - 2
+    mapping = transforms.shared(transform, image.device, ndim=dimensions)
+    require(
+        mapping.ndim == dimensions,
+        f"{type(mapping).__name__} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D",
+    )
+    check_theta(mapping, theta)
+    common_batch("image", image, "theta", theta)
+    out_size = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
+    backend = choose(image, rule)
+    with tracing.no_autocast(image.device):
+        if mapping.is_matrix:
+            matrix = mapping.matrix(theta.to(wide(theta.device)))
+            return backend.sample_matrix(image, matrix, mapping.is_affine, out_size, rule)
+        return backend.sample_points(image, mapping.on_lattice(theta, out_size, align_corners), rule)
+
+
+def sample(
+    image: Tensor,
+    coords: Tensor,
+    *,
+    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+    padding_mode: str | Sequence[str] = "zeros",
+    fill: float | Sequence[float] | Tensor = 0.0,
+    align_corners: bool = False,
+) -> Tensor:
+    """Sample images at given points.
+
+    Args:
+        image: `[N, C, *S]`, as in `warp`.
+        coords: `[N, *T, D]`, normalised, the last axis x, y, z: a grid, or a list of points `[N, M, D]`. One image with N
+            sets of points, or one set with N images, is shared.
+        kernel: as in `warp`, and so are `padding_mode`, `fill` and `align_corners`.
+        padding_mode: see `warp`.
+        fill: see `warp`.
+        align_corners: see `warp`.
+
+    Returns:
+        `[N, C, *T]` in the image's type.
+
+    Raises:
+        InputError: for a wrong shape, type, device, name or option.
+
+    >>> sample(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[-0.5], [0.0]]])).tolist()
+    [[[1.0, 1.5]]]
+    """
+    rule = _rule(image, kernel, padding_mode, fill, align_corners)
+    dimensions = image.ndim - 2
+    require(
+        isinstance(coords, Tensor) and coords.is_floating_point(),
+        f"coords: expected a floating-point tensor, got {coords.dtype if isinstance(coords, Tensor) else coords!r}",
+    )
+    require(
+        coords.ndim >= 2 and coords.shape[-1] == dimensions,
+        f"coords: expected [N, *T, {dimensions}] for an image of {dimensions} dimensions, got {list(coords.shape)}",
+    )
+    common_batch("image", image, "coords", coords)
+    with tracing.no_autocast(image.device):
+        return choose(image, rule).sample_points(image, coords.to(working(coords.dtype)), rule)
+
+
+def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: Any) -> Rule:
+    require(isinstance(image, Tensor), f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
+    shape = list(image.shape)
+    require(3 <= image.ndim <= 5, f"image: expected [N, C, *S] with one to three axes in S, got {shape}")
+    require(0 not in shape[1:], f"image: empty, {shape}")
+    require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {align_corners!r}")
+    modes = _for_each_axis("padding_mode", padding_mode, image.ndim - 2)
+    for mode in modes:
+        if mode not in PADDING_MODES:
+            raise unknown("padding_mode", mode, PADDING_MODES)
+    each = _for_each_axis("kernel", kernel, image.ndim - 2)
+    resolved = tuple(kernels.shared(k, image.device) for k in each)
+    return Rule(resolved, modes, _check_fill(fill, image), align_corners)
+
+
+def _for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:
+    if not isinstance(given, list | tuple):
+        return (given,) * dimensions
+    require(len(given) == dimensions, f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
+    return tuple(given)
+
+
+def _check_fill(fill: Any, image: Tensor) -> float | Tensor:
+    channels = image.shape[1]
+    wanted = f"fill: expected a finite number, or one for each of {channels} channels"
+    if isinstance(fill, int | float):
+        require(abs(fill) < float("inf"), f"{wanted}, got {fill!r}")
+        return fill
+    require(isinstance(fill, Tensor | list | tuple), f"{wanted}, got {fill!r}")
+    if not isinstance(fill, Tensor):
+        require(all(isinstance(c, int | float) for c in fill), f"{wanted}, got {fill!r}")
+        fill = torch.tensor(fill, dtype=wide(image.device))
+    require(fill.ndim <= 1 and fill.numel() in (1, channels), f"{wanted}, got {list(fill.shape)}")
+    if not tracing.is_traced(fill):
+        require(bool(fill.isfinite().all()), f"{wanted}, got {fill.tolist()}")
+    return fill.to(image.device).reshape(-1).expand(channels)
