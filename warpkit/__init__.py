@@ -3,6 +3,10 @@
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.lattice import lattice
+from warpkit.modules.base import modules
+from warpkit.modules.localization import ConvLocalization, DenseLocalization
+from warpkit.modules.parallel import Parallel
+from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.backend import Backend, backends, use_backend
 from warpkit.sampling.sampler import sample, warp
 from warpkit.transforms.base import Transform, transforms
@@ -12,3 +16,4 @@ from warpkit.transforms.matrix import MatrixTransform
 
 get_transform, list_transforms, register_transform = transforms.create, transforms.names, transforms.register
 get_kernel, list_kernels, register_kernel = kernels.create, kernels.names, kernels.register
+list_modules, register_module = modules.names, modules.register

@@ -10,7 +10,7 @@ from warpkit.cli import catalogue, demo, info, warp
 from warpkit.errors import InputError
 
 
-_EXTRAS = {"matplotlib": "demo", "PIL": "demo"}  # what is imported → the extra that brings it
+_EXTRAS = {"matplotlib": "Matplotlib", "PIL": "Pillow"}  # what the extra "demo" brings
 
 
 class _Friendly(TyperGroup):
@@ -22,9 +22,10 @@ class _Friendly(TyperGroup):
         except InputError as error:
             message = str(error)
         except ModuleNotFoundError as error:
-            if error.name not in _EXTRAS:
+            package = (error.name or "").partition(".")[0]
+            if package not in _EXTRAS:
                 raise
-            message = f"this needs the package {error.name}: pip install warpkit[{_EXTRAS[error.name]}]"
+            message = f"this needs {_EXTRAS[package]}: pip install warpkit[demo]"
         Console(stderr=True, soft_wrap=True).print(f"warpkit: {message}", style="red", markup=False, highlight=False)
         raise typer.Exit(2)
 

@@ -24,4 +24,5 @@ def written_whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # it was never made, or its folder is none
+            draft.unlink()

@@ -40,11 +40,12 @@ def read(path: Path) -> Photo:
     """The photograph in this file, upright: the turn its EXIF data asks for is made.
 
     Palettes become RGB (with alpha where they have it), 1-bit images 8-bit grey, CMYK and other colour spaces RGB.
-    Raises `InputError` for what is no picture, and for 32-bit integers.
+    Raises `InputError` for what is no picture, for 32-bit integers, and for 16 bits in other colours than grey and RGB.
     """
     try:
         with Image.open(path) as image:
-            if _raw_mode(image) in ("RGB;16", "RGBA;16"):
+            raw = _raw_mode(image)
+            if raw in ("RGB;16", "RGBA;16"):
                 return _read_deep_colour(path)
             upright = ImageOps.exif_transpose(_plain(image, path))
             pixels = np.array(upright)
@@ -52,6 +53,10 @@ def read(path: Path) -> Photo:
         raise InputError(f"{path} is no picture that Pillow can read") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise InputError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    require(
+        ";16" not in raw or pixels.dtype != np.uint8,
+        f"{path}: 16 bits a channel are read from grey, RGB and RGBA only, not from {raw}",
+    )
     same_colours = _MODES.get(len(upright.getbands())) == image.mode or image.mode.startswith("I;16")
     return Photo(_channels_first(pixels), image.info.get("icc_profile") if same_colours else None)
 

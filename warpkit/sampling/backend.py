@@ -1,9 +1,9 @@
 """What a backend is, which ones there are, and which one is used."""
 
 import contextlib
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 import torch
@@ -58,28 +58,37 @@ class Backend(ABC):
 
 
 backends: Registry[Backend] = Registry("backend", Backend)
-_named: ContextVar[str | None] = ContextVar("warpkit backend", default=None)
 _ORDER = ("reference",)  # the first that does not refuse
+
+
+class _Choice(threading.local):
+    """What `use_backend` named in this thread. No ContextVar: torch.compile cannot read one."""
+
+    def __init__(self) -> None:
+        self.name: str | None = None
+
+
+_choice = _Choice()
 
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Context manager: `warp` and `sample` use this backend, and raise `InputError` where it cannot.
+    """Context manager: `warp` and `sample` use this backend in this thread, and raise `InputError` where it cannot.
 
     >>> with use_backend("reference"):
     ...     pass
     """
     backends.load(name)
-    token = _named.set(name)
+    before, _choice.name = _choice.name, name
     try:
         yield
     finally:
-        _named.reset(token)
+        _choice.name = before
 
 
 def choose(image: Tensor, rule: Rule) -> Backend:
     """The backend for this work: the one that was named, else the first that does not refuse."""
-    named = _named.get()
+    named = _choice.name
     reason = None
     for name in (named,) if named else _ORDER:
         backend = backends.shared(name, torch.device("cpu"))

@@ -3,9 +3,14 @@
 In SciPy's words the modes are grid-constant, nearest, reflect (or mirror, with `align_corners`) and grid-wrap.
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
+
+from warpkit import tracing
+from warpkit.errors import require, unknown
 
 PADDING_MODES = ("zeros", "border", "reflection", "wrap")
 
@@ -29,3 +34,36 @@ def place(
         return torch.minimum(index, period - index), None
     index = torch.remainder(index, 2 * n)  # mirrored about the edges −½ and n − ½
     return torch.minimum(index, 2 * n - 1 - index), None
+
+
+def for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:
+    """One thing for every axis, or one for each of x, y, z; `InputError` for another number of them."""
+    if not isinstance(given, list | tuple):
+        return (given,) * dimensions
+    require(len(given) == dimensions, f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
+    return tuple(given)
+
+
+def check_padding(given: Any, dimensions: int) -> tuple[str, ...]:
+    """The mode of each axis; `InputError` for one that does not exist."""
+    modes = for_each_axis("padding_mode", given, dimensions)
+    for mode in modes:
+        if mode not in PADDING_MODES:
+            raise unknown("padding_mode", mode, PADDING_MODES)
+    return modes
+
+
+def check_fill(given: Any, channels: int | None = None) -> float | Tensor:
+    """A finite number, or a tensor of one for each channel (of any number of channels where `channels` is None)."""
+    wanted = f"fill: expected a finite number, or one for each{'' if channels is None else f' of {channels}'} channel(s)"
+    if isinstance(given, int | float):
+        require(abs(given) < float("inf"), f"{wanted}, got {given!r}")
+        return given
+    numbers = isinstance(given, list | tuple) and all(isinstance(c, int | float) for c in given)
+    require(numbers or isinstance(given, Tensor), f"{wanted}, got {given!r}")
+    fill = given if isinstance(given, Tensor) else torch.tensor(given, dtype=torch.float64)
+    count = fill.numel()
+    require(fill.ndim <= 1 and count > 0 and (channels is None or count in (1, channels)), f"{wanted}, got {given!r}")
+    if not tracing.is_traced(fill):
+        require(bool(fill.isfinite().all()), f"{wanted}, got {given!r}")
+    return fill.reshape(-1)

@@ -91,7 +91,7 @@ def _sample(image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]]
 def _interpolate(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
     """The sum over all combinations of one tap an axis."""
     dtype = _arithmetic(image)
-    axes = _axes(image, points, rule, dtype.to_real())
+    axes = _axes(image, points, rule, torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32)
     padded = _pad(image.to(dtype), rule)
     result = None
     for taps in itertools.product(*(axis.taps for axis in reversed(axes))):

@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import require, unknown
+from warpkit.errors import require
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.lattice import check_size
 from warpkit.precision import wide, working
 from warpkit.sampling.backend import Rule, choose
-from warpkit.sampling.boundary import PADDING_MODES
+from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
 
 KernelLike = str | dict[str, Any] | Kernel
@@ -124,33 +124,11 @@ def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: 
     require(3 <= image.ndim <= 5, f"image: expected [N, C, *S] with one to three axes in S, got {shape}")
     require(0 not in shape[1:], f"image: empty, {shape}")
     require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {align_corners!r}")
-    modes = _for_each_axis("padding_mode", padding_mode, image.ndim - 2)
-    for mode in modes:
-        if mode not in PADDING_MODES:
-            raise unknown("padding_mode", mode, PADDING_MODES)
-    each = _for_each_axis("kernel", kernel, image.ndim - 2)
-    resolved = tuple(kernels.shared(k, image.device) for k in each)
-    return Rule(resolved, modes, _check_fill(fill, image), align_corners)
-
-
-def _for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:
-    if not isinstance(given, list | tuple):
-        return (given,) * dimensions
-    require(len(given) == dimensions, f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
-    return tuple(given)
-
-
-def _check_fill(fill: Any, image: Tensor) -> float | Tensor:
-    channels = image.shape[1]
-    wanted = f"fill: expected a finite number, or one for each of {channels} channels"
-    if isinstance(fill, int | float):
-        require(abs(fill) < float("inf"), f"{wanted}, got {fill!r}")
-        return fill
-    require(isinstance(fill, Tensor | list | tuple), f"{wanted}, got {fill!r}")
-    if not isinstance(fill, Tensor):
-        require(all(isinstance(c, int | float) for c in fill), f"{wanted}, got {fill!r}")
-        fill = torch.tensor(fill, dtype=wide(image.device))
-    require(fill.ndim <= 1 and fill.numel() in (1, channels), f"{wanted}, got {list(fill.shape)}")
-    if not tracing.is_traced(fill):
-        require(bool(fill.isfinite().all()), f"{wanted}, got {fill.tolist()}")
-    return fill.to(image.device).reshape(-1).expand(channels)
+    dimensions = image.ndim - 2
+    each = for_each_axis("kernel", kernel, dimensions)
+    return Rule(
+        tuple(kernels.shared(k, image.device) for k in each),
+        check_padding(padding_mode, dimensions),
+        check_fill(fill, image.shape[1]),
+        align_corners,
+    )

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import InputError, require
-from warpkit.transforms.matrix import MatrixTransform, affine_part, check_ndim, with_last_row
+from warpkit.transforms.matrix import MatrixTransform, affine_part, check_ndim, reject, with_last_row
 
 
 class Attention(MatrixTransform):
@@ -50,5 +50,5 @@ class Attention(MatrixTransform):
         theta = torch.cat([rows[:, 0, :1], rows[:, :, -1]], dim=-1)[:, -self.num_params :]
         bad = (self.matrix(theta)[:, :-1] - rows).detach().abs().amax((1, 2)) > 1e-6 * rows.detach().abs().amax((1, 2))
         family = "one scale" if self.scale is None else f"the scale {self.scale}"
-        require(not bad.any(), f"no attention matrix ({family}, no rotation) in batch entries {bad.nonzero().flatten().tolist()}")
+        reject(f"no attention matrix ({family}, no rotation)", bad)
         return theta

@@ -1,9 +1,10 @@
 """Transforms that are a matrix in homogeneous coordinates: composed by product, inverted, sampled without a grid."""
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, check_theta
@@ -46,7 +47,7 @@ def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     """The inverse of each; `InputError` names the batch entries that are singular (condition above 1e12)."""
     values = torch.linalg.svdvals(matrix.detach())
     bad = ~(values[:, -1] > 1e-12 * values[:, 0])
-    require(not bad.any(), f"singular matrix in batch entries {bad.nonzero().flatten().tolist()}")
+    reject("singular matrix", bad)
     return torch.linalg.inv(matrix)
 
 
@@ -73,8 +74,14 @@ def affine_part(matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N D D+1"]:
     d = matrix.shape[-1] - 1
     last = matrix[:, d, :].detach()
     bad = ~((last[:, :d].abs().amax(-1) <= 1e-9 * last[:, d].abs()) & (last[:, d] != 0))
-    require(not bad.any(), f"not an affine matrix in batch entries {bad.nonzero().flatten().tolist()}")
+    reject("not an affine matrix", bad)
     return matrix[:, :d] / matrix[:, d:, d:]
+
+
+def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
+    """`InputError` that names the bad batch entries; nothing while a compiler or a function transform holds the values."""
+    if not tracing.is_traced(bad) and bool(bad.any()):
+        raise InputError(f"{what} in batch entries {bad.nonzero().flatten().tolist()}")
 
 
 def with_last_row(rows: Float[Tensor, "N D D+1"]) -> Float[Tensor, "N D+1 D+1"]:

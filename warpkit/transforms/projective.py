@@ -4,8 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require
-from warpkit.transforms.matrix import MatrixTransform, check_ndim
+from warpkit.transforms.matrix import MatrixTransform, check_ndim, reject
 
 
 class Projective(MatrixTransform):
@@ -38,5 +37,5 @@ class Projective(MatrixTransform):
     def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
         """Divided by its last entry; `InputError` where that is not positive: the centre lies on or behind the horizon."""
         bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
-        require(not bad.any(), f"the centre is on or behind the horizon in batch entries {bad.nonzero().flatten().tolist()}")
+        reject("the centre is on or behind the horizon", bad)
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]

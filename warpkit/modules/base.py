@@ -1,0 +1,34 @@
+"""The registry of modules, and layers that find their input's width on first use."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from warpkit.registry import Registry
+
+modules: Registry[nn.Module] = Registry("module", nn.Module)
+
+
+class _MadeTrainable:
+    """A lazy layer whose weights can be trained although their first input came under `torch.inference_mode`."""
+
+    def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
+        with torch.inference_mode(False):
+            super().initialize_parameters(*args, **kwargs)  # type: ignore[misc]
+
+
+class LazyLinear(_MadeTrainable, nn.LazyLinear):
+    """`nn.LazyLinear`, made trainable."""
+
+
+class LazyConv1d(_MadeTrainable, nn.LazyConv1d):
+    """`nn.LazyConv1d`, made trainable."""
+
+
+class LazyConv2d(_MadeTrainable, nn.LazyConv2d):
+    """`nn.LazyConv2d`, made trainable."""
+
+
+class LazyConv3d(_MadeTrainable, nn.LazyConv3d):
+    """`nn.LazyConv3d`, made trainable."""

@@ -1,0 +1,205 @@
+"""The spatial transformer: localization network → θ → grid → sampler."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit import tracing
+from warpkit.errors import InputError, require
+from warpkit.kernels.base import kernels
+from warpkit.lattice import check_size, lattice
+from warpkit.modules.base import LazyLinear, modules
+from warpkit.precision import KeepsPrecision, wide, working
+from warpkit.sampling.sampler import KernelLike, TransformLike, warp
+from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
+from warpkit.transforms.base import Transform, transforms
+
+ThetaFrom = Tensor | Callable[[Tensor], Tensor]
+
+
+class _Regression(LazyLinear):
+    """Features → what is added to init: zero at the start, whatever the features."""
+
+    def reset_parameters(self) -> None:
+        if self.in_features > 0:  # not before the first input
+            _zeroed(self)
+
+
+class SpatialTransformer(KeepsPrecision):
+    """A layer that warps its input as its localization network says.
+
+    Args:
+        localization: any module (or its name or table) from image to features `[N, F]`. The transformer owns the regression
+            layer F → P that ends it, with zero weight and bias: whatever the network, θ starts as `init`.
+        transform: a name, a table or a `Transform`.
+        kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
+        size: the output's, rows first; the input's unless given.
+        padding_mode: as in `warp`, and so are `fill` and `align_corners`.
+        fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to avoid.
+        align_corners: see `warp`.
+        features: F, else it is found on first use.
+        init: where θ starts, P numbers; the identity unless given. A transform without one needs it.
+        limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at `init`,
+            inf (the default) frees it.
+        steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that starts as
+            the identity; the input is resampled once. Needs a matrix transform with `identity` and `from_matrix`. `limits`
+            bound the composed θ.
+
+    Raises:
+        InputError: for an unknown name, options that do not fit, a transform without identity and no `init`.
+
+    θ is float32 at least, under autocast and after `.half()` too.
+
+    Jaderberg et al. 2015, section 3; steps: Lin and Lucey, "Inverse Compositional Spatial Transformer Networks", CVPR 2017.
+
+    >>> transformer = SpatialTransformer("conv_localization", "affine")
+    >>> image = torch.rand(2, 1, 28, 28)
+    >>> torch.equal(transformer(image), image)
+    True
+    """
+
+    init: Tensor
+    limits: Tensor | None
+
+    def __init__(
+        self,
+        localization: nn.Module | str | dict[str, Any],
+        transform: TransformLike = "affine",
+        *,
+        kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+        size: int | Sequence[int] | None = None,
+        padding_mode: str | Sequence[str] = "zeros",
+        fill: float | Sequence[float] = 0.0,
+        align_corners: bool = False,
+        features: int | None = None,
+        init: Sequence[float] | Tensor | None = None,
+        limits: float | Sequence[float] | Tensor | None = None,
+        steps: int = 1,
+    ) -> None:
+        super().__init__()
+        self.localization = modules.own(localization)
+        self.transform = transforms.own(transform)
+        ndim, count = self.transform.ndim, self.transform.num_params
+        self.kernels = nn.ModuleList(map(kernels.own, for_each_axis("kernel", kernel, ndim)))
+        if not isinstance(kernel, list | tuple):  # one kernel for all axes, with one set of parameters
+            self.kernels = self.kernels[:1]
+        self.size = None if size is None else check_size(size, ndim)
+        check_padding(padding_mode, ndim)
+        check_fill(fill)
+        self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
+        start = self.transform.identity() if init is None else _numbers("init", init, count)
+        self.register_buffer("init", start.to(wide(start.device)), persistent=False)
+        self.register_buffer("limits", None if limits is None else _limits(limits, count), persistent=False)
+        self.steps = _check_steps(steps, self.transform)
+        self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
+
+    def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N C *T"]:
+        """Warp the image. θ is read from `theta_from` where it is given; with steps, from theta_from(image warped so far)."""
+        return self._warp(image, self.theta(image, theta_from))
+
+    def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
+        """The parameters for each image, in float32 at least."""
+        if self.steps > 1:
+            return self._composed(image, theta_from)
+        require(
+            theta_from is None or isinstance(theta_from, Tensor),
+            f"theta_from: expected a tensor (a function of the image warped so far needs steps > 1), got {theta_from!r}",
+        )
+        return self._limited(self._regress(image if theta_from is None else theta_from))
+
+    def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
+        """Where each output pixel is sampled from, normalised: for looking."""
+        theta = self.theta(image, theta_from)
+        size = tuple(image.shape[2:]) if self.size is None else self.size
+        return self.transform(theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None])
+
+    def extra_repr(self) -> str:
+        """What is not a submodule."""
+        names = ("size", "padding_mode", "fill", "align_corners", "steps")
+        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+
+    def _regress(self, seen: Tensor) -> Float[Tensor, "N P"]:
+        """What the localization network adds to init."""
+        features = self.localization(seen)
+        shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        require(
+            isinstance(features, Tensor) and features.ndim == 2, f"localization: expected features [N, F], it gave {shape}"
+        )
+        with tracing.no_autocast(features.device):
+            given = self.regression(features.to(self.regression.weight.dtype))
+            return given.to(working(given.dtype))
+
+    def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+        """init + limits · tanh(given / limits)."""
+        init = self.init.to(given.dtype)
+        if self.limits is None:
+            return init + given
+        limits = self.limits.to(given.dtype)
+        bounded = (limits > 0) & limits.isfinite()
+        safe = torch.where(bounded, limits, 1.0)  # 0 / 0 and inf · 0 would make NaN in the gradient
+        return init + torch.where(bounded, safe * torch.tanh(given / safe), torch.where(limits > 0, given, 0.0))
+
+    def _composed(self, image: Tensor, theta_from: ThetaFrom | None) -> Float[Tensor, "N P"]:
+        """θ over several steps: V(Δ(p)) = U(M(Δ(p))), so each step multiplies M from the right."""
+        require(
+            not isinstance(theta_from, Tensor),
+            "theta_from: with steps > 1, expected a function of the image warped so far, got a tensor",
+        )
+        exact = wide(image.device)
+        matrix = self.transform.matrix(self.init.to(exact)[None])
+        theta = self.init.to(torch.float32)[None].expand(image.shape[0], -1)
+        for _ in range(self.steps):
+            so_far = self._warp(image, theta)
+            given = self._regress(so_far if theta_from is None else theta_from(so_far))
+            step = self.transform.identity().to(given) + given
+            matrix = matrix @ self.transform.matrix(step.to(exact))
+            composed = self.transform.from_matrix(matrix)
+            theta = self._limited((composed - self.init.to(exact)).to(given.dtype))
+        return theta
+
+    def _warp(self, image: Tensor, theta: Tensor) -> Tensor:
+        return warp(
+            image,
+            self.transform,
+            theta,
+            size=self.size,
+            kernel=tuple(self.kernels) if len(self.kernels) > 1 else self.kernels[0],
+            padding_mode=self.padding_mode,
+            fill=self.fill,
+            align_corners=self.align_corners,
+        )
+
+
+def _zeroed(layer: nn.Linear) -> nn.Linear:
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def _numbers(what: str, given: Any, count: int, low: float = -float("inf")) -> Float[Tensor, " P"]:
+    """`count` numbers, each at least `low`."""
+    try:
+        numbers = torch.as_tensor(given, dtype=torch.float64).detach().clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{what}: expected {count} numbers, got {given!r}") from error
+    require(numbers.shape == (count,), f"{what}: expected {count} numbers, got shape {list(numbers.shape)}")
+    valid = tracing.is_traced(numbers) or bool((numbers >= low).all())  # NaN is not
+    require(valid, f"{what}: expected numbers of at least {low}, got {given!r}")
+    return numbers
+
+
+def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
+    return _numbers("limits", [given] * count if isinstance(given, int | float) else given, count, low=0)
+
+
+def _check_steps(steps: int, transform: Transform) -> int:
+    require(isinstance(steps, int) and steps >= 1, f"steps: expected a positive integer, got {steps!r}")
+    if steps > 1:
+        name = type(transform).__name__
+        require(transform.is_matrix, f"steps: {name} is no matrix transform, so its steps cannot be composed")
+        start = transform.identity()  # raises where there is none
+        transform.from_matrix(transform.matrix(start[None].to(wide(start.device))))
+    return steps
