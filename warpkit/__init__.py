@@ -9,6 +9,7 @@ from warpkit.modules.parallel import Parallel
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.backend import Backend, backends, use_backend
 from warpkit.sampling.sampler import sample, warp
+from warpkit.spec.build import build
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose

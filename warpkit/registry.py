@@ -114,7 +114,9 @@ class Registry(Generic[T]):
             for option in options:
                 if option not in known:
                     raise unknown(f"option of {self.kind} {name!r}", option, known)
-        missing = [k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options]
+        missing = [
+            k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options
+        ]
         require(not missing, f"{self.kind} {name!r} needs {', '.join(missing)}")
         return cls(**options)
 

@@ -9,7 +9,6 @@ from typer.core import TyperGroup
 from warpkit.cli import catalogue, demo, info, warp
 from warpkit.errors import InputError
 
-
 _EXTRAS = {"matplotlib": "Matplotlib", "PIL": "Pillow"}  # what the extra "demo" brings
 
 

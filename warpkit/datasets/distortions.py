@@ -1,7 +1,7 @@
 """Distorted digits as in the paper's section 4.1, made with warpkit itself.
 
-A distortion takes images [N, C, H, W] and a generator, and gives distorted ones, maybe on a larger canvas; the generator
-alone decides how each is distorted.
+A distortion takes images [N, C, H, W] and a generator, and gives distorted ones, maybe on a larger canvas; the
+generator alone decides how each is distorted.
 """
 
 import math

@@ -78,7 +78,9 @@ def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None
 @torch.compiler.assume_constant_result  # type: ignore[misc]
 def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tuple[int | None, Numbers | None]:
     known = _plans.setdefault(kernel, {})
-    if any(map(tracing.is_traced, tracing.tensors(kernel))):  # nothing to check: what was checked last, or all that there may be
+    if any(
+        map(tracing.is_traced, tracing.tensors(kernel))
+    ):  # nothing to check: what was checked last, or all that there may be
         return (known[dtype][1], None) if dtype in known else (MAX_DEGREE, None)
     learns = any(True for _ in kernel.parameters())
     if compiling and learns:  # Φ moves on after the trace

@@ -13,8 +13,8 @@ from warpkit.kernels.base import kernels
 from warpkit.lattice import check_size, lattice
 from warpkit.modules.base import LazyLinear, modules
 from warpkit.precision import KeepsPrecision, wide, working
-from warpkit.sampling.sampler import KernelLike, TransformLike, warp
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
+from warpkit.sampling.sampler import KernelLike, TransformLike, warp
 from warpkit.transforms.base import Transform, transforms
 
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
@@ -114,7 +114,9 @@ class SpatialTransformer(KeepsPrecision):
         """Where each output pixel is sampled from, normalised: for looking."""
         theta = self.theta(image, theta_from)
         size = tuple(image.shape[2:]) if self.size is None else self.size
-        return self.transform(theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None])
+        return self.transform(
+            theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None]
+        )
 
     def extra_repr(self) -> str:
         """What is not a submodule."""
@@ -126,7 +128,8 @@ class SpatialTransformer(KeepsPrecision):
         features = self.localization(seen)
         shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         require(
-            isinstance(features, Tensor) and features.ndim == 2, f"localization: expected features [N, F], it gave {shape}"
+            isinstance(features, Tensor) and features.ndim == 2,
+            f"localization: expected features [N, F], it gave {shape}",
         )
         with tracing.no_autocast(features.device):
             given = self.regression(features.to(self.regression.weight.dtype))

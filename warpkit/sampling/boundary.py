@@ -55,7 +55,9 @@ def check_padding(given: Any, dimensions: int) -> tuple[str, ...]:
 
 def check_fill(given: Any, channels: int | None = None) -> float | Tensor:
     """A finite number, or a tensor of one for each channel (of any number of channels where `channels` is None)."""
-    wanted = f"fill: expected a finite number, or one for each{'' if channels is None else f' of {channels}'} channel(s)"
+    wanted = (
+        f"fill: expected a finite number, or one for each{'' if channels is None else f' of {channels}'} channel(s)"
+    )
     if isinstance(given, int | float):
         require(abs(given) < float("inf"), f"{wanted}, got {given!r}")
         return given

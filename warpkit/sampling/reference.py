@@ -45,7 +45,11 @@ class Reference(Backend):
 
 
 def _matrix_pixels(
-    matrix: Float[Tensor, "N E E"], is_affine: bool, out_size: tuple[int, ...], in_size: tuple[int, ...], align_corners: bool
+    matrix: Float[Tensor, "N E E"],
+    is_affine: bool,
+    out_size: tuple[int, ...],
+    in_size: tuple[int, ...],
+    align_corners: bool,
 ) -> list[Float[Tensor, "N *out_size"]]:
     """Pixel coordinates x, y, z of every output pixel."""
     d = len(in_size)
@@ -73,7 +77,9 @@ def _matrix_pixels(
     return [x.expand(-1, *out_size) for x in pixels]
 
 
-def _sample(image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]], rule: Rule) -> Shaped[Tensor, "N C *T"]:
+def _sample(
+    image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]], rule: Rule
+) -> Shaped[Tensor, "N C *T"]:
     """Eq. 3 at pixel coordinates x, y, z, a few images at a time."""
     numbers = image.is_floating_point() or image.is_complex()
     evaluate = _interpolate if numbers or not all(map(copies, rule.kernels)) else _copy
@@ -88,7 +94,9 @@ def _sample(image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]]
     return result.reshape(*result.shape[:2], *target)
 
 
-def _interpolate(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
+def _interpolate(
+    image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule
+) -> Shaped[Tensor, "N C M"]:
     """The sum over all combinations of one tap an axis."""
     dtype = _arithmetic(image)
     axes = _axes(image, points, rule, torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32)
@@ -134,7 +142,9 @@ class _Axis:
         share = sum(torch.where(inside, w, 0.0) for inside, (_, w) in zip(self.within, self.taps))
         if not self.partition_of_unity:
             return share
-        return torch.where(functools.reduce(torch.logical_and, self.within), 1.0, share)  # exactly, so nothing is filled in
+        return torch.where(
+            functools.reduce(torch.logical_and, self.within), 1.0, share
+        )  # exactly, so nothing is filled in
 
 
 def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:

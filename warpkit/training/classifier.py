@@ -27,7 +27,7 @@ def train(
     rate: float = 5e-3,
     progress: Progress | None = None,
 ) -> None:
-    """`steps` of Adam on batches drawn at random, each distorted afresh; the rate climbs to `rate` and falls to nothing.
+    """`steps` of Adam on random batches, each distorted afresh; the rate climbs to `rate` and falls to nothing.
 
     That cycle lets few steps go far: L. N. Smith, N. Topin, "Super-convergence", arXiv 1708.07120.
 
@@ -46,7 +46,7 @@ def train(
         scores = model(distortion(data.images[drawn], generator))
         loss = functional.cross_entropy(scores, data.labels[drawn])
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         if progress is not None:
@@ -70,6 +70,8 @@ def error_rate(model: nn.Module, images: Float[Tensor, "M C H W"], labels: Int64
     """The share of images, 0 … 1, whose highest score is another class than their label."""
     require(len(labels) > 0, "an error rate needs images, got none")
     model.eval()
-    parts = zip(images.split(_EVALUATED), labels.split(_EVALUATED), strict=True)
-    wrong = sum(int((model(part).argmax(1) != label).sum()) for part, label in parts)
+    wrong = 0
+    for start in range(0, len(labels), _EVALUATED):
+        part = slice(start, start + _EVALUATED)
+        wrong += int((model(images[part]).argmax(1) != labels[part]).sum())
     return wrong / len(labels)

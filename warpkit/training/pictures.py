@@ -36,7 +36,7 @@ def before_and_after(
     grids = transformer.transform(transformer.theta(images), nodes[None])
     transformer.train(training)
 
-    figure = Figure(figsize=(1.25 * len(images) + 1.1, 4.3), dpi=150, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(1.25 * len(images) + 1.1, 4.5), dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)  # no window, whatever the user's settings
     rows = figure.subplots(3, len(images), squeeze=False)
     for column, caption in enumerate(captions):
@@ -49,6 +49,7 @@ def before_and_after(
         _show(rows[2, column], output[column, 0])
     for axes, name in zip(rows[:, 0], ("input", "sampling grid", "output"), strict=True):
         axes.set_ylabel(name, fontsize=10)
+    figure.supxlabel("the grid is where the output's pixels come from; its heavy edge becomes the top", fontsize=9)
     return figure
 
 

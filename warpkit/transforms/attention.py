@@ -42,7 +42,9 @@ class Attention(MatrixTransform):
         """[[s, 0, t_x], [0, s, t_y], [0, 0, 1]]."""
         shift = theta[:, -self.ndim :, None]
         s = theta[:, :1, None] if self.scale is None else torch.full_like(theta[:, :1, None], self.scale)
-        return with_last_row(torch.cat([s * torch.eye(self.ndim, dtype=theta.dtype, device=theta.device), shift], dim=-1))
+        return with_last_row(
+            torch.cat([s * torch.eye(self.ndim, dtype=theta.dtype, device=theta.device), shift], dim=-1)
+        )
 
     def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
         """s, t_x, t_y; `InputError` for a matrix that does more, or has another scale than the fixed one."""

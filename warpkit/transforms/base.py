@@ -109,7 +109,9 @@ def check_points(transform: Transform, points: Any) -> None:
 def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
     """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
-    require(n == m or 1 in (n, m), f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
+    require(
+        n == m or 1 in (n, m), f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them"
+    )
     require(a.device == b.device, f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
     return m if n == 1 else n
 

@@ -64,7 +64,9 @@ class Compose(Transform):
         return points
 
     def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
-        return list(zip(self.transforms, theta.split([part.num_params for part in self.transforms], dim=1), strict=True))
+        return list(
+            zip(self.transforms, theta.split([part.num_params for part in self.transforms], dim=1), strict=True)
+        )
 
 
 def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:

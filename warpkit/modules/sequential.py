@@ -1,0 +1,20 @@
+"""Layers in a row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from warpkit.errors import require
+from warpkit.modules.base import modules
+
+
+class Sequential(nn.Sequential):
+    """Each layer on what the one before gave.
+
+    `layers`: modules, names or tables.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module | str | dict[str, Any]]) -> None:
+        require(isinstance(layers, list | tuple), f"layers: expected a list, got {layers!r}")
+        super().__init__(*(modules.own(layer) for layer in layers))

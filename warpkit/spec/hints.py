@@ -1,0 +1,76 @@
+"""What an option may be, read off the constructor's type hints."""
+
+import inspect
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+from torch import nn
+
+from warpkit.errors import InputError
+from warpkit.kernels.base import Kernel, kernels
+from warpkit.modules.base import modules
+from warpkit.registry import Registry
+from warpkit.transforms.base import Transform, transforms
+
+
+def hints_of(cls: type) -> dict[str, Any]:
+    """The type hint of each option; no entry where there is none, or where it cannot be resolved."""
+    try:
+        return typing.get_type_hints(cls.__init__)  # type: ignore[misc]
+    except Exception:  # a stranger's annotations: names that only a type checker knows
+        return {}
+
+
+def registry_of(hint: Any) -> Registry[Any] | None:
+    """Where an option is a component (or several): the registry of its kind."""
+    parts = _parts(hint)
+    for base, registry in ((Transform, transforms), (Kernel, kernels), (nn.Module, modules)):
+        if base in parts:
+            return registry
+    return None
+
+
+def takes_several(hint: Any) -> bool:
+    """Whether a list is given for an option of components."""
+    return Sequence in _parts(hint)
+
+
+def check(hint: Any, value: Any) -> Any:
+    """`value` if the hint allows it, lists as tuples where it wants these; `InputError` otherwise."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        if isinstance(value, list):
+            try:
+                return adapter.validate_python(_tuples(value))
+            except ValidationError:
+                pass
+        expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
+        expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
+        raise InputError(f"got {value!r}, expected {expected}") from error
+
+
+def _parts(hint: Any) -> set[Any]:
+    """The classes that a hint is made of."""
+    arguments = typing.get_args(hint)
+    found = {typing.get_origin(hint) or hint}
+    return found.union(*map(_parts, arguments)) if arguments else found
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def input_width(name: str, shape: tuple[int, ...]) -> int | None:
+    """The number that an option of this name takes from the input's shape [C, *S], if it is one of those."""
+    by_name = {"in_channels": shape[0], "num_features": shape[0], "num_channels": shape[0], "in_features": shape[-1]}
+    return by_name.get(name)
+
+
+def is_offered(name: str, parameter: inspect.Parameter) -> bool:
+    """Whether a spec may set an option: where a module lives and in which type is not part of its description."""
+    return name not in ("device", "dtype") and parameter.kind is not parameter.VAR_KEYWORD
