@@ -7,13 +7,40 @@ from warpkit.modules.base import modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization
 from warpkit.modules.parallel import Parallel
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.sampling.backend import Backend, backends, use_backend
+from warpkit.sampling.backend import Backend, use_backend
 from warpkit.sampling.sampler import sample, warp
 from warpkit.spec.build import build
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
 from warpkit.transforms.matrix import MatrixTransform
+
+__all__ = [
+    "Backend",
+    "BasisTransform",
+    "Compose",
+    "ConvLocalization",
+    "DenseLocalization",
+    "InputError",
+    "Kernel",
+    "MatrixTransform",
+    "Parallel",
+    "SpatialTransformer",
+    "Transform",
+    "build",
+    "get_kernel",
+    "get_transform",
+    "lattice",
+    "list_kernels",
+    "list_modules",
+    "list_transforms",
+    "register_kernel",
+    "register_module",
+    "register_transform",
+    "sample",
+    "use_backend",
+    "warp",
+]
 
 get_transform, list_transforms, register_transform = transforms.create, transforms.names, transforms.register
 get_kernel, list_kernels, register_kernel = kernels.create, kernels.names, kernels.register

@@ -23,9 +23,9 @@ def lattice(
 ) -> Float[Tensor, "*size D"]:
     """Where the pixels of an image of this size lie, in normalised coordinates.
 
-    `size` goes like an array's shape (rows first): (W,), (H, W) or (D, H, W). The result, `[*size, D]`, has x, y, z in its
-    last axis and no batch: write `lattice(size)[None]` where one is expected. Raises `InputError` for a size that is not
-    one to three positive integers.
+    `size` goes like an array's shape (rows first): (W,), (H, W) or (D, H, W). The result, `[*size, D]`, has x, y, z in
+    its last axis and no batch: write `lattice(size)[None]` where one is expected. Raises `InputError` for a size that
+    is not one to three positive integers.
 
     >>> lattice((1, 2)).tolist()
     [[[-0.5, 0.0], [0.5, 0.0]]]
@@ -45,13 +45,12 @@ def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " 
 
 def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
     """A size as a tuple: `ndim` positive integers, or one to three where `ndim` is None."""
-    given = size
-    size = (size,) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence | torch.Size) else ()
+    each = (size,) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
     wanted = f"{ndim} positive integers" if ndim else "one to three positive integers"
-    right = len(size) == ndim if ndim else 1 <= len(size) <= 3
-    right = right and all(isinstance(n, int | torch.SymInt) and not isinstance(n, bool) and n > 0 for n in size)
-    require(right, f"size: expected {wanted}, rows first, got {given!r}")
-    return size
+    right = len(each) == ndim if ndim else 1 <= len(each) <= 3
+    right = right and all(isinstance(n, int | torch.SymInt) and not isinstance(n, bool) and n > 0 for n in each)
+    require(right, f"size: expected {wanted}, rows first, got {size!r}")
+    return each
 
 
 def index_to_normalised(n: int, align_corners: bool) -> tuple[float, float]:

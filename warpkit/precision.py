@@ -30,7 +30,7 @@ class KeepsPrecision(nn.Module):
         kept = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         for name in kept:
             self._buffers[name] = None
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in kept.items():
             device = fn(buffer.new_empty(0, dtype=torch.float32)).device
             self._buffers[name] = buffer.to(device, wide(device))

@@ -26,7 +26,7 @@ _HOME = "warpkit"  # the distribution whose names nobody else can take
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a name comes from: `value` is `module:Class`, `origin` its distribution and version, or who registered it."""
+    """Where a name comes from: `value` is `module:Class`, `origin` a distribution and its version, or a module."""
 
     name: str
     value: str
@@ -81,7 +81,8 @@ class Registry(Generic[T]):
     def register(self, name: str) -> Callable[[C], C]:
         """Decorator: makes a class known by `name` in this process, as a notebook or a test needs.
 
-        The same class again (a cell that is run twice) replaces it; another class under a taken name is an `InputError`.
+        The same class again (a cell that is run twice) replaces it; another class under a taken name is an
+        `InputError`.
         """
         require(isinstance(name, str) and name != "", f"{self.kind}: expected a name, got {name!r}")
 
@@ -146,7 +147,7 @@ class Registry(Generic[T]):
         name, options = self._parse(given)
         return f"{name}({_plain(options)}) {device} {defaults}"
 
-    @torch.compiler.assume_constant_result  # type: ignore[misc]
+    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
         with tracing.constants():
             made = self.own(given, **defaults)

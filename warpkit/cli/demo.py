@@ -93,7 +93,7 @@ def _train(
 ) -> Trained:
     import torch
 
-    from warpkit.spec import build
+    from warpkit.spec.build import build
     from warpkit.training import error_rate, train
 
     start = time.perf_counter()

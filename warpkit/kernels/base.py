@@ -13,11 +13,12 @@ from warpkit.registry import Registry
 class Kernel(nn.Module):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
 
-    A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius only
-    and may be anything outside. It is elementwise; the kernel's own parameters Φ, if it has any, are its `nn.Parameter`s.
+    A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius
+    only and may be anything outside. It is elementwise; the kernel's own parameters Φ, if it has any, are its
+    `nn.Parameter`s.
 
-    `pieces`: the joints of the formula lie at multiples of 1/pieces from −radius (a triangle of radius 1.5 has one at 0,
-    and needs 2).
+    `pieces`: the joints of the formula lie at multiples of 1/pieces from −radius (a triangle of radius 1.5 has one at
+    0, and needs 2).
 
     What follows are claims; None means "not stated". `interpolating`: k(0) = 1 and k = 0 at the other integers.
     `partition_of_unity`: the weights sum to one. `symmetric`: k(−d) = k(d). `continuity`: k of C^k, −1 where it jumps.
@@ -38,7 +39,7 @@ class Kernel(nn.Module):
     symmetric: bool | None = None
     continuity: int | None = None
     reproduces: int | None = None
-    _edits = 0
+    _edits: int = 0
 
     @property
     def taps(self) -> int:
@@ -71,8 +72,8 @@ class Kernel(nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         """An option may change the formula: a table that was kept, in a compiled graph too, is no longer right."""
         super().__setattr__(name, value)
-        if name != "_edits":
-            super().__setattr__("_edits", self._edits + 1)
+        if name != "training":  # which train() and eval() set
+            object.__setattr__(self, "_edits", self._edits + 1)
 
 
 kernels: Registry[Kernel] = Registry("kernel", Kernel)

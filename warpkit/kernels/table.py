@@ -1,6 +1,7 @@
 """Formula → table: between joints the weight of each tap is a polynomial in the fraction.
 
-The coefficients come from a solve at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ through it.
+The coefficients come from a solve at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ
+through it.
 """
 
 import math
@@ -60,10 +61,10 @@ def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[F
 
 def _horner(coefficients: list[Any], u: Tensor) -> Tensor:
     # u · 0: a constant weight has a gradient too, zero.
-    result = u * coefficients[-1] if len(coefficients) > 1 else u * 0 + coefficients[0]
-    for c in coefficients[-2:0:-1]:
-        result = (result + c) * u
-    return result + coefficients[0] if len(coefficients) > 1 else result
+    result: Tensor = u * 0 + coefficients[-1]
+    for c in coefficients[-2::-1]:
+        result = result * u + c
+    return result
 
 
 def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None]:
@@ -72,10 +73,11 @@ def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None
     Without Φ the table is kept, as numbers. With Φ it is solved for at each use, and only the degree is kept.
     """
     # Read here, in what torch.compile sees, so that a graph does not outlive a change of the kernel's options.
-    return _plan(kernel, dtype, kernel._edits, torch.compiler.is_compiling())
+    found: tuple[int | None, Numbers | None] = _plan(kernel, dtype, kernel._edits, torch.compiler.is_compiling())
+    return found
 
 
-@torch.compiler.assume_constant_result  # type: ignore[misc]
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tuple[int | None, Numbers | None]:
     known = _plans.setdefault(kernel, {})
     if any(
@@ -98,7 +100,8 @@ def _solve(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps degree+1"]
     values = _values(kernel, _nodes(degree))  # [pieces, nodes, taps]
     powers = _powers(torch.tensor(_nodes(degree), dtype=values.dtype, device=values.device), degree)
     coefficients = torch.linalg.solve(powers, values).transpose(1, 2)
-    # At a joint (u = 0) an interpolating kernel's weights are 0 and 1 to the last bit: an identity warp changes nothing.
+    # At a joint (u = 0) an interpolating kernel's weights are 0 and 1 to the last bit: an identity warp changes
+    # nothing.
     start = coefficients[..., :1]
     snap = torch.where((start - start.round()).abs() < 1e-12, start.round() - start, 0.0).detach()
     return torch.cat([start + snap, coefficients[..., 1:]], dim=-1)
@@ -118,9 +121,9 @@ def _degree(kernel: Kernel, dtype: torch.dtype, first: int | None) -> int | None
         if error < TOLERANCE[dtype]:
             return degree
     warnings.warn(
-        f"{type(kernel).__name__}: no polynomial of degree {MAX_DEGREE} a piece comes within {TOLERANCE[dtype]:.0e} of the "
-        f"formula (off by {float(error):.1e}), so it is evaluated itself, which is slower. Has it joints that are no "
-        f"multiple of 1/{kernel.pieces} from -radius? `pieces` names them.",
+        f"{type(kernel).__name__}: no polynomial of degree {MAX_DEGREE} a piece comes within {TOLERANCE[dtype]:.0e} of "
+        f"the formula (off by {float(error):.1e}), so it is evaluated itself, which is slower. Has it joints that are "
+        f"no multiple of 1/{kernel.pieces} from -radius? `pieces` names them.",
         stacklevel=2,
     )
     return None
@@ -144,7 +147,8 @@ def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None
     piece = torch.arange(kernel.pieces, dtype=dtype, device=device)
     fraction = (piece[:, None] + torch.tensor(u, dtype=dtype, device=device)) / kernel.pieces
     distance = fraction[..., None] + (kernel.radius - 1) - torch.arange(kernel.taps, dtype=dtype, device=device)
-    return (kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))).to(dtype)
+    values: Tensor = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
+    return values.to(dtype)
 
 
 def _nodes(degree: int) -> list[float]:

@@ -22,13 +22,13 @@ class LazyLinear(_MadeTrainable, nn.LazyLinear):
     """`nn.LazyLinear`, made trainable."""
 
 
-class LazyConv1d(_MadeTrainable, nn.LazyConv1d):
+class LazyConv1d(_MadeTrainable, nn.LazyConv1d):  # type: ignore[misc]
     """`nn.LazyConv1d`, made trainable."""
 
 
-class LazyConv2d(_MadeTrainable, nn.LazyConv2d):
+class LazyConv2d(_MadeTrainable, nn.LazyConv2d):  # type: ignore[misc]
     """`nn.LazyConv2d`, made trainable."""
 
 
-class LazyConv3d(_MadeTrainable, nn.LazyConv3d):
+class LazyConv3d(_MadeTrainable, nn.LazyConv3d):  # type: ignore[misc]
     """`nn.LazyConv3d`, made trainable."""

@@ -10,9 +10,11 @@ from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
 class ConvLocalization(nn.Module):
-    """Convolutions that halve the image, a fixed 4-pixel pooling, one fully connected layer: any size → `[N, features]`.
+    """Convolutions that halve the image, a fixed 4-pixel pooling, one fully connected layer: any size → `[N,
+    features]`.
 
-    `channels`: of each 3×3 convolution, each followed by ReLU and a 2× maximum. The input's channels are found on first use.
+    `channels`: of each 3×3 convolution, each followed by ReLU and a 2× maximum. The input's channels are found on first
+    use.
     """
 
     def __init__(self, channels: Sequence[int] = (16, 32), features: int = 64, ndim: int = 2) -> None:

@@ -32,28 +32,30 @@ class SpatialTransformer(KeepsPrecision):
     """A layer that warps its input as its localization network says.
 
     Args:
-        localization: any module (or its name or table) from image to features `[N, F]`. The transformer owns the regression
-            layer F → P that ends it, with zero weight and bias: whatever the network, θ starts as `init`.
+        localization: any module (or its name or table) from image to features `[N, F]`. The transformer owns the
+            regression layer F → P that ends it, with zero weight and bias: whatever the network, θ starts as `init`.
         transform: a name, a table or a `Transform`.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         size: the output's, rows first; the input's unless given.
         padding_mode: as in `warp`, and so are `fill` and `align_corners`.
-        fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to avoid.
+        fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to
+            avoid.
         align_corners: see `warp`.
         features: F, else it is found on first use.
         init: where θ starts, P numbers; the identity unless given. A transform without one needs it.
-        limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at `init`,
-            inf (the default) frees it.
-        steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that starts as
-            the identity; the input is resampled once. Needs a matrix transform with `identity` and `from_matrix`. `limits`
-            bound the composed θ.
+        limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at
+            `init`, inf (the default) frees it.
+        steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that
+            starts as the identity; the input is resampled once. Needs a matrix transform with `identity` and
+            `from_matrix`. `limits` bound the composed θ.
 
     Raises:
         InputError: for an unknown name, options that do not fit, a transform without identity and no `init`.
 
     θ is float32 at least, under autocast and after `.half()` too.
 
-    Jaderberg et al. 2015, section 3; steps: Lin and Lucey, "Inverse Compositional Spatial Transformer Networks", CVPR 2017.
+    Jaderberg et al. 2015, section 3; steps: Lin and Lucey, "Inverse Compositional Spatial Transformer Networks", CVPR
+    2017.
 
     >>> transformer = SpatialTransformer("conv_localization", "affine")
     >>> image = torch.rand(2, 1, 28, 28)
@@ -97,18 +99,19 @@ class SpatialTransformer(KeepsPrecision):
         self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N C *T"]:
-        """Warp the image. θ is read from `theta_from` where it is given; with steps, from theta_from(image warped so far)."""
+        """Warp the image. θ is read from `theta_from` where that is given; with steps, from what it makes of the image
+        warped so far.
+        """
         return self._warp(image, self.theta(image, theta_from))
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
         """The parameters for each image, in float32 at least."""
         if self.steps > 1:
             return self._composed(image, theta_from)
-        require(
-            theta_from is None or isinstance(theta_from, Tensor),
-            f"theta_from: expected a tensor (a function of the image warped so far needs steps > 1), got {theta_from!r}",
-        )
-        return self._limited(self._regress(image if theta_from is None else theta_from))
+        seen = image if theta_from is None else theta_from
+        if not isinstance(seen, Tensor):
+            raise InputError(f"theta_from: expected a tensor (a function is for steps > 1), got {theta_from!r}")
+        return self._limited(self._regress(seen))
 
     def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
         """Where each output pixel is sampled from, normalised: for looking."""
@@ -132,7 +135,7 @@ class SpatialTransformer(KeepsPrecision):
             f"localization: expected features [N, F], it gave {shape}",
         )
         with tracing.no_autocast(features.device):
-            given = self.regression(features.to(self.regression.weight.dtype))
+            given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
 
     def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
@@ -156,7 +159,7 @@ class SpatialTransformer(KeepsPrecision):
         theta = self.init.to(torch.float32)[None].expand(image.shape[0], -1)
         for _ in range(self.steps):
             so_far = self._warp(image, theta)
-            given = self._regress(so_far if theta_from is None else theta_from(so_far))
+            given = self._regress(theta_from(so_far) if callable(theta_from) else so_far)
             step = self.transform.identity().to(given) + given
             matrix = matrix @ self.transform.matrix(step.to(exact))
             composed = self.transform.from_matrix(matrix)
@@ -164,12 +167,13 @@ class SpatialTransformer(KeepsPrecision):
         return theta
 
     def _warp(self, image: Tensor, theta: Tensor) -> Tensor:
+        each: list[Any] = list(self.kernels)
         return warp(
             image,
             self.transform,
             theta,
             size=self.size,
-            kernel=tuple(self.kernels) if len(self.kernels) > 1 else self.kernels[0],
+            kernel=each if len(each) > 1 else each[0],
             padding_mode=self.padding_mode,
             fill=self.fill,
             align_corners=self.align_corners,

@@ -26,7 +26,8 @@ class Rule:
 
 
 class Backend(ABC):
-    """One way to evaluate eq. 3. It knows neither transforms nor kernels: it gets coordinates, tables and a boundary rule.
+    """One way to evaluate eq. 3. It knows neither transforms nor kernels: it gets coordinates, tables and a boundary
+    rule.
 
     Image and coordinates lie on one device, and their batches are equal or 1. The result has the image's dtype, and a
     gradient in the image, the coordinates (or the matrix) and the kernels' parameters.
@@ -57,7 +58,7 @@ class Backend(ABC):
         """
 
 
-backends: Registry[Backend] = Registry("backend", Backend)
+backends: Registry[Backend] = Registry("backend", Backend)  # type: ignore[type-abstract]
 _ORDER = ("reference",)  # the first that does not refuse
 
 

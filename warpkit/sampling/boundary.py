@@ -6,7 +6,7 @@ In SciPy's words the modes are grid-constant, nearest, reflect (or mirror, with 
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from torch import Tensor
 
 from warpkit import tracing
@@ -15,25 +15,23 @@ from warpkit.errors import require, unknown
 PADDING_MODES = ("zeros", "border", "reflection", "wrap")
 
 
-def place(
-    index: Int[Tensor, "*S"], n: int, mode: str, align_corners: bool
-) -> tuple[Int[Tensor, "*S"], Bool[Tensor, "*S"] | None]:
-    """The pixel that stands at any index of an axis of `n` pixels, and where there is one (None: everywhere).
+def place(index: Int[Tensor, "*S"], n: int, mode: str, align_corners: bool) -> Int[Tensor, "*S"]:
+    """The pixel that stands at any index of an axis of `n` pixels: 0 … n − 1.
 
-    Under "zeros" pixels are counted from 1, and 0 and n + 1 are the outside.
+    Under "zeros" the axis has one more pixel at either end: 1 … n, and 0 and n + 1 for the outside.
     """
     if mode == "zeros":
-        return index.clamp(-1, n) + 1, (index >= 0) & (index < n)
+        return index.clamp(-1, n) + 1
     if mode == "border":
-        return index.clamp(0, n - 1), None
+        return index.clamp(0, n - 1)
     if mode == "wrap":
-        return torch.remainder(index, n), None
+        return torch.remainder(index, n)
     if align_corners:  # mirrored about the centres 0 and n − 1, which are not repeated
         period = max(2 * n - 2, 1)
         index = torch.remainder(index, period)
-        return torch.minimum(index, period - index), None
+        return torch.minimum(index, period - index)
     index = torch.remainder(index, 2 * n)  # mirrored about the edges −½ and n − ½
-    return torch.minimum(index, 2 * n - 1 - index), None
+    return torch.minimum(index, 2 * n - 1 - index)
 
 
 def for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:

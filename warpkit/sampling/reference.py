@@ -1,4 +1,4 @@
-"""The reference backend: eq. 3 in plain PyTorch, for any device, dtype, dimension and derivative. It says what is right."""
+"""The reference backend: eq. 3 in plain PyTorch, on any device, with any derivative. It says what is right."""
 
 import functools
 import itertools
@@ -89,8 +89,11 @@ def _sample(
     if torch.compiler.is_compiling() or points[0].shape[0] <= together:
         result = evaluate(image, points, rule)
     else:
-        images = image.split(together) if image.shape[0] > 1 else itertools.repeat(image)
-        result = torch.cat([evaluate(u, list(x), rule) for u, *x in zip(images, *(x.split(together) for x in points))])
+        images = torch.split(image, together) if image.shape[0] > 1 else itertools.repeat(image)
+        slices = zip(
+            images, *(torch.split(x, together) for x in points), strict=False
+        )  # a shared image repeats without end
+        result = torch.cat([evaluate(u, list(x), rule) for u, *x in slices])
     return result.reshape(*result.shape[:2], *target)
 
 
@@ -101,50 +104,61 @@ def _interpolate(
     dtype = _arithmetic(image)
     axes = _axes(image, points, rule, torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32)
     padded = _pad(image.to(dtype), rule)
-    result = None
-    for taps in itertools.product(*(axis.taps for axis in reversed(axes))):
-        index, weight = taps[0]
-        for i, w in taps[1:]:
-            index, weight = index + i, weight * w
-        values, weight = _gather(padded, index), _beside(padded, weight)
-        result = values * weight if result is None else torch.addcmul(result, values, weight)
+    terms = (_term(padded, taps) for taps in itertools.product(*(axis.taps for axis in reversed(axes))))
+    values, weight = next(terms)
+    result = values * weight
+    for values, weight in terms:
+        result = torch.addcmul(result, values, weight)
     result = _by_image(result, padded, points)
-    if isinstance(rule.fill, Tensor) or rule.fill != 0:
-        inside = math.prod(axis.inside() for axis in axes)
+    if "zeros" in rule.padding and (isinstance(rule.fill, Tensor) or rule.fill != 0):
+        inside = functools.reduce(torch.mul, (axis.share_inside() for axis in axes))
         result = result + _column(rule.fill, result) * (1 - inside)[:, None]
     return _saturated(_filled(result, points, rule), image.dtype)
+
+
+def _term(padded: Tensor, taps: tuple[tuple[Tensor, Tensor], ...]) -> tuple[Tensor, Tensor]:
+    """The pixels that one tap an axis meets, and the product of the taps' weights."""
+    indices, factors = zip(*taps, strict=True)
+    weight = functools.reduce(torch.mul, factors)
+    return _gather(padded, functools.reduce(torch.add, indices)), _beside(padded, weight)
 
 
 def _copy(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
     """One tap an axis, of weight one: labels stay labels."""
     axes = _axes(image, points, rule, torch.float32)
     padded = _pad(image, rule)
-    result = _by_image(_gather(padded, sum(axis.taps[0][0] for axis in axes)), padded, points)
-    fill = _saturated(_column(rule.fill, result.new_zeros(1, image.shape[1], 1, dtype=wide(image.device))), image.dtype)
-    for axis, mode in zip(axes, rule.padding):
-        if mode == "zeros":
-            result = torch.where(axis.inside().bool()[:, None], result, fill)
+    index = functools.reduce(torch.add, (axis.taps[0][0] for axis in axes))
+    result = _by_image(_gather(padded, index), padded, points)
+    numbers = torch.zeros((), dtype=wide(image.device), device=image.device)
+    fill = _saturated(_column(rule.fill, numbers), image.dtype)
+    for axis in axes:
+        result = torch.where(axis.inside()[0][:, None], result, fill)
     return _filled(result, points, replace(rule, fill=fill))
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Axis:
-    """The taps of one axis: (index into the flattened padded image, weight) each, and which of them lie inside."""
+    """The taps of one axis: (index into the flattened padded image, weight) each."""
 
     taps: list[tuple[Int[Tensor, "N M"], Float[Tensor, "N M"]]]
-    within: list[Bool[Tensor, "N M"]] | None  # None: everywhere
+    outer: tuple[int, int] | None  # the indices of the two pixels that stand for the outside, if there are such
     partition_of_unity: bool
 
-    def inside(self) -> Float[Tensor, "N M"] | float:
-        """The share of the weights that lies inside the image."""
-        if self.within is None:
-            return 1.0 if self.partition_of_unity else sum(w for _, w in self.taps)
-        share = sum(torch.where(inside, w, 0.0) for inside, (_, w) in zip(self.within, self.taps))
+    def inside(self) -> list[Bool[Tensor, "N M"]]:
+        """Whether each tap lies inside the image."""
+        if self.outer is None:
+            return [torch.ones_like(index, dtype=torch.bool) for index, _ in self.taps]
+        first, last = self.outer
+        return [(index > first) & (index < last) for index, _ in self.taps]
+
+    def share_inside(self) -> Float[Tensor, "N M"]:
+        """The sum of the weights inside: exactly one where all of them are, so that nothing is filled in there."""
+        inside = self.inside()
+        parts = [torch.where(i, w, 0.0) for i, (_, w) in zip(inside, self.taps, strict=True)]
+        share = functools.reduce(torch.add, parts)
         if not self.partition_of_unity:
             return share
-        return torch.where(
-            functools.reduce(torch.logical_and, self.within), 1.0, share
-        )  # exactly, so nothing is filled in
+        return torch.where(functools.reduce(torch.logical_and, inside), 1.0, share)
 
 
 def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
@@ -156,10 +170,10 @@ def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: 
         # ε forgives the coordinate's own rounding: just below a joint counts as on it, and f may be −ε.
         first = torch.floor(x.detach() - kernel.radius + eps) + 1
         fraction = ((x + (1 - kernel.radius)) - first).to(dtype)
-        places = [place(first.long() + t, n, mode, rule.align_corners) for t in range(kernel.taps)]
-        taps = [(i * stride, w) for (i, _), w in zip(places, weights(kernel, fraction, eps), strict=True)]
-        within = [inside for _, inside in places] if mode == "zeros" else None
-        axes.append(_Axis(taps, within, kernel.partition_of_unity))
+        index = [place(first.long() + t, n, mode, rule.align_corners) * stride for t in range(kernel.taps)]
+        taps = list(zip(index, weights(kernel, fraction, eps), strict=True))
+        outer = (0, (n + 1) * stride) if mode == "zeros" else None
+        axes.append(_Axis(taps, outer, kernel.partition_of_unity))
         stride *= n + 2 * (mode == "zeros")
     return axes
 

@@ -34,7 +34,8 @@ def warp(
     Args:
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is shared.
+        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is
+            shared.
         size: the output's, rows first; the image's unless given.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: "zeros", "border", "reflection" or "wrap", or one for each of x, y, z.
@@ -86,8 +87,8 @@ def sample(
 
     Args:
         image: `[N, C, *S]`, as in `warp`.
-        coords: `[N, *T, D]`, normalised, the last axis x, y, z: a grid, or a list of points `[N, M, D]`. One image with N
-            sets of points, or one set with N images, is shared.
+        coords: `[N, *T, D]`, normalised, the last axis x, y, z: a grid, or a list of points `[N, M, D]`. One image with
+            N sets of points, or one set with N images, is shared.
         kernel: as in `warp`, and so are `padding_mode`, `fill` and `align_corners`.
         padding_mode: see `warp`.
         fill: see `warp`.

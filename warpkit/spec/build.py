@@ -22,8 +22,8 @@ Shape = tuple[int, ...]
 def build(spec: dict[str, Any] | str | Path) -> nn.Module:
     """The module that a spec describes.
 
-    `spec`: a dict, or the path of a TOML, YAML or JSON file. It holds `layers`, or `type` and the options of one module;
-    with `input`, the shape [C, *S] of one image, the widths of every layer are inferred and none is left lazy.
+    `spec`: a dict, or the path of a TOML, YAML or JSON file. It holds `layers`, or `type` and the options of one
+    module; with `input`, the shape [C, *S] of one image, the widths of every layer are inferred and none is left lazy.
 
     Raises `InputError` that names each mistake by its path, such as `layers[0].transform.grid`.
 

@@ -16,15 +16,16 @@ from warpkit.registry import Registry
 class Transform(nn.Module):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
-    A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates are
-    normalised, in the order x, y, z. Each point's result depends on that point alone.
+    A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
+    are normalised, in the order x, y, z. Each point's result depends on that point alone.
 
-    `inverse(theta)` is optional: the θ of the inverse, in the same family.
+    Optional: `inverse(theta)`, the θ of the inverse in the same family; `matrix(theta)` (see `MatrixTransform`).
     """
 
     ndim: int
     num_params: int
-    is_matrix: bool = False  # whether it is a product of homogeneous matrices, and has `matrix(theta)`
+    is_matrix: bool = False  # whether it has `matrix(theta)`
+    is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -38,6 +39,14 @@ class Transform(nn.Module):
     def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
         """The θ whose transform undoes this one's. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no inverse in its own family")
+
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+        """The homogeneous matrix. Raises `InputError` for a transform that is none."""
+        raise InputError(f"{type(self).__name__} is no matrix transform")
+
+    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+        """The θ of a matrix. Raises `InputError` outside the family, and where the family has no such way back."""
+        raise InputError(f"{type(self).__name__} has no from_matrix")
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
         """The formula. The batches of θ and of the points are equal, or one of them is 1; every point is finite."""

@@ -1,4 +1,4 @@
-"""Transforms that are linear in coefficients of θ: the basis on a lattice is computed once, each warp is a small product."""
+"""Transforms that are linear in coefficients of θ: a basis on a lattice, computed once, times a small matrix."""
 
 import weakref
 from typing import Any
@@ -20,8 +20,8 @@ _bases: weakref.WeakKeyDictionary[Transform, dict[Any, tuple[list[Tensor], Tenso
 class BasisTransform(Transform):
     """T(p) = p + basis(p) · coefficients(θ): splines, free-form and polynomial warps.
 
-    A subclass gives `ndim`, `num_params`, `identity`, `basis` and `coefficients`. The coefficients are zero at the identity,
-    so that it is exact: a product that has to give p itself misses it by rounding.
+    A subclass gives `ndim`, `num_params`, `identity`, `basis` and `coefficients`. The coefficients are zero at the
+    identity, so that it is exact: a product that has to give p itself misses it by rounding.
     """
 
     def basis(self, points: Float[Tensor, "B M D"]) -> Float[Tensor, "B M K"]:
@@ -52,7 +52,7 @@ class BasisTransform(Transform):
 def _lattice_basis(
     transform: BasisTransform, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "M K"]:
-    """The basis at the lattice's points, computed in float64 and kept while the transform's buffers stay as they are."""
+    """The basis at the lattice's points, computed in float64 and kept while the transform's buffers stay the same."""
     with tracing.constants():
         buffers = tracing.tensors(transform)
         state = tuple((t.data_ptr(), None if t.is_inference() else t._version) for t in buffers)

@@ -16,8 +16,8 @@ from warpkit.transforms.matrix import apply
 class Compose(Transform):
     """Points pass the first transform, then the next: as if the image had been warped by the last one first.
 
-    θ is the parts' θ, one after the other. Neighbouring matrices multiply, and a horizon is judged on their product; where
-    all parts are matrices the whole is one, with `matrix(theta)`.
+    θ is the parts' θ, one after the other. Neighbouring matrices multiply, and a horizon is judged on their product;
+    where all parts are matrices the whole is one, with `matrix(theta)`.
 
     `of`: names, tables or transforms. `ndim` is for those that are given by name.
     """
@@ -32,21 +32,19 @@ class Compose(Transform):
         self.ndim = dimensions[0]
         self.num_params = sum(part.num_params for part in parts)
         self.is_matrix = all(part.is_matrix for part in parts)
-        self.is_affine = all(getattr(part, "is_affine", False) for part in parts)
+        self.is_affine = all(part.is_affine for part in parts)
 
     @property
     def param_names(self) -> tuple[str, ...]:
         """The parts' names, with the part's number before them."""
-        return tuple(f"{i}.{name}" for i, part in enumerate(self.transforms) for name in part.param_names)
+        return tuple(f"{i}.{name}" for i, part in enumerate(self._parts()) for name in part.param_names)
 
     def identity(self) -> Float[Tensor, " P"]:
         """The parts' identities."""
-        return torch.cat([part.identity() for part in self.transforms])
+        return torch.cat([part.identity() for part in self._parts()])
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
         """The product; `InputError` unless all parts are matrices."""
-        named = [type(part).__name__ for part in self.transforms if not part.is_matrix]
-        require(not named, f"a composition has a matrix where all parts have one; not so: {', '.join(named)}")
         return _product(self._with_theta(theta))
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
@@ -64,9 +62,11 @@ class Compose(Transform):
         return points
 
     def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
-        return list(
-            zip(self.transforms, theta.split([part.num_params for part in self.transforms], dim=1), strict=True)
-        )
+        parts = self._parts()
+        return list(zip(parts, torch.split(theta, [part.num_params for part in parts], dim=1), strict=True))
+
+    def _parts(self) -> list[Transform]:
+        return list(self.transforms)  # type: ignore[arg-type]  # a ModuleList forgets what its modules are
 
 
 def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:

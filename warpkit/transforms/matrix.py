@@ -13,24 +13,18 @@ from warpkit.transforms.base import Transform, check_theta
 class MatrixTransform(Transform):
     """T(p) = (M · [p, 1]) / w, with w the last row's; M = `matrix(theta)`, `[N, D+1, D+1]`.
 
-    A subclass gives `ndim`, `num_params`, `matrix` and, where there is one, `identity`; optional `from_matrix(matrix)`, the
-    θ of a matrix, which raises `InputError` outside the family. `matrix` is called with a float64 θ where there is one.
-
-    `is_affine`: a promise that the last row is 0 … 0 1, so that no point has a horizon.
+    A subclass gives `ndim`, `num_params`, `matrix` and, where there is one, `identity`; optional `from_matrix(matrix)`,
+    the θ of a matrix, which raises `InputError` outside the family. `matrix` is called with a float64 θ where there is
+    one.
 
     Points on or behind the horizon (w ≤ 0) go to NaN.
     """
 
     is_matrix = True
-    is_affine: bool = False
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
         """The matrix, in θ's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define matrix(self, theta)")
-
-    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
-        """The θ of a matrix; the inverse of `matrix` up to the matrix's scale. `InputError` outside the family."""
-        raise InputError(f"{type(self).__name__} has no from_matrix")
 
     def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
         """The θ whose transform undoes this one's. `InputError` names the batch entries whose matrix is singular."""
@@ -48,7 +42,7 @@ def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     values = torch.linalg.svdvals(matrix.detach())
     bad = ~(values[:, -1] > 1e-12 * values[:, 0])
     reject("singular matrix", bad)
-    return torch.linalg.inv(matrix)
+    return torch.linalg.inv(matrix)  # type: ignore[no-any-return]
 
 
 def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "N M D"]:
@@ -79,7 +73,7 @@ def affine_part(matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N D D+1"]:
 
 
 def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
-    """`InputError` that names the bad batch entries; nothing while a compiler or a function transform holds the values."""
+    """`InputError` that names the bad batch entries; nothing where their values cannot be read."""
     if not tracing.is_traced(bad) and bool(bad.any()):
         raise InputError(f"{what} in batch entries {bad.nonzero().flatten().tolist()}")
 

@@ -35,7 +35,7 @@ class Projective(MatrixTransform):
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
 
     def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
-        """Divided by its last entry; `InputError` where that is not positive: the centre lies on or behind the horizon."""
+        """Divided by its last entry; `InputError` where that is not positive."""
         bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
         reject("the centre is on or behind the horizon", bad)
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]

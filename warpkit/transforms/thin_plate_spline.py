@@ -75,7 +75,8 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
             torch.cat([affine.T, torch.zeros(3, 3, dtype=control.dtype)], dim=1),
         ]
     )
-    return torch.linalg.solve(system, torch.eye(k + 3, k, dtype=control.dtype))
+    solution: Tensor = torch.linalg.solve(system, torch.eye(k + 3, k, dtype=control.dtype))
+    return solution
 
 
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
