@@ -1,5 +1,7 @@
 """Transforms that are a matrix in homogeneous coordinates: composed by product, inverted, sampled without a grid."""
 
+import functools
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -58,7 +60,7 @@ def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_aff
 def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -> list[Float[Tensor, "*S"]]:
     """numerator / w before the horizon, NaN on and behind it, with a zero gradient there."""
     # 1e-12: what lies nearer is beyond every coordinate limit, and w² in the gradient does not underflow.
-    before = w > 1e-12
+    before = functools.reduce(torch.logical_and, map(torch.isfinite, numerators), w > 1e-12)
     safe = torch.where(before, w, 1.0)  # selected before the division: 1/0 would make NaN in the gradient
     return [torch.where(before, torch.where(before, x, 0.0) / safe, torch.nan) for x in numerators]
 
