@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require
+from warpkit.errors import InputError
 from warpkit.precision import wide
 
 
@@ -46,10 +46,10 @@ def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " 
 def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
     """A size as a tuple: `ndim` positive integers, or one to three where `ndim` is None."""
     each = (size,) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
-    wanted = f"{ndim} positive integers" if ndim else "one to three positive integers"
     right = len(each) == ndim if ndim else 1 <= len(each) <= 3
     right = right and all(isinstance(n, int | torch.SymInt) and not isinstance(n, bool) and n > 0 for n in each)
-    require(right, f"size: expected {wanted}, rows first, got {size!r}")
+    if not right:
+        raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {size!r}")
     return each
 
 

@@ -1,7 +1,8 @@
 """`warpkit demo`: a spatial transformer learns to straighten real handwritten digits."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -70,7 +71,8 @@ def demo(
             def show(step: int, loss: float, bar: Any = bar) -> None:
                 progress.update(bar, completed=step, loss=f"{loss:.3f}")
 
-            trained[name] = _train(spec, train, distort, steps, seed, show, images, labels)
+            with _one_thread():
+                trained[name] = _train(spec, train, distort, steps, seed, show, images, labels)
     console.print(_table(trained))
 
     some = [int((labels == digit).nonzero()[0]) for digit in range(_SHOWN)]
@@ -79,6 +81,22 @@ def demo(
     with written_whole(picture) as draft:
         figure.savefig(draft)
     console.print(f"What the transformer does: {picture}", soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Batches this small gain little from more threads, which wait for each other wherever cores are shared.
+
+    It also makes the result the same for any number of cores.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _train(

@@ -98,9 +98,8 @@ def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
         len(images) == len(labels),
         f"digits: {len(images)} images in {images_file}, but {len(labels)} labels in {labels_file}",
     )
-    require(
-        labels.max(initial=0) < CLASSES, f"digits: {labels_file}: expected labels 0 … 9, got {labels.max(initial=0)}"
-    )
+    highest = int(labels.max(initial=0))
+    require(highest < CLASSES, f"digits: {labels_file}: expected labels 0 … 9, got {highest}")
     return images, labels
 
 

@@ -58,7 +58,7 @@ def rotate_scale_translate(images: Images, generator: Generator) -> Images:
     angle = _uniform(images, generator, -math.pi / 4, math.pi / 4)
     scale = _uniform(images, generator, 0.7, 1.2)
     room = torch.stack([1 - scale * images.shape[3] / canvas[1], 1 - scale * images.shape[2] / canvas[0]], 1)
-    centre = room * torch.stack([_uniform(images, generator, -1, 1), _uniform(images, generator, -1, 1)], 1)
+    centre = room * torch.stack([_uniform(images, generator, -1.0, 1.0), _uniform(images, generator, -1.0, 1.0)], 1)
     return place(images, angle, scale, centre, canvas)
 
 

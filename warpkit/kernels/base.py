@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import require
+from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 
@@ -45,15 +45,11 @@ class Kernel(nn.Module):
     def taps(self) -> int:
         """How many pixels the kernel touches along an axis: 2 · radius."""
         radius, pieces = getattr(self, "radius", None), self.pieces
-        require(
-            isinstance(radius, int | float) and radius > 0 and 2 * radius == int(2 * radius),
-            f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {radius!r}",
-        )
-        require(
-            isinstance(pieces, int) and pieces >= 1,
-            f"{type(self).__name__}.pieces: expected a positive integer, got {pieces!r}",
-        )
-        return int(2 * self.radius)
+        if not isinstance(radius, int | float) or radius <= 0 or 2 * radius != int(2 * radius):
+            raise InputError(f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {radius!r}")
+        if not isinstance(pieces, int) or pieces < 1:
+            raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {pieces!r}")
+        return int(2 * radius)
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         """The formula: k at signed distances in pixels."""

@@ -59,6 +59,7 @@ class Backend(ABC):
 
 
 backends: Registry[Backend] = Registry("backend", Backend)  # type: ignore[type-abstract]
+_CPU = torch.device("cpu")
 _ORDER = ("reference",)  # the first that does not refuse
 
 
@@ -79,7 +80,7 @@ def use_backend(name: str) -> Iterator[None]:
     >>> with use_backend("reference"):
     ...     pass
     """
-    backends.load(name)
+    backends.shared(name, _CPU)
     before, _choice.name = _choice.name, name
     try:
         yield
@@ -92,7 +93,7 @@ def choose(image: Tensor, rule: Rule) -> Backend:
     named = _choice.name
     reason = None
     for name in (named,) if named else _ORDER:
-        backend = backends.shared(name, torch.device("cpu"))
+        backend = backends.shared(name, _CPU)
         reason = backend.refuses(image, rule)
         if reason is None:
             return backend

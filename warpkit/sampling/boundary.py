@@ -10,7 +10,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import require, unknown
+from warpkit.errors import InputError, unknown
 
 PADDING_MODES = ("zeros", "border", "reflection", "wrap")
 
@@ -38,7 +38,8 @@ def for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:
     """One thing for every axis, or one for each of x, y, z; `InputError` for another number of them."""
     if not isinstance(given, list | tuple):
         return (given,) * dimensions
-    require(len(given) == dimensions, f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
+    if len(given) != dimensions:
+        raise InputError(f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
     return tuple(given)
 
 
@@ -53,17 +54,16 @@ def check_padding(given: Any, dimensions: int) -> tuple[str, ...]:
 
 def check_fill(given: Any, channels: int | None = None) -> float | Tensor:
     """A finite number, or a tensor of one for each channel (of any number of channels where `channels` is None)."""
-    wanted = (
-        f"fill: expected a finite number, or one for each{'' if channels is None else f' of {channels}'} channel(s)"
-    )
     if isinstance(given, int | float):
-        require(abs(given) < float("inf"), f"{wanted}, got {given!r}")
-        return given
-    numbers = isinstance(given, list | tuple) and all(isinstance(c, int | float) for c in given)
-    require(numbers or isinstance(given, Tensor), f"{wanted}, got {given!r}")
-    fill = given if isinstance(given, Tensor) else torch.tensor(given, dtype=torch.float64)
-    count = fill.numel()
-    require(fill.ndim <= 1 and count > 0 and (channels is None or count in (1, channels)), f"{wanted}, got {given!r}")
-    if not tracing.is_traced(fill):
-        require(bool(fill.isfinite().all()), f"{wanted}, got {given!r}")
-    return fill.reshape(-1)
+        right = abs(given) < float("inf")
+    elif isinstance(given, Tensor):
+        right = given.ndim <= 1 and given.numel() > 0 and (channels is None or given.numel() in (1, channels))
+        right = right and (tracing.is_traced(given) or bool(given.isfinite().all()))
+    elif isinstance(given, list | tuple) and all(isinstance(c, int | float) for c in given):
+        return check_fill(torch.tensor(given, dtype=torch.float64), channels)
+    else:
+        right = False
+    if not right:
+        each = "each channel" if channels is None else f"each of {channels} channels"
+        raise InputError(f"fill: expected a finite number, or one for {each}, got {given!r}")
+    return given.reshape(-1) if isinstance(given, Tensor) else given

@@ -6,13 +6,13 @@ from typing import Any
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import require
+from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.lattice import check_size
 from warpkit.precision import wide, working
 from warpkit.sampling.backend import Rule, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
-from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
+from warpkit.transforms.base import Transform, check_coordinates, check_theta, common_batch, transforms
 
 KernelLike = str | dict[str, Any] | Kernel
 TransformLike = str | dict[str, Any] | Transform
@@ -59,10 +59,10 @@ def warp(
     rule = _rule(image, kernel, padding_mode, fill, align_corners)
     dimensions = image.ndim - 2
     mapping = transforms.shared(transform, image.device, ndim=dimensions)
-    require(
-        mapping.ndim == dimensions,
-        f"{type(mapping).__name__} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D",
-    )
+    if mapping.ndim != dimensions:
+        raise InputError(
+            f"{type(mapping).__name__} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D"
+        )
     check_theta(mapping, theta)
     common_batch("image", image, "theta", theta)
     out_size = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
@@ -104,26 +104,21 @@ def sample(
     [[[1.0, 1.5]]]
     """
     rule = _rule(image, kernel, padding_mode, fill, align_corners)
-    dimensions = image.ndim - 2
-    require(
-        isinstance(coords, Tensor) and coords.is_floating_point(),
-        f"coords: expected a floating-point tensor, got {coords.dtype if isinstance(coords, Tensor) else coords!r}",
-    )
-    require(
-        coords.ndim >= 2 and coords.shape[-1] == dimensions,
-        f"coords: expected [N, *T, {dimensions}] for an image of {dimensions} dimensions, got {list(coords.shape)}",
-    )
+    check_coordinates("coords", coords, image.ndim - 2)
     common_batch("image", image, "coords", coords)
     with tracing.no_autocast(image.device):
         return choose(image, rule).sample_points(image, coords.to(working(coords.dtype)), rule)
 
 
 def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: Any) -> Rule:
-    require(isinstance(image, Tensor), f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
-    shape = list(image.shape)
-    require(3 <= image.ndim <= 5, f"image: expected [N, C, *S] with one to three axes in S, got {shape}")
-    require(0 not in shape[1:], f"image: empty, {shape}")
-    require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {align_corners!r}")
+    if not isinstance(image, Tensor):
+        raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
+    if not 3 <= image.ndim <= 5:
+        raise InputError(f"image: expected [N, C, *S] with one to three axes in S, got {list(image.shape)}")
+    if 0 in image.shape[1:]:
+        raise InputError(f"image: empty, {list(image.shape)}")
+    if not isinstance(align_corners, bool):
+        raise InputError(f"align_corners: expected True or False, got {align_corners!r}")
     dimensions = image.ndim - 2
     each = for_each_axis("kernel", kernel, dimensions)
     return Rule(

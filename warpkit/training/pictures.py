@@ -15,7 +15,7 @@ from warpkit.modules.spatial_transformer import SpatialTransformer
 
 _CELLS = 6  # of the grid that is drawn, along each axis
 _FINE = 8  # segments for each side of a cell: a line may be a curve
-_SHOWN = 1.3  # half the side of what is shown around an image, normalised: a grid may reach outside it
+_SHOWN = 1.45  # half the side of what is shown around an image, normalised: a grid may reach outside it
 _GRID_COLOUR = "#ff9a1f"
 _AROUND = "#26262b"
 

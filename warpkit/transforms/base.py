@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError
 from warpkit.lattice import lattice
 from warpkit.precision import working
 from warpkit.registry import Registry
@@ -58,7 +58,7 @@ class Transform(nn.Module):
         Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
         """
         check_theta(self, theta)
-        check_points(self, points)
+        check_coordinates("points", points, self.ndim)
         batch = common_batch("theta", theta, "points", points)
         dtype = working(theta.dtype, points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], -1, self.ndim)
@@ -73,7 +73,7 @@ class Transform(nn.Module):
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
         check_theta(self, theta)
-        check_points(self, points)
+        check_coordinates("points", points, self.ndim)
         batch = common_batch("theta", theta, "points", points)
         points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:])
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
@@ -92,10 +92,9 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
 
 def check_theta(transform: Transform, theta: Any) -> None:
     """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
-    require(
-        isinstance(theta, Tensor) and theta.is_floating_point(),
-        f"theta: expected a floating-point tensor, got {theta.dtype if isinstance(theta, Tensor) else theta!r}",
-    )
+    if not isinstance(theta, Tensor) or not theta.is_floating_point():
+        given = theta.dtype if isinstance(theta, Tensor) else repr(theta)
+        raise InputError(f"theta: expected a floating-point tensor, got {given}")
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
         raise InputError(
@@ -103,25 +102,22 @@ def check_theta(transform: Transform, theta: Any) -> None:
         )
 
 
-def check_points(transform: Transform, points: Any) -> None:
-    """Raise `InputError` unless points is a floating-point tensor [N or 1, *T, D]."""
-    require(
-        isinstance(points, Tensor) and points.is_floating_point(),
-        f"points: expected a floating-point tensor, got {points.dtype if isinstance(points, Tensor) else points!r}",
-    )
-    require(
-        points.ndim >= 2 and points.shape[-1] == transform.ndim,
-        f"points: {type(transform).__name__} takes [N or 1, *T, {transform.ndim}], got {list(points.shape)}",
-    )
+def check_coordinates(what: str, coords: Any, ndim: int) -> None:
+    """Raise `InputError` unless coords is a floating-point tensor [N, *T, ndim]."""
+    if not isinstance(coords, Tensor) or not coords.is_floating_point():
+        given = coords.dtype if isinstance(coords, Tensor) else repr(coords)
+        raise InputError(f"{what}: expected a floating-point tensor, got {given}")
+    if coords.ndim < 2 or coords.shape[-1] != ndim:
+        raise InputError(f"{what}: expected [N, *T, {ndim}] in {ndim} dimensions, got {list(coords.shape)}")
 
 
 def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
     """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
-    require(
-        n == m or 1 in (n, m), f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them"
-    )
-    require(a.device == b.device, f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
+    if n != m and n != 1 and m != 1:
+        raise InputError(f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
+    if a.device != b.device:
+        raise InputError(f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
     return m if n == 1 else n
 
 
