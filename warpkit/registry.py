@@ -137,7 +137,8 @@ class Registry(Generic[T]):
         if isinstance(given, self.base):
             return given
         key = self._key(given, device, defaults)
-        if not hasattr(self._shared, key):
+        # While tracing always: a trace that is begun again must take the same path.
+        if torch.compiler.is_compiling() or not hasattr(self._shared, key):
             self._share(key, given, device, defaults)
         return getattr(self._shared, key)  # type: ignore[no-any-return]
 
@@ -149,12 +150,12 @@ class Registry(Generic[T]):
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
-        with tracing.constants():
-            made = self.own(given, **defaults)
-            if isinstance(made, nn.Module):
-                made.to(device).requires_grad_(False)
         with self._lock:
             if not hasattr(self._shared, key):
+                with tracing.constants():
+                    made = self.own(given, **defaults)
+                    if isinstance(made, nn.Module):
+                        made.to(device).requires_grad_(False)
                 setattr(self._shared, key, made)
         return True
 
