@@ -1,7 +1,6 @@
 """In which floating-point type numbers are computed."""
 
 from collections.abc import Callable
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +25,7 @@ class KeepsPrecision(nn.Module):
     A spline solved in float64, or where a transformer starts, would lose digits for good under `.half()`.
     """
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         kept = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         for name in kept:
             self._buffers[name] = None

@@ -42,7 +42,7 @@ def demo(
         str, typer.Option(help="r: digits turned by up to ±90°; rts: turned, scaled and moved.")
     ] = "r",
     seed: Annotated[int, typer.Option(help="Decides the first weights, and which images are drawn.")] = 0,
-    steps: Annotated[int, typer.Option(help="Training steps of each model.")] = 1000,
+    steps: Annotated[int, typer.Option(help="Training steps of each model.")] = 800,
     out: Annotated[Path, typer.Option(help="Where the picture goes: a folder, or a .png file.")] = Path("warpkit-demo"),
 ) -> None:
     """Train a CNN, and the same CNN with a spatial transformer in front, on distorted digits.

@@ -136,7 +136,7 @@ def _warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: 
     full = torch.iinfo(pixels.dtype).max
     outside = _times_alpha(torch.tensor(fill).reshape(1, -1, 1, 1) / full)
     warped = warp_image(_times_alpha(pixels.float() / full), transform, theta, fill=outside.flatten().tolist(), **how)
-    alpha = warped[:, -1:].clamp(0, 1)
+    alpha = warped[:, -1:]  # a kernel that overshoots takes it above 1, and the colours with it
     colour = torch.where(alpha > 0, warped[:, :-1] / alpha, 0.0)
     return (torch.cat([colour, alpha], 1) * full).round().clamp(0, full).to(pixels.dtype)[0]
 

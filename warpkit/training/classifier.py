@@ -54,7 +54,7 @@ def train(
 
 
 def distorted_test(
-    data: Labelled, distortion: Distortion, times: int = 4
+    data: Labelled, distortion: Distortion, times: int = 2
 ) -> tuple[Float[Tensor, "M C H W"], Int64[Tensor, " M"]]:
     """Every image distorted in `times` ways, and its labels: always the same ones.
 

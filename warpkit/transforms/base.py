@@ -75,10 +75,11 @@ class Transform(nn.Module):
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
         batch = common_batch("theta", theta, "points", points)
-        points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:])
+        points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:]).contiguous()
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
         columns = [
-            torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).clone(),))[1] for axis in along
+            torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).contiguous(),))[1]
+            for axis in along
         ]
         return torch.stack(columns, dim=-1)
 

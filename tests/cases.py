@@ -1,0 +1,44 @@
+"""Every transform and kernel that is registered, plugins' too, in every dimension it serves."""
+
+import contextlib
+import functools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+import warpkit as wk
+
+# Options of components that have no default for them.
+_NEEDS = {"compose": lambda ndim: {"of": [{"type": "affine", "ndim": ndim}, {"type": "projective", "ndim": ndim}]}}
+
+
+@functools.cache
+def transform(name: str, ndim: int) -> wk.Transform | None:
+    """The transform of this name in this dimension, or None where it serves another."""
+    options = _NEEDS[name](ndim) if name in _NEEDS else {}
+    for given in ({**options, "ndim": ndim}, options):  # asked for the dimension, or built as it comes
+        with contextlib.suppress(wk.InputError):
+            made = wk.get_transform(name, **given)
+            return made if made.ndim == ndim else None
+    return None
+
+
+@functools.cache
+def kernel(name: str) -> wk.Kernel:
+    """The kernel of this name with its defaults."""
+    return wk.get_kernel(name)
+
+
+def _served() -> Iterator[tuple[str, int]]:
+    for name in wk.list_transforms():
+        yield from ((name, ndim) for ndim in (1, 2, 3) if transform(name, ndim) is not None)
+
+
+TRANSFORMS = list(_served())
+KERNELS = wk.list_kernels()
+
+
+def identity(made: wk.Transform, batch: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
+    """θ of the identity, [batch, P]."""
+    return made.identity().to(dtype).expand(batch, -1)

@@ -1,0 +1,99 @@
+import json
+from importlib.metadata import EntryPoint, version
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner
+
+import warpkit as wk
+from warpkit.cli import app
+from warpkit.kernels.base import kernels
+
+
+def listed() -> dict[tuple[str, str], dict]:
+    result = CliRunner().invoke(app, ["list", "--json"])
+    assert result.exit_code == 0, result.output
+    return {(item["kind"], item["name"]): item for item in json.loads(result.stdout)}
+
+
+@pytest.fixture
+def strangers(monkeypatch):
+    """Two plugins: one whose module does not exist, one whose class is no kernel."""
+    real = __import__("importlib.metadata").metadata.entry_points
+    dist = SimpleNamespace(name="stranger", version="9.9")
+
+    def entry_points(**wanted):
+        points = list(real(**wanted))
+        if wanted.get("group") == "warpkit.kernels":
+            for name, value in (("gone", "no_such_module:Gone"), ("odd", "collections:OrderedDict")):
+                point = EntryPoint(name, value, "warpkit.kernels")
+                vars(point)["dist"] = dist
+                points.append(point)
+        return points
+
+    monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+    monkeypatch.setattr(kernels, "_declared", None)
+
+
+def test_everything_that_has_a_name_is_listed_with_its_origin():
+    items = listed()
+    for kind, names in (
+        ("transform", wk.list_transforms()),
+        ("kernel", wk.list_kernels()),
+        ("module", wk.list_modules()),
+    ):
+        assert {name for k, name in items if k == kind} == set(names)
+    assert ("backend", "reference") in items
+    assert items["transform", "affine"]["origin"] == f"warpkit {version('warpkit')}"
+
+
+def test_options_come_with_their_defaults_as_data():
+    items = listed()
+    assert items["kernel", "bicubic"]["options"] == {"a": {"required": False, "default": -0.75}}
+    assert items["transform", "attention"]["options"]["scale"] == {"required": False, "default": None}
+    assert items["module", "spatial_transformer"]["options"]["localization"] == {"required": True}
+
+
+def test_each_has_a_line_that_says_what_it_is():
+    for item in listed().values():
+        assert item["summary"], item
+        assert "\n" not in item["summary"]
+
+
+def test_a_class_without_a_docstring_does_not_borrow_its_parents(monkeypatch):
+    monkeypatch.setattr(kernels, "_registered", dict(kernels._registered))
+
+    @wk.register_kernel("plain")
+    class Plain(wk.Kernel):
+        radius = 0.5
+
+        def forward(self, distance):
+            return distance * 0 + 1
+
+    assert listed()["kernel", "plain"]["summary"] == ""
+    assert listed()["kernel", "plain"]["origin"] == f"registered in {__name__}"
+
+
+def test_a_broken_plugin_is_listed_with_its_error_and_stops_nothing(strangers):
+    items = listed()
+    assert "No module named 'no_such_module'" in items["kernel", "gone"]["error"]
+    assert items["kernel", "gone"]["origin"] == "stranger 9.9"
+    assert "is no subclass of Kernel" in items["kernel", "odd"]["error"]
+    assert items["kernel", "bilinear"]["error"] is None
+
+
+def test_the_table_shows_the_same(strangers, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = CliRunner().invoke(app, ["list"])
+    assert result.exit_code == 0
+    for word in (
+        "transforms",
+        "kernels",
+        "modules",
+        "backends",
+        "thin_plate_spline",
+        "a = -0.75",
+        "stranger 9.9",
+        "broken: ",
+    ):
+        assert word in result.stdout

@@ -1,0 +1,44 @@
+"""The built-in kernels against the formulas of the paper and of Keys."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import WEIGHTS
+from strategies import uniform
+
+import warpkit as wk
+
+
+@pytest.mark.parametrize(("name", "radius"), [("nearest", 0.5), ("bilinear", 1.0), ("bicubic", 2.0)])
+@given(x=st.floats(-1, 1))
+def test_the_formula_is_the_papers(name, radius, x):
+    kernel = wk.get_kernel(name)
+    assert kernel.radius == radius
+    d = x * radius * 0.999
+    weight = kernel(torch.tensor([d], dtype=torch.float64)).item()
+    assert weight == pytest.approx(WEIGHTS[name](d, 0), abs=1e-14)
+
+
+@given(a=st.floats(-2, 0), x=st.floats(0.01, 0.99))
+def test_bicubic_takes_keys_a(a, x):
+    image = uniform(0, 1, 1, 8)
+    out = wk.sample(image, torch.tensor([[[(2 * (3 + x) + 1) / 8 - 1]]], dtype=torch.float64), kernel={"type": "bicubic", "a": a})
+    expected = sum(WEIGHTS["bicubic"](3 + x, m, a) * image[0, 0, m] for m in range(8))
+    torch.testing.assert_close(out[0, 0, 0], expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "options", "degree"), [("bilinear", {}, 1), ("bicubic", {"a": -0.5}, 2)])
+def test_reproduces_the_polynomials_it_claims(name, options, degree):
+    kernel = wk.get_kernel(name, **options)
+    assert kernel.reproduces == degree
+    x = torch.arange(12, dtype=torch.float64)
+    at = torch.linspace(3, 8, 23, dtype=torch.float64)
+    out = wk.sample((x**degree)[None, None], ((2 * at + 1) / 12 - 1)[None, :, None], kernel=kernel)
+    torch.testing.assert_close(out[0, 0], at**degree, rtol=0, atol=1e-11)
+
+
+@pytest.mark.parametrize("a", ["steep", float("nan"), float("inf"), None])
+def test_bicubic_refuses_an_a_that_is_no_number(unchecked, a):
+    with pytest.raises(wk.InputError, match="a: expected a finite number"):
+        wk.get_kernel("bicubic", a=a)

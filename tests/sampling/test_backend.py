@@ -1,0 +1,73 @@
+"""Backends: named, chosen, and a user's own."""
+
+import threading
+
+import pytest
+import torch
+from strategies import uniform
+
+import warpkit as wk
+from warpkit.sampling.backend import backends
+
+IMAGE, THETA = uniform(0, 1, 1, 4, 5), 0.8 * torch.eye(2, 3, dtype=torch.float64).flatten()[None]
+
+
+class Sevens(wk.Backend):
+    """All outputs are 7; no two images at once."""
+
+    def refuses(self, image, rule):
+        return "takes one image" if image.shape[0] > 1 else None
+
+    def sample_points(self, image, coords, rule):
+        return image.new_full((coords.shape[0], image.shape[1], *coords.shape[1:-1]), 7)
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        return image.new_full((matrix.shape[0], image.shape[1], *size), 7)
+
+
+@pytest.fixture
+def sevens():
+    backends.register("sevens")(Sevens)
+    yield
+    del backends._registered["sevens"]
+
+
+def test_the_reference_can_be_named():
+    with wk.use_backend("reference"):
+        named = wk.warp(IMAGE, "affine", THETA)
+    torch.testing.assert_close(named, wk.warp(IMAGE, "affine", THETA))
+
+
+def test_an_unknown_backend_is_told_with_the_nearest_name():
+    with pytest.raises(wk.InputError, match=r"unknown backend 'referense'.*'reference'"), wk.use_backend("referense"):
+        pass
+
+
+def test_a_users_backend_is_used_inside_the_block_and_only_there(sevens):
+    with wk.use_backend("sevens"):
+        assert (wk.warp(IMAGE, "affine", THETA, size=(2, 2)) == 7).all()
+        assert (wk.warp(IMAGE, "thin_plate_spline", torch.zeros(1, 32)) == 7).all()
+        assert (wk.sample(IMAGE, torch.zeros(1, 3, 2)) == 7).all()
+        with wk.use_backend("reference"):
+            assert not (wk.warp(IMAGE, "affine", THETA) == 7).all()
+    assert not (wk.warp(IMAGE, "affine", THETA) == 7).all()
+
+
+def test_a_backend_that_is_named_and_cannot_says_why(sevens):
+    with wk.use_backend("sevens"), pytest.raises(wk.InputError, match=r"'sevens'.*one image"):
+        wk.warp(IMAGE.expand(2, 1, 4, 5), "affine", THETA)
+
+
+def test_a_block_that_fails_leaves_no_backend_behind(sevens):
+    with pytest.raises(ZeroDivisionError), wk.use_backend("sevens"):
+        _ = 1 / 0
+    assert not (wk.warp(IMAGE, "affine", THETA) == 7).all()
+
+
+def test_another_thread_does_not_see_the_block(sevens):
+    seen = []
+    with wk.use_backend("sevens"):
+        thread = threading.Thread(target=lambda: seen.append(wk.warp(IMAGE, "affine", THETA)))
+        thread.start()
+        thread.join()
+    assert not (seen[0] == 7).all()

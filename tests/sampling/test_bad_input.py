@@ -1,0 +1,135 @@
+"""What bad input gets: one `InputError` that quotes it, before anything is computed."""
+
+import pytest
+import torch
+from examples import Rough, Swirl
+
+import warpkit as wk
+
+IMAGE = torch.zeros(2, 3, 4, 5)
+THETA = torch.zeros(2, 6)
+COORDS = torch.zeros(2, 7, 2)
+NAN = float("nan")
+
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (torch.zeros(4, 5), r"image: expected \[N, C, \*S\].*\[4, 5\]"),
+        (torch.zeros(1, 1, 2, 2, 2, 2), r"\[1, 1, 2, 2, 2, 2\]"),
+        ([[1.0]], "image: expected a tensor.*list"),
+        (None, "image: expected a tensor.*NoneType"),
+        (torch.zeros(2, 3, 0, 5), r"image: empty, \[2, 3, 0, 5\]"),
+        (torch.zeros(2, 0, 4, 5), r"image: empty, \[2, 0, 4, 5\]"),
+    ],
+)
+def test_a_wrong_image_is_told(image, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.warp(image, "affine", THETA)
+    with pytest.raises(wk.InputError, match=words):
+        wk.sample(image, COORDS)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kernel": "bicubik"}, r"unknown kernel 'bicubik'.*Did you mean 'bicubic'.*nearest"),
+        ({"kernel": {"type": "bicubic", "b": 1}}, "unknown option of kernel 'bicubic' 'b'.*a"),
+        ({"kernel": {"type": "bicubic", "a": "x"}}, "a: expected a finite number"),
+        ({"kernel": {"a": 1}}, "kernel: expected a name"),
+        ({"kernel": Rough}, "class: give an object"),
+        ({"kernel": Swirl()}, "kernel: expected a name"),
+        ({"kernel": None}, "kernel: expected a name"),
+        ({"kernel": ("bilinear",) * 3}, "kernel: expected one, or 2 in the order x, y, z, got 3"),
+        ({"padding_mode": "zero"}, "unknown padding_mode 'zero'.*Did you mean 'zeros'"),
+        ({"padding_mode": "reflect"}, "unknown padding_mode 'reflect'.*'reflection'"),
+        ({"padding_mode": ("zeros",) * 3}, "padding_mode: expected one, or 2.*got 3"),
+        ({"padding_mode": None}, "padding_mode"),
+        ({"padding_mode": {"x": "zeros"}}, "padding_mode"),
+        ({"fill": NAN}, "fill: expected a finite number.*nan"),
+        ({"fill": float("inf")}, "fill: expected a finite number.*inf"),
+        ({"fill": (1.0, 2.0)}, r"fill: .*3 channels.*2"),
+        ({"fill": (1.0, 2.0, NAN)}, "fill: expected a finite number"),
+        ({"fill": torch.zeros(3, 1)}, "fill: expected a finite number, or one for each of 3 channels"),
+        ({"fill": "black"}, "fill: .*'black'"),
+        ({"fill": None}, "fill: .*None"),
+        ({"align_corners": None}, "align_corners: expected True or False, got None"),
+        ({"align_corners": "no"}, "align_corners: .*'no'"),
+    ],
+)
+def test_a_wrong_option_is_told(options, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.warp(IMAGE, "affine", THETA, **options)
+    with pytest.raises(wk.InputError, match=words):
+        wk.sample(IMAGE, COORDS, **options)
+
+
+@pytest.mark.parametrize(
+    ("transform", "theta", "words"),
+    [
+        ("afine", THETA, "unknown transform 'afine'.*Did you mean 'affine'.*projective"),
+        ({"type": "thin_plate_spline", "gird": (3, 3)}, THETA, "'gird'.*Did you mean 'grid'"),
+        (wk.get_kernel("bilinear"), THETA, "transform: expected a name"),
+        (type(Swirl()), THETA, "class: give an object"),
+        (wk.get_transform("affine", ndim=3), torch.zeros(2, 12), r"3-D.*\[2, 3, 4, 5\].*2-D"),
+        ({"type": "affine", "ndim": 4}, THETA, "ndim: expected 1, 2 or 3, got 4"),
+        ("affine", torch.zeros(2, 5), r"\[N, 6\] \(θ11 θ12 θ13 θ21 θ22 θ23\), got \[2, 5\]"),
+        ("affine", torch.zeros(2, 2, 3), r"got \[2, 2, 3\]"),
+        ("affine", torch.zeros(6), r"got \[6\]"),
+        ("affine", torch.zeros(2, 6, dtype=torch.int32), "theta: expected a floating-point tensor, got torch.int32"),
+        ("affine", torch.zeros(2, 6, dtype=torch.complex64), "complex64"),
+        ("affine", [[1.0, 0, 0, 0, 1, 0]], "theta: expected a floating-point tensor, got"),
+        ("affine", torch.zeros(3, 6), "batch of image: 2, batch of theta: 3"),
+        ("affine", torch.zeros(2, 6, device="meta"), "image is on cpu, theta on meta"),
+        ("thin_plate_spline", torch.zeros(2, 6), r"\[N, 32\] \(x1 y1"),
+    ],
+)
+def test_a_wrong_transform_or_theta_is_told(transform, theta, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.warp(IMAGE, transform, theta)
+
+
+@pytest.mark.parametrize("size", [(4,), (4, 5, 6), (0, 5), (-1, 5), (4.0, 5), "45", (True, 5), 4])
+def test_a_wrong_size_is_told(size):
+    with pytest.raises(wk.InputError, match="size: expected 2 positive integers"):
+        wk.warp(IMAGE, "affine", THETA, size=size)
+
+
+@pytest.mark.parametrize(
+    ("coords", "words"),
+    [
+        (torch.zeros(2, 7, 3), r"coords: expected \[N, \*T, 2\].*\[2, 7, 3\]"),
+        (torch.zeros(2), r"\[2\]"),
+        (torch.zeros(3, 7, 2), "batch of image: 2, batch of coords: 3"),
+        (torch.zeros(2, 7, 2, dtype=torch.int64), "coords: expected a floating-point tensor, got torch.int64"),
+        (torch.zeros(2, 7, 2, device="meta"), "coords on meta"),
+        ([[0.0, 0.0]], "coords: expected a floating-point tensor, got"),
+    ],
+)
+def test_wrong_coords_are_told(coords, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.sample(IMAGE, coords)
+
+
+def test_every_complaint_is_a_value_error():
+    assert issubclass(wk.InputError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: wk.get_kernel("bicubic", b=1), "unknown option of kernel 'bicubic' 'b'"),
+        (lambda: wk.get_transform("affine", dim=2), "Did you mean 'ndim'"),
+        (lambda: wk.get_transform("affine", ndim="2"), "ndim: expected 1, 2 or 3, got '2'"),
+        (lambda: wk.get_transform("attention", scale=0), "scale: expected a finite number other than 0"),
+        (lambda: wk.get_transform("attention", scale=NAN), "scale: .*nan"),
+        (lambda: wk.get_transform("compose"), "'compose' needs of"),
+        (lambda: wk.get_kernel(3), "kernel: expected a name, got 3"),
+        (lambda: wk.get_kernel(["bilinear"]), "kernel: expected a name"),
+    ],
+)
+def test_wrong_components_are_told(call, words):
+    with pytest.raises(wk.InputError, match=words):
+        call()

@@ -1,0 +1,164 @@
+"""`wk.build`: data → module; every mistake is named by its path."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import warpkit as wk
+
+DESIGN = """
+version = 1
+input = [1, 28, 28]
+
+[[layers]]
+type = "spatial_transformer"
+transform = { type = "thin_plate_spline", grid = [4, 4] }
+kernel = "bicubic"
+localization = { type = "conv_localization", id = "eyes" }
+
+[[layers]]
+type = "Conv2d"
+out_channels = 32
+kernel_size = 9
+"""
+ST = {"type": "spatial_transformer", "localization": "conv_localization"}
+
+
+def lazy(module: nn.Module) -> list[str]:
+    return [name for name, p in module.named_parameters() if isinstance(p, nn.UninitializedParameter)]
+
+
+def test_the_spec_of_the_design(tmp_path):
+    path = tmp_path / "net.toml"
+    path.write_text(DESIGN, encoding="utf-8")
+    made = wk.build(path)
+    assert isinstance(made[0], wk.SpatialTransformer)
+    assert made[0].transform.num_params == 32
+    assert made[1].in_channels == 1
+    assert lazy(made) == []
+    image = torch.rand(2, 1, 28, 28)
+    torch.testing.assert_close(made(image), made[1](image), rtol=0, atol=1e-4)
+    assert made(image).shape == (2, 32, 20, 20)
+    assert wk.build(str(path))[0].transform.num_params == 32
+
+
+def test_json_and_yaml_hold_the_same(tmp_path):
+    spec = {"version": 1, "input": [1, 8, 8], "layers": [ST, "Flatten", {"type": "Linear", "out_features": 3}]}
+    for suffix in (".json", ".yaml", ".yml"):  # JSON is YAML
+        path = tmp_path / f"net{suffix}"
+        path.write_text(json.dumps(spec))
+        assert wk.build(path)(torch.rand(2, 1, 8, 8)).shape == (2, 3)
+
+
+def test_without_an_input_widths_are_found_on_first_use():
+    made = wk.build({"layers": [ST]})
+    assert lazy(made)
+    assert made(torch.rand(2, 3, 9, 9)).shape == (2, 3, 9, 9)
+
+
+def test_names_take_the_dimension_of_the_input():
+    made = wk.build({"input": [2, 5, 6, 7], "layers": [ST | {"transform": "affine"}]})
+    assert made[0].transform.ndim == 3
+    image = torch.rand(1, 2, 5, 6, 7)
+    torch.testing.assert_close(made(image), image, rtol=0, atol=1e-6)
+
+
+def test_a_network_that_is_used_twice_is_the_same_network():
+    spec = {"input": [1, 12, 12], "layers": [
+        ST | {"localization": {"type": "conv_localization", "id": "eyes"}},
+        ST | {"localization": {"use": "eyes"}, "transform": "attention"},
+    ]}  # fmt: skip
+    made = wk.build(spec)
+    assert made[0].localization is made[1].localization
+    assert made[1].transform.num_params == 3
+
+
+def test_a_spec_of_one_module_needs_no_layers():
+    assert isinstance(wk.build(ST), wk.SpatialTransformer)
+
+
+def test_a_spec_is_left_as_it_was():
+    spec = {"version": 1, "input": [1, 8, 8], "layers": [ST | {"transform": {"type": "affine"}}]}
+    before = json.dumps(spec)
+    wk.build(spec)
+    assert json.dumps(spec) == before
+
+
+def test_every_option_reaches_the_transformer():
+    options = {"kernel": ["bicubic", {"type": "nearest"}], "padding_mode": ["wrap", "zeros"], "size": [5, 6], "fill": 0.5}
+    options |= {"align_corners": True, "limits": 0.3, "init": [1, 0, 0.1, 0, 1, 0], "steps": 2}
+    made = wk.build({"input": [1, 8, 8], "layers": [ST | options]})[0]
+    assert [type(k).__name__ for k in made.kernels] == ["Bicubic", "Nearest"]
+    assert tuple(made.padding_mode) == ("wrap", "zeros")
+    assert (tuple(made.size), made.fill, made.align_corners, made.steps) == ((5, 6), 0.5, True, 2)
+    assert made(torch.rand(2, 1, 8, 8)).shape == (2, 1, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (ST | {"transform": {"type": "thin_plate_spline", "grid": [1, 4]}}, r"layers\[0\]\.transform\.grid"),
+        (ST | {"transform": {"type": "thin_plate_spline", "grid": "4x4"}}, r"layers\[0\]\.transform\.grid.*4x4"),
+        (ST | {"transform": {"type": "thin_plate_spline", "gird": [4, 4]}}, r"layers\[0\]\.transform\.gird.*'grid'"),
+        (ST | {"transform": "afine"}, r"layers\[0\]\.transform.*'afine'.*'affine'"),
+        (ST | {"kernel": ["bicubic", "bicubik"]}, r"layers\[0\]\.kernel\[1\].*'bicubik'.*'bicubic'"),
+        (ST | {"kernel": {"type": "bicubic", "a": "steep"}}, r"layers\[0\]\.kernel\.a"),
+        (ST | {"padding_mode": "zero"}, r"layers\[0\]\.padding_mode.*'zero'.*'zeros'"),
+        (ST | {"size": [0, 4]}, r"layers\[0\]\.size"),
+        (ST | {"steps": "two"}, r"layers\[0\]\.steps"),
+        (ST | {"limit": 1.0}, r"layers\[0\]\.limit\b.*'limits'"),
+        (ST | {"localization": {"use": "eyes"}}, r"layers\[0\]\.localization.*'eyes'"),
+        (ST | {"localization": {"type": "conv_localisation"}}, r"layers\[0\]\.localization.*'conv_localization'"),
+        ({"type": "spatial_transfomer"}, r"layers\[0\].*'spatial_transfomer'.*'spatial_transformer'"),
+        ({"type": "spatial_transformer"}, r"layers\[0\].*localization"),
+        ({"type": "Conv2d", "out_channels": 3}, r"layers\[0\].*kernel_size"),
+        ({"type": "Conv2d", "out_channels": 3, "kernel_size": 99}, r"layers\[0\]"),
+        ({"kernel": "bicubic"}, r"layers\[0\].*type"),
+        (7, r"layers\[0\].*7"),
+    ],
+)
+def test_a_mistake_is_named_by_its_path(unchecked, layer, words):
+    with pytest.raises(wk.InputError, match=f"(?s){words}"):
+        wk.build({"input": [1, 12, 12], "layers": [layer]})
+
+
+def test_every_mistake_is_told_at_once(unchecked):
+    spec = {"input": [1, 12, 12], "layers": [ST | {"kernel": "bicubik", "limit": 1.0}, ST | {"transform": "afine"}]}
+    with pytest.raises(wk.InputError) as told:
+        wk.build(spec)
+    for path in ("layers[0].kernel", "layers[0].limit", "layers[1].transform"):
+        assert path in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"version": 2, "layers": []}, "version.*2"),
+        ({"input": [1, -3], "layers": []}, "input"),
+        ({"input": "28x28", "layers": []}, "input"),
+        ({"version": 1}, "layers"),
+        ({"layers": "Conv2d"}, "layers"),
+        ({"layers": [], "optimiser": "adam"}, "optimiser"),
+        (3, "dict or a path"),
+        ("no_such_file.toml", "no such file.*no_such_file.toml"),
+    ],
+)
+def test_a_spec_that_is_none_is_told(unchecked, spec, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.build(spec)
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.toml", "layers = ["), ("a.json", "{"), ("a.yaml", "a: [1"), ("a.txt", "")])
+def test_a_file_that_cannot_be_read_is_told(unchecked, tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(wk.InputError, match=name):
+        wk.build(path)
+
+
+@pytest.mark.parametrize("name", ["os.system", "builtins:eval", "torch.nn.Conv2d", "__import__"])
+def test_a_spec_runs_registered_names_only(unchecked, name):
+    with pytest.raises(wk.InputError, match=r"layers\[0\].*unknown module"):
+        wk.build({"layers": [{"type": name}]})

@@ -1,0 +1,82 @@
+"""What `import warpkit` does, and what it does not."""
+
+import importlib.metadata
+import json
+import subprocess
+import sys
+import textwrap
+
+import cases
+import pytest
+
+import warpkit as wk
+
+PUBLIC = """
+warp sample lattice get_transform get_kernel list_transforms list_kernels list_modules register_transform register_kernel
+register_module Kernel Transform MatrixTransform BasisTransform Compose SpatialTransformer Parallel ConvLocalization
+DenseLocalization build Backend use_backend InputError
+""".split()
+
+
+@pytest.fixture(scope="module")
+def imported() -> dict[str, set[str]]:
+    """What a Python of its own has imported, beside torch and numpy: after the import, after listing, after a warp."""
+    program = """
+        import importlib.metadata, json, sys
+        import torch, numpy
+        importlib.metadata.entry_points()
+        before, after = set(sys.modules), {}
+        def note(what):
+            after[what] = sorted(set(sys.modules) - before)
+        import warpkit as wk
+        note("import")
+        wk.list_transforms(), wk.list_kernels(), wk.list_modules()
+        note("list")
+        wk.warp(torch.zeros(1, 1, 4, 4), "affine", torch.zeros(1, 6))
+        note("warp")
+        print(json.dumps(after))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True, capture_output=True, text=True)
+    return {what: set(names) for what, names in json.loads(done.stdout).items()}
+
+
+def test_every_public_name_is_there():
+    assert [name for name in PUBLIC if not hasattr(wk, name)] == []
+    assert set(wk.__all__) >= set(PUBLIC)
+
+
+def test_importing_it_imports_no_heavy_library(imported):
+    heavy = {"typer", "rich", "pydantic", "matplotlib", "PIL", "yaml", "scipy", "mlxtend", "lightning", "click"}
+    assert {name.partition(".")[0] for name in imported["import"]} & heavy == set()
+
+
+def test_importing_it_imports_no_plugin(imported):
+    public = (wk.Compose, wk.SpatialTransformer, wk.Parallel, wk.ConvLocalization, wk.DenseLocalization)
+    groups = ("transforms", "kernels", "modules", "backends")
+    points = [p for group in groups for p in importlib.metadata.entry_points(group=f"warpkit.{group}")]
+    assert {"warpkit.transforms.affine", "warpkit.kernels.bicubic"} <= {p.module for p in points}
+    assert imported["import"] & {p.module for p in points} == {cls.__module__ for cls in public}
+
+
+def test_listing_imports_nothing_more(imported):
+    assert imported["list"] == imported["import"]
+
+
+def test_a_first_warp_imports_what_it_uses_alone(imported):
+    assert {"warpkit.transforms.affine", "warpkit.kernels.bilinear"} <= imported["warp"]
+    assert {"warpkit.transforms.thin_plate_spline", "warpkit.kernels.bicubic"} & imported["warp"] == set()
+
+
+def test_every_registered_component_serves_some_dimension():
+    """Or the claims that are tested over all of them would skip it in silence."""
+    assert {name for name, _ in cases.TRANSFORMS} == set(wk.list_transforms())
+
+
+@pytest.mark.parametrize("name", wk.list_kernels())
+def test_every_kernel_says_what_it_is(name):
+    assert type(wk.get_kernel(name)).__doc__
+
+
+@pytest.mark.parametrize("name", wk.list_transforms())
+def test_every_transform_says_what_it_is(name):
+    assert type(cases.transform(name, next(d for n, d in cases.TRANSFORMS if n == name))).__doc__

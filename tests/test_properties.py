@@ -1,0 +1,180 @@
+"""The three claims of the project, over every transform, kernel, padding mode, alignment and dimension there is."""
+
+import pytest
+import torch
+from cases import KERNELS, TRANSFORMS, identity, kernel, transform
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from strategies import MODES, distance_to_joints, dtypes, seeds, sizes, uniform
+from torch import Tensor
+
+import warpkit as wk
+
+each_transform = pytest.mark.parametrize(("name", "ndim"), TRANSFORMS, ids=lambda v: f"{v}d" if isinstance(v, int) else v)
+each_kernel = pytest.mark.parametrize("kernel_name", KERNELS)
+each_mode = pytest.mark.parametrize("mode", MODES)
+each_alignment = pytest.mark.parametrize("align_corners", [False, True], ids=["edges", "centres"])
+
+
+def everything(test):
+    """Runs a test for each combination of what is registered."""
+    return each_transform(each_kernel(each_mode(each_alignment(test))))
+
+
+def near_identity(made: wk.Transform, seed: int, batch: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    """θ [batch, P] of transforms that move points by a fraction of the image."""
+    return identity(made, batch, dtype) + 0.15 * uniform(seed, batch, made.num_params, dtype=dtype)
+
+
+def close(a: Tensor, b: Tensor) -> None:
+    tolerance = 1e-5 if a.dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+# Claim 1: identity parameters give the image back.
+
+
+@everything
+@settings(max_examples=3)
+@given(data=st.data(), seed=seeds, dtype=dtypes)
+def test_identity_gives_the_image_back(name, ndim, kernel_name, mode, align_corners, data, seed, dtype):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    if not k.interpolating:
+        pytest.skip(f"{kernel_name} does not interpolate")
+    image = uniform(seed, 2, 2, *data.draw(sizes(ndim, 1, 7)), dtype=dtype)
+    out = wk.warp(image, made, identity(made, 2, dtype), kernel=k, padding_mode=mode, align_corners=align_corners)
+    if k.radius == 0.5:
+        assert torch.equal(out, image)
+    else:
+        # Matrices are applied in float64. Others give coordinates in θ's type, right to 7 eps on an axis of 7 pixels, and
+        # their identity is a float32 tensor.
+        eps = torch.finfo(dtype if made.is_matrix else torch.float32).eps
+        torch.testing.assert_close(out, image, rtol=0, atol=(1 if made.is_matrix else 7) * 8 * eps)
+
+
+@each_kernel
+@pytest.mark.parametrize("name", ["affine", "projective"])
+def test_identity_is_exact_on_a_large_image(name, kernel_name):
+    if not kernel(kernel_name).interpolating:
+        pytest.skip(f"{kernel_name} does not interpolate")
+    image = uniform(0, 1, 1, 224, 225, dtype=torch.float32)
+    made = transform(name, 2)
+    out = wk.warp(image, made, identity(made, dtype=torch.float32), kernel=kernel_name)
+    torch.testing.assert_close(out, image, rtol=0, atol=1e-6)
+
+
+# Claim 2: analytic gradients agree with finite differences.
+
+
+def off_joints(made, theta, size, out_size, align_corners, k):
+    coords = made(theta, wk.lattice(out_size, align_corners=align_corners, dtype=torch.float64)[None])
+    assume(bool(torch.isfinite(coords).all()))
+    return distance_to_joints(coords, size, align_corners, k) > 1e-4
+
+
+@everything
+@settings(max_examples=1)
+@given(data=st.data(), seed=seeds)
+def test_gradients_agree_with_finite_differences(name, ndim, kernel_name, mode, align_corners, data, seed):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    size, out_size = data.draw(sizes(ndim, 2, 6 - ndim)), data.draw(sizes(ndim, 1, 4 - ndim))
+    theta, image = near_identity(made, seed, 1), uniform(seed + 1, 1, 2, *size)
+    assume(off_joints(made, theta, size, out_size, align_corners, k))
+
+    def warp(image, theta):
+        return wk.warp(image, made, theta, size=out_size, kernel=k, padding_mode=mode, align_corners=align_corners)
+
+    inputs = (image.requires_grad_(), theta.requires_grad_())
+    torch.autograd.gradcheck(warp, inputs, fast_mode=True, check_forward_ad=True)
+
+
+@each_transform
+@each_kernel
+@settings(max_examples=1)
+@given(data=st.data(), seed=seeds, mode=st.sampled_from(MODES), align_corners=st.booleans())
+def test_second_derivatives_agree_with_finite_differences(name, ndim, kernel_name, data, seed, mode, align_corners):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    size, out_size = data.draw(sizes(ndim, 2, 6 - ndim)), data.draw(sizes(ndim, 1, 4 - ndim))
+    theta, image = near_identity(made, seed, 1), uniform(seed + 1, 1, 1, *size)
+    assume(off_joints(made, theta, size, out_size, align_corners, k))
+
+    def warp(image, theta):
+        return wk.warp(image, made, theta, size=out_size, kernel=k, padding_mode=mode, align_corners=align_corners)
+
+    inputs = (image.requires_grad_(), theta.requires_grad_())
+    torch.autograd.gradgradcheck(warp, inputs, fast_mode=True, atol=1e-4)
+
+
+# Claim 3: channels do not mix; nor do the entries of a batch.
+
+
+@everything
+@settings(max_examples=2)
+@given(data=st.data(), seed=seeds, dtype=dtypes)
+def test_channels_do_not_mix(name, ndim, kernel_name, mode, align_corners, data, seed, dtype):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    size = data.draw(sizes(ndim, 1, 5))
+    image, theta = uniform(seed, 2, 3, *size, dtype=dtype), near_identity(made, seed, 2, dtype)
+
+    def warp(image):
+        return wk.warp(image, made, theta, kernel=k, padding_mode=mode, align_corners=align_corners)
+
+    out, other, nan = warp(image), image.clone(), image.clone()
+    other[:, [0, 2]] = uniform(seed + 1, 2, 2, *size, dtype=dtype)
+    nan[:, [0, 2]] = torch.nan
+    assert torch.equal(warp(other)[:, 1], out[:, 1])
+    assert torch.equal(warp(nan)[:, 1], out[:, 1])
+    close(warp(image[:, 1:2])[:, 0], out[:, 1])
+
+
+@each_transform
+@each_kernel
+@settings(max_examples=4)
+@given(data=st.data(), seed=seeds, mode=st.sampled_from(MODES), align_corners=st.booleans(), dtype=dtypes)
+def test_batch_entries_do_not_mix(name, ndim, kernel_name, data, seed, mode, align_corners, dtype):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    image = uniform(seed, 3, 2, *data.draw(sizes(ndim, 1, 5)), dtype=dtype)
+    theta = near_identity(made, seed, 3, dtype)
+
+    def warp(image, theta):
+        return wk.warp(image, made, theta, kernel=k, padding_mode=mode, align_corners=align_corners)
+
+    out = warp(image, theta)
+    broken_image, broken_theta = image.clone(), theta.clone()
+    broken_image[[0, 2]] = torch.nan
+    broken_theta[[0, 2]] = torch.nan
+    assert torch.equal(warp(broken_image, theta)[1], out[1])
+    assert torch.equal(warp(image, broken_theta)[1], out[1])
+    close(warp(image[1:2], theta[1:2])[0], out[1])
+
+
+# What follows from eq. 3 being a weighted sum.
+
+
+@each_transform
+@each_kernel
+@settings(max_examples=4)
+@given(data=st.data(), seed=seeds, mode=st.sampled_from(MODES), align_corners=st.booleans())
+def test_warping_is_linear_in_the_image(name, ndim, kernel_name, data, seed, mode, align_corners):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    size = data.draw(sizes(ndim, 1, 5))
+    u, v, theta = uniform(seed, 1, 1, *size), uniform(seed + 1, 1, 1, *size), near_identity(made, seed, 1)
+
+    def warp(image):
+        return wk.warp(image, made, theta, kernel=k, padding_mode=mode, align_corners=align_corners)
+
+    close(warp(2 * u - 3 * v), 2 * warp(u) - 3 * warp(v))
+
+
+@each_transform
+@each_kernel
+@settings(max_examples=4)
+@given(data=st.data(), seed=seeds, mode=st.sampled_from(MODES[1:]), align_corners=st.booleans())
+def test_a_constant_image_stays_constant(name, ndim, kernel_name, data, seed, mode, align_corners):
+    made, k = transform(name, ndim), kernel(kernel_name)
+    if not k.partition_of_unity:
+        pytest.skip(f"the weights of {kernel_name} do not sum to one")
+    image = torch.full((1, 2, *data.draw(sizes(ndim, 1, 5))), 0.7, dtype=torch.float64)
+    theta = near_identity(made, seed, 1)
+    out = wk.warp(image, made, theta, size=(5,) * ndim, kernel=k, padding_mode=mode, align_corners=align_corners)
+    torch.testing.assert_close(out, torch.full_like(out, 0.7), rtol=0, atol=1e-10)
