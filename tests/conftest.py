@@ -1,5 +1,7 @@
 """What every test runs under: shapes checked, one thread, the same examples each time."""
 
+import dataclasses
+import inspect
 import sys
 from pathlib import Path
 
@@ -8,15 +10,17 @@ import jaxtyping
 import pytest
 import torch
 
-# Shapes in signatures are checked by beartype: before anything imports warpkit.
-jaxtyping.install_import_hook("warpkit", "beartype.beartype")
-
-# Helpers (cases, oracles, strategies) are modules next to this file; pytest's importlib mode puts no folder on the path.
+# Helpers (cases, oracles, …) are modules next to this file, and pytest's importlib mode puts no folder on the path.
 sys.path.insert(0, str(Path(__file__).parent))
+
+# Shapes in signatures are checked by beartype: before anything imports warpkit.
+jaxtyping.install_import_hook("warpkit", "checker.check")
 
 torch.set_num_threads(1)
 
-_common = {"deadline": None, "database": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+# A fixture that lasts for all examples of a test is what `unchecked` is meant to be.
+_quiet = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
+_common = {"deadline": None, "database": None, "suppress_health_check": _quiet}
 hypothesis.settings.register_profile("warpkit", max_examples=30, derandomize=True, **_common)
 hypothesis.settings.register_profile("search", max_examples=500, **_common)  # pytest --hypothesis-profile=search
 hypothesis.settings.load_profile("warpkit")
@@ -24,11 +28,15 @@ hypothesis.settings.load_profile("warpkit")
 
 @pytest.fixture
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without beartype, as users run it: its error would come before ours, and dynamo cannot trace its wrappers."""
+    """Without beartype, as users run it: its error comes before ours, dynamo cannot trace it, it takes its time."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 @pytest.fixture
-def compiler(unchecked: None) -> None:
+def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler that remembers nothing of other tests."""
     torch.compiler.reset()
+    # A function whose checks are off is traced; the constructor of a dataclass that has been wrapped is not.
+    for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == "warpkit"]:
+        for cls in filter(dataclasses.is_dataclass, vars(module).values()):
+            monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))

@@ -1,4 +1,4 @@
-"""Generated inputs: seeds that become tensors, sizes, padding, and points whose place relative to the joints is known."""
+"""Generated inputs: seeds that become tensors, sizes, padding, and points that are known to lie off the joints."""
 
 import math
 

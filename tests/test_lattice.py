@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import sizes
+from torch.nn import functional
 
 import warpkit as wk
 
@@ -17,7 +17,7 @@ import warpkit as wk
 def test_is_what_affine_grid_gives_for_the_identity(ndim, data, align_corners):
     size = data.draw(sizes(ndim, 1, 9))
     theta = torch.eye(ndim, ndim + 1, dtype=torch.float64)[None]
-    expected = F.affine_grid(theta, [1, 1, *size], align_corners=align_corners)[0]
+    expected = functional.affine_grid(theta, [1, 1, *size], align_corners=align_corners)[0]
     out = wk.lattice(size, align_corners=align_corners, dtype=torch.float64)
     torch.testing.assert_close(out, expected, rtol=0, atol=1e-15)
 

@@ -11,11 +11,32 @@ import pytest
 
 import warpkit as wk
 
-PUBLIC = """
-warp sample lattice get_transform get_kernel list_transforms list_kernels list_modules register_transform register_kernel
-register_module Kernel Transform MatrixTransform BasisTransform Compose SpatialTransformer Parallel ConvLocalization
-DenseLocalization build Backend use_backend InputError
-""".split()
+PUBLIC = [
+    "warp",
+    "sample",
+    "lattice",
+    "get_transform",
+    "get_kernel",
+    "list_transforms",
+    "list_kernels",
+    "list_modules",
+    "register_transform",
+    "register_kernel",
+    "register_module",
+    "Kernel",
+    "Transform",
+    "MatrixTransform",
+    "BasisTransform",
+    "Compose",
+    "SpatialTransformer",
+    "Parallel",
+    "ConvLocalization",
+    "DenseLocalization",
+    "build",
+    "Backend",
+    "use_backend",
+    "InputError",
+]
 
 
 @pytest.fixture(scope="module")

@@ -106,8 +106,15 @@ def test_a_plugin_that_is_no_kernel_names_its_package(install, fresh, source):
 def test_a_name_that_two_packages_claim_names_both_and_stops_no_other(install, fresh):
     for name in ("red", "blue"):
         source = KERNEL.format(cls="Tent", radius=1.0)
-        install(f"{name}-kernels", f"tent = {name}_kernels:Tent", f"{name} = {name}_kernels:Tent", **{f"{name}_kernels": source})
-    with pytest.raises(wk.InputError, match=r"'tent'.*(red-kernels 1\.5.*blue-kernels 1\.5|blue-kernels 1\.5.*red-kernels 1\.5)"):
+        install(
+            f"{name}-kernels",
+            f"tent = {name}_kernels:Tent",
+            f"{name} = {name}_kernels:Tent",
+            **{f"{name}_kernels": source},
+        )
+    with pytest.raises(
+        wk.InputError, match=r"'tent'.*(red-kernels 1\.5.*blue-kernels 1\.5|blue-kernels 1\.5.*red-kernels 1\.5)"
+    ):
         fresh.create("tent")
     assert type(fresh.create("red")).__module__ == "red_kernels"
     assert len(fresh.entries("tent")) == 2
@@ -120,7 +127,9 @@ def test_a_package_cannot_take_a_built_in_name(install, fresh):
 
 
 def test_an_unknown_name_gets_the_nearest_and_the_list():
-    with pytest.raises(wk.InputError, match=r"unknown transform 'afine'. Did you mean 'affine'.*Known: affine, .*thin_plate_spline"):
+    with pytest.raises(
+        wk.InputError, match=r"unknown transform 'afine'. Did you mean 'affine'.*Known: affine, .*thin_plate_spline"
+    ):
         wk.get_transform("afine")
     with pytest.raises(wk.InputError, match=r"unknown kernel 'xyz'\. Known: "):
         wk.get_kernel("xyz")

@@ -97,7 +97,7 @@ class Registry(Generic[T]):
                     if other.value != _path(cls):
                         raise InputError(f"{self.kind} {name!r} is taken by {other.value} ({other.origin})")
                 self._registered[name] = cls
-                for key in [k for k in vars(self._shared) if k.startswith(f"{name}(")]:
+                for key in [k for k in vars(self._shared) if k.startswith(f"{name}(".replace(".", "·"))]:
                     delattr(self._shared, key)
             return cls
 
@@ -143,10 +143,8 @@ class Registry(Generic[T]):
         return getattr(self._shared, key)  # type: ignore[no-any-return]
 
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str:
-        if isinstance(given, str):
-            return f"{given}() {device} {defaults}"
         name, options = self._parse(given)
-        return f"{name}({_plain(options)}) {device} {defaults}"
+        return f"{name}({_plain(options) or ''}) {device} {defaults}".replace(".", "·")  # torch.compile reads no dots
 
     @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:

@@ -82,6 +82,15 @@ def test_a_broken_plugin_is_listed_with_its_error_and_stops_nothing(strangers):
     assert items["kernel", "bilinear"]["error"] is None
 
 
+def test_the_layers_of_torch_are_named_and_not_explained(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    stdout = CliRunner().invoke(app, ["list"]).stdout
+    assert "Conv2d" in stdout
+    assert "padding_mode = 'zeros'" in stdout  # of the spatial transformer
+    assert "dilation" not in stdout
+    assert listed()["module", "Conv2d"]["options"]["dilation"] == {"required": False, "default": 1}
+
+
 def test_the_table_shows_the_same(strangers, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     result = CliRunner().invoke(app, ["list"])

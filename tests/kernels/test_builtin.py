@@ -23,7 +23,9 @@ def test_the_formula_is_the_papers(name, radius, x):
 @given(a=st.floats(-2, 0), x=st.floats(0.01, 0.99))
 def test_bicubic_takes_keys_a(a, x):
     image = uniform(0, 1, 1, 8)
-    out = wk.sample(image, torch.tensor([[[(2 * (3 + x) + 1) / 8 - 1]]], dtype=torch.float64), kernel={"type": "bicubic", "a": a})
+    out = wk.sample(
+        image, torch.tensor([[[(2 * (3 + x) + 1) / 8 - 1]]], dtype=torch.float64), kernel={"type": "bicubic", "a": a}
+    )
     expected = sum(WEIGHTS["bicubic"](3 + x, m, a) * image[0, 0, m] for m in range(8))
     torch.testing.assert_close(out[0, 0, 0], expected, rtol=0, atol=1e-12)
 

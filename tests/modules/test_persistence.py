@@ -34,7 +34,9 @@ def test_copies_pickles_and_states_give_the_same(transform):
     file = io.BytesIO()
     torch.save(made.state_dict(), file)
     file.seek(0)
-    loaded = wk.SpatialTransformer(wk.ConvLocalization(channels=(4,), features=8), transform, kernel=Bending(), limits=0.4)
+    loaded = wk.SpatialTransformer(
+        wk.ConvLocalization(channels=(4,), features=8), transform, kernel=Bending(), limits=0.4
+    )
     loaded.load_state_dict(torch.load(file))  # into lazy layers that have seen nothing
     for other in (copy.deepcopy(made), pickle.loads(pickle.dumps(made)), loaded):
         assert torch.equal(other(IMAGE), out)

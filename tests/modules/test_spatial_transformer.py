@@ -72,7 +72,9 @@ def test_limits_bound_theta():
 
 
 def test_a_limit_for_all_and_a_limit_that_frees():
-    torch.testing.assert_close(steered([9.0] * 6, limits=0.25).theta(IMAGE)[0], torch.tensor([1.25, 0.25, 0.25, 0.25, 1.25, 0.25]))
+    torch.testing.assert_close(
+        steered([9.0] * 6, limits=0.25).theta(IMAGE)[0], torch.tensor([1.25, 0.25, 0.25, 0.25, 1.25, 0.25])
+    )
     assert torch.equal(steered([9.0] * 6, limits=math.inf).theta(IMAGE), steered([9.0] * 6).theta(IMAGE))
     assert steered([9.0] * 6, limits=0).theta(IMAGE)[0].tolist() == [1, 0, 0, 0, 1, 0]
 
@@ -95,7 +97,9 @@ def test_theta_can_come_from_deeper_features():
 @pytest.mark.parametrize("size", [(5, 6), (20, 3)])
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_size_coords_and_output_go_together(size, align_corners):
-    made = steered([0.1, 0.2, 0, 0, -0.1, 0.3], size=size, align_corners=align_corners, kernel="bicubic", padding_mode="border")
+    made = steered(
+        [0.1, 0.2, 0, 0, -0.1, 0.3], size=size, align_corners=align_corners, kernel="bicubic", padding_mode="border"
+    )
     coords = made.coords(IMAGE)
     assert coords.shape == (2, *size, 2)
     expected = wk.sample(IMAGE, coords, kernel="bicubic", padding_mode="border", align_corners=align_corners)
@@ -104,9 +108,16 @@ def test_size_coords_and_output_go_together(size, align_corners):
 
 def test_options_reach_the_sampler():
     image = uniform(0, 1, 2, 6, 6, dtype=torch.float32)
-    made = steered([0.0, 0, 0.7, 0, 0, 0.4], kernel=("bicubic", "nearest"), padding_mode=("zeros", "wrap"), fill=(0.5, -1.0))
+    made = steered(
+        [0.0, 0, 0.7, 0, 0, 0.4], kernel=("bicubic", "nearest"), padding_mode=("zeros", "wrap"), fill=(0.5, -1.0)
+    )
     expected = wk.warp(
-        image, "affine", made.theta(image), kernel=("bicubic", "nearest"), padding_mode=("zeros", "wrap"), fill=(0.5, -1.0)
+        image,
+        "affine",
+        made.theta(image),
+        kernel=("bicubic", "nearest"),
+        padding_mode=("zeros", "wrap"),
+        fill=(0.5, -1.0),
     )
     assert torch.equal(made(image), expected)
 
@@ -128,7 +139,9 @@ def test_the_width_of_the_features_is_found_on_first_use():
 
 
 def test_a_first_input_under_inference_mode_leaves_a_module_that_can_be_trained():
-    made = nn.Sequential(wk.SpatialTransformer("conv_localization"), wk.SpatialTransformer("dense_localization", "thin_plate_spline"))
+    made = nn.Sequential(
+        wk.SpatialTransformer("conv_localization"), wk.SpatialTransformer("dense_localization", "thin_plate_spline")
+    )
     with torch.inference_mode():
         made(IMAGE)
     optimiser = torch.optim.SGD(made.parameters(), lr=0.1)
@@ -218,4 +231,6 @@ def test_a_network_that_gives_no_features_is_told(unchecked, network):
 
 
 def test_identity_is_what_the_transform_says():
-    assert torch.equal(wk.SpatialTransformer(nn.Flatten(), "projective").init.float(), identity(transform("projective", 2))[0].float())
+    assert torch.equal(
+        wk.SpatialTransformer(nn.Flatten(), "projective").init.float(), identity(transform("projective", 2))[0].float()
+    )

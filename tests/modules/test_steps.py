@@ -83,9 +83,9 @@ def test_an_empty_batch_passes():
 
 def test_what_cannot_be_composed_is_told(unchecked):
     for transform in ("thin_plate_spline", Shear()):
-        with pytest.raises(wk.InputError, match="steps|from_matrix"):
+        with pytest.raises(wk.InputError, match=r"steps|from_matrix"):
             wk.SpatialTransformer(nn.Flatten(), transform, steps=2)
-    with pytest.raises(wk.InputError, match="theta_from.*function"):
+    with pytest.raises(wk.InputError, match=r"theta_from.*function"):
         wk.SpatialTransformer(nn.Flatten(), steps=2)(IMAGE, IMAGE)
-    with pytest.raises(wk.InputError, match="theta_from.*tensor"):
+    with pytest.raises(wk.InputError, match=r"theta_from.*tensor"):
         wk.SpatialTransformer(nn.Flatten())(IMAGE, lambda warped: warped)

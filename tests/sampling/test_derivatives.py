@@ -9,6 +9,7 @@ from torch.func import hessian, jacfwd, jacrev, jvp, vmap
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("unchecked")
 each_transform = pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
 each_kernel = pytest.mark.parametrize("kernel_name", KERNELS)
 each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

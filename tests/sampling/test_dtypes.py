@@ -30,7 +30,12 @@ def test_the_output_has_the_images_type_whatever_thetas(name, dtype, theta_dtype
     assert out.dtype == dtype
     expected = wk.warp(image.to(dtype).double(), "affine", theta.double(), kernel=name)
     # Computed in float32 or better, rounded once.
-    torch.testing.assert_close(out.double(), expected, rtol=torch.finfo(dtype).eps, atol=max(torch.finfo(dtype).eps / 8, 2e-6) if dtype != torch.float64 else 1e-13)
+    torch.testing.assert_close(
+        out.double(),
+        expected,
+        rtol=torch.finfo(dtype).eps,
+        atol=max(torch.finfo(dtype).eps / 8, 2e-6) if dtype != torch.float64 else 1e-13,
+    )
 
 
 @pytest.mark.parametrize("image_dtype", FLOATS, **name_of)
@@ -90,7 +95,11 @@ def test_other_kernels_round(dtype):
 def test_other_kernels_stop_at_the_limits_of_the_type(dtype):
     info = torch.iinfo(dtype)
     step = torch.tensor([[[info.min] * 4 + [info.max] * 4]], dtype=dtype)
-    out = wk.warp(step, "affine", torch.tensor([[1.0, 0.125]]), kernel="bicubic", padding_mode="border").flatten().tolist()
+    out = (
+        wk.warp(step, "affine", torch.tensor([[1.0, 0.125]]), kernel="bicubic", padding_mode="border")
+        .flatten()
+        .tolist()
+    )
     # Half a pixel to the right; bicubic overshoots on both sides of the step.
     assert out[:3] == [info.min] * 3
     assert out[4:] == [info.max] * 4
@@ -110,7 +119,9 @@ def test_the_largest_integer_does_not_wrap(dtype):
     image = torch.full((1, 1, 4), top, dtype=dtype)
     for name in KERNELS:
         if kernel(name).partition_of_unity:
-            assert min(wk.warp(image, "affine", HALF, kernel=name, padding_mode="border").flatten().tolist()) >= top - 2048
+            assert (
+                min(wk.warp(image, "affine", HALF, kernel=name, padding_mode="border").flatten().tolist()) >= top - 2048
+            )
 
 
 def test_booleans_turn_at_a_half():

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import scipy_sample
 from strategies import MODES, alignments, pixels_off_joints, seeds, sizes, to_normalised, uniform
+from torch.nn import functional
 
 import warpkit as wk
 
@@ -29,7 +29,7 @@ def test_agrees_with_grid_sample(ndim, kernel, mode, dtype, data, seed, align_co
     coords = to_normalised(pixels, size, align_corners).to(dtype)
     out = wk.sample(image, coords, kernel=kernel, padding_mode=mode, align_corners=align_corners)
     grid = coords.reshape(2, *[1] * (ndim - 1), 12, ndim)
-    expected = F.grid_sample(image, grid, kernel, mode, align_corners).reshape(2, 3, 12)
+    expected = functional.grid_sample(image, grid, kernel, mode, align_corners).reshape(2, 3, 12)
     torch.testing.assert_close(out, expected, rtol=0, atol=TOLERANCE[dtype] * far)
 
 
@@ -46,7 +46,7 @@ def test_gradients_agree_with_grid_sample(ndim, kernel, mode, seed, align_corner
     weight = uniform(seed + 2, 1, 2, 9)
     ours = wk.sample(image, coords, kernel=kernel, padding_mode=mode, align_corners=align_corners)
     grid = coords.reshape(1, *[1] * (ndim - 1), 9, ndim)
-    theirs = F.grid_sample(image, grid, kernel, mode, align_corners).reshape(1, 2, 9)
+    theirs = functional.grid_sample(image, grid, kernel, mode, align_corners).reshape(1, 2, 9)
     for a, b in zip(
         torch.autograd.grad((ours * weight).sum(), (image, coords)),
         torch.autograd.grad((theirs * weight).sum(), (image, coords)),
@@ -59,8 +59,8 @@ def test_gradients_agree_with_grid_sample(ndim, kernel, mode, seed, align_corner
 @given(seed=seeds, align_corners=alignments, mode=st.sampled_from(MODES[:3]))
 def test_a_warp_agrees_with_affine_grid_and_grid_sample(kernel, seed, align_corners, mode):
     image, theta = uniform(seed, 3, 2, 7, 9), uniform(seed + 1, 3, 2, 3)
-    grid = F.affine_grid(theta, [3, 2, 5, 6], align_corners=align_corners)
-    expected = F.grid_sample(image, grid, kernel, mode, align_corners)
+    grid = functional.affine_grid(theta, [3, 2, 5, 6], align_corners=align_corners)
+    expected = functional.grid_sample(image, grid, kernel, mode, align_corners)
     out = wk.warp(
         image, "affine", theta.flatten(1), size=(5, 6), kernel=kernel, padding_mode=mode, align_corners=align_corners
     )

@@ -107,7 +107,9 @@ def test_a_fill_for_each_channel(name, fill):
     image, theta = uniform(0, 2, 3, 4, 5), 1.5 * uniform(1, 2, 6)
     out = wk.warp(image, "affine", theta, kernel=name, fill=fill)
     for i, c in enumerate([0.5, -1.0, 2.0]):
-        torch.testing.assert_close(out[:, i : i + 1], wk.warp(image[:, i : i + 1], "affine", theta, kernel=name, fill=c))
+        torch.testing.assert_close(
+            out[:, i : i + 1], wk.warp(image[:, i : i + 1], "affine", theta, kernel=name, fill=c)
+        )
 
 
 @pytest.mark.parametrize("mode", MODES[1:])

@@ -127,9 +127,13 @@ def test_a_large_batch_is_the_same_as_its_entries():
 def test_transforms_and_kernels_are_given_as_names_tables_or_objects():
     image, theta = uniform(0, 1, 1, 5, 6), uniform(1, 1, 6)
     expected = wk.warp(image, wk.get_transform("affine"), theta, kernel=wk.get_kernel("bicubic", a=-0.5))
-    out = wk.warp(image, {"type": "affine"}, theta, kernel=[{"type": "bicubic", "a": -0.5}, wk.get_kernel("bicubic", a=-0.5)])
+    out = wk.warp(
+        image, {"type": "affine"}, theta, kernel=[{"type": "bicubic", "a": -0.5}, wk.get_kernel("bicubic", a=-0.5)]
+    )
     assert torch.equal(out, expected)
-    assert torch.equal(wk.warp(image, "affine", theta, kernel="bicubic"), wk.warp(image, "affine", theta, kernel={"type": "bicubic"}))
+    assert torch.equal(
+        wk.warp(image, "affine", theta, kernel="bicubic"), wk.warp(image, "affine", theta, kernel={"type": "bicubic"})
+    )
 
 
 @pytest.mark.parametrize("ndim", [1, 3])

@@ -87,7 +87,12 @@ def test_a_spec_is_left_as_it_was():
 
 
 def test_every_option_reaches_the_transformer():
-    options = {"kernel": ["bicubic", {"type": "nearest"}], "padding_mode": ["wrap", "zeros"], "size": [5, 6], "fill": 0.5}
+    options = {
+        "kernel": ["bicubic", {"type": "nearest"}],
+        "padding_mode": ["wrap", "zeros"],
+        "size": [5, 6],
+        "fill": 0.5,
+    }
     options |= {"align_corners": True, "limits": 0.3, "init": [1, 0, 0.1, 0, 1, 0], "steps": 2}
     made = wk.build({"input": [1, 8, 8], "layers": [ST | options]})[0]
     assert [type(k).__name__ for k in made.kernels] == ["Bicubic", "Nearest"]
@@ -150,7 +155,9 @@ def test_a_spec_that_is_none_is_told(unchecked, spec, words):
         wk.build(spec)
 
 
-@pytest.mark.parametrize(("name", "text"), [("a.toml", "layers = ["), ("a.json", "{"), ("a.yaml", "a: [1"), ("a.txt", "")])
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.toml", "layers = ["), ("a.json", "{"), ("a.yaml", "a: [1"), ("a.txt", "")]
+)
 def test_a_file_that_cannot_be_read_is_told(unchecked, tmp_path, name, text):
     path = tmp_path / name
     path.write_text(text)

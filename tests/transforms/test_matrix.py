@@ -139,7 +139,10 @@ def test_a_matrix_without_from_matrix_says_so():
 
 @given(angle=st.floats(-math.pi, math.pi))
 def test_matrices_are_applied_in_float64(angle):
-    size, theta = 16384, torch.tensor([[math.cos(angle), -math.sin(angle), 0.1, math.sin(angle), math.cos(angle), -0.2]])
+    size, theta = (
+        16384,
+        torch.tensor([[math.cos(angle), -math.sin(angle), 0.1, math.sin(angle), math.cos(angle), -0.2]]),
+    )
     image = torch.arange(size, dtype=torch.float64).expand(1, 1, 2, -1)  # each pixel is its own index
     out = wk.warp(image, "affine", theta, size=(1, 64), padding_mode="border")
     points = wk.lattice((1, 64), dtype=torch.float64)[None]

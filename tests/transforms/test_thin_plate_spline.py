@@ -85,7 +85,9 @@ def test_first_derivatives_at_the_control_points_are_finite_and_right():
 def test_gradients_in_theta_agree_with_finite_differences():
     made = spline((2, 3))
     theta = made.identity().double()[None] + 0.1 * uniform(0, 2, 12)
-    torch.autograd.gradcheck(lambda t: made(t, wk.lattice((3, 4), dtype=torch.float64)[None]), (theta.requires_grad_(),))
+    torch.autograd.gradcheck(
+        lambda t: made(t, wk.lattice((3, 4), dtype=torch.float64)[None]), (theta.requires_grad_(),)
+    )
 
 
 @pytest.mark.parametrize(

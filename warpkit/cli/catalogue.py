@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One claim of one package to a name.
+    """One claim of one package to a name; `value` is where its class is, `module:Class`.
 
     `options` are the constructor's, each with its `default` unless it is required; `error` says why
     the name is of no use.
@@ -27,6 +27,7 @@ class Item:
 
     kind: str
     name: str
+    value: str
     origin: str
     summary: str = ""
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -45,10 +46,17 @@ def catalogue(
     for kind in dict.fromkeys(item.kind for item in items):
         table = Table("name", "options", "what it is", "from", title=f"{kind}s", title_justify="left")
         for item in items:
-            if item.kind == kind:
+            if item.kind == kind and not _is_torch_s(item):
                 what = Text(f"broken: {item.error}", "red") if item.error else Text(item.summary)
                 table.add_row(Text(item.name, "bold"), Text(_options(item)), what, Text(item.origin))
         console.print(table)
+    if layers := [item.name for item in items if _is_torch_s(item)]:
+        console.print("modules of torch.nn, with its options:", Text(", ".join(layers)))
+
+
+def _is_torch_s(item: Item) -> bool:
+    """A layer that is known everywhere: its name is enough."""
+    return item.value.startswith("torch.nn:") and item.error is None
 
 
 def collect() -> list[Item]:
@@ -70,11 +78,12 @@ def _look(registry: Any, entry: "Entry") -> Item:
         used = f"{cls.__module__}:{cls.__qualname__}"
         options = registry.options(entry.name)
     except InputError as error:
-        return Item(registry.kind, entry.name, entry.origin, error=str(error))
+        return Item(registry.kind, entry.name, entry.value, entry.origin, error=str(error))
     if len(registry.entries(entry.name)) > 1 and entry.value != used:
-        return Item(registry.kind, entry.name, entry.origin, error=f"the name is taken by {used}")
+        return Item(registry.kind, entry.name, entry.value, entry.origin, error=f"the name is taken by {used}")
     summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
-    return Item(registry.kind, entry.name, entry.origin, summary, {key: _option(o) for key, o in options.items()})
+    described = {key: _option(option) for key, option in options.items()}
+    return Item(registry.kind, entry.name, entry.value, entry.origin, summary, described)
 
 
 def _option(option: inspect.Parameter) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def read(path: Path) -> Photo:
     return Photo(_channels_first(pixels), image.info.get("icc_profile") if same_colours else None)
 
 
-def _raw_mode(image: Image.Image) -> str:
+def _raw_mode(image: Any) -> str:
     """How the file holds its pixels, less the byte order: Pillow shows 16-bit colour as 8-bit and only says it here."""
     tile = image.tile[0].args if image.tile else ""
     return str(tile[0] if isinstance(tile, tuple) and tile else tile).rstrip("BLN")
@@ -129,7 +129,7 @@ def write(photo: Photo, path: Path) -> None:
         with written_whole(path) as draft:
             draft.write_bytes(_deep_png(pixels, photo.profile))
         return
-    quality = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
+    quality: dict[str, Any] = {"quality": 95} if path.suffix.lower() in (".jpg", ".jpeg", ".webp") else {}
     image = Image.fromarray(pixels)
     with written_whole(path) as draft:  # which reports an OSError: a format that cannot hold this kind of image
         try:

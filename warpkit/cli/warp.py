@@ -62,8 +62,7 @@ def warp(
 ) -> None:
     """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
 
-    θ maps places in the result to places in IN, both from −1 to 1: an affine 0.5 0 0 0 0.5 0 shows the middle, twice as
-    large.
+    θ maps the result to IN, both from −1 to 1: an affine 0.5 0 0 0 0.5 0 shows the middle half, twice as large.
     """
     import torch
 

@@ -15,6 +15,7 @@ from warpkit.errors import unknown
 from warpkit.sampling.sampler import warp
 
 Images = Float[Tensor, "N C H W"]
+Placed = Float[Tensor, "N C rows columns"]
 Distortion = Callable[[Tensor, Generator], Tensor]
 
 
@@ -24,7 +25,7 @@ def place(
     scale: Float[Tensor, " N"],
     centre: Float[Tensor, "N 2"],
     canvas: tuple[int, int],
-) -> Images:
+) -> Placed:
     """Each image turned by `angle` (radians, clockwise as seen), scaled, and put with its middle at `centre`.
 
     `centre` is in the canvas's normalised coordinates x, y; `canvas` is (rows, columns) in pixels. A transformer maps
@@ -49,7 +50,7 @@ def rotate(images: Images, generator: Generator) -> Images:
     return place(images, angle, images.new_ones(n), images.new_zeros(n, 2), (images.shape[2], images.shape[3]))
 
 
-def rotate_scale_translate(images: Images, generator: Generator) -> Images:
+def rotate_scale_translate(images: Images, generator: Generator) -> Placed:
     """RTS: turned by ±45°, scaled by 0.7 … 1.2 and placed on a canvas half as large again (28 → 42), all uniform.
 
     The place is such that the scaled image, before it is turned, lies wholly on the canvas.

@@ -55,7 +55,7 @@ class Kernel(nn.Module):
         """The formula: k at signed distances in pixels."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, distance)")
 
-    def table(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps degree+1"] | None:
+    def table(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
         """The formula as polynomials, in float64, accurate to `dtype`'s precision; differentiable in Φ.
 
         Tap t lies at distance f + radius − 1 − t, f in 0 … 1. Piece p holds the weights for f = (p + u) / pieces, in

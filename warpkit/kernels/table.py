@@ -26,7 +26,7 @@ _plans: weakref.WeakKeyDictionary[Kernel, dict[torch.dtype, tuple[Any, int | Non
 _plans = weakref.WeakKeyDictionary()
 
 
-def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps degree+1"] | None:
+def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
     """`Kernel.table`."""
     degree, numbers = plan(kernel, dtype)
     if numbers is not None:
@@ -96,7 +96,7 @@ def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tu
     return known[dtype][1:]
 
 
-def _solve(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps degree+1"]:
+def _solve(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps K"]:
     values = _values(kernel, _nodes(degree))  # [pieces, nodes, taps]
     powers = _powers(torch.tensor(_nodes(degree), dtype=values.dtype, device=values.device), degree)
     coefficients = torch.linalg.solve(powers, values).transpose(1, 2)
@@ -156,7 +156,7 @@ def _nodes(degree: int) -> list[float]:
     return [(math.cos(math.pi * (2 * j + 1) / (2 * degree + 2)) + 1) / 2 for j in range(degree + 1)]
 
 
-def _powers(u: Float[Tensor, " u"], degree: int) -> Float[Tensor, "u degree+1"]:
+def _powers(u: Float[Tensor, " u"], degree: int) -> Float[Tensor, "u K"]:
     return torch.stack([u**k for k in range(degree + 1)], dim=-1)
 
 

@@ -18,3 +18,7 @@ class Sequential(nn.Sequential):
     def __init__(self, layers: Sequence[nn.Module | str | dict[str, Any]]) -> None:
         require(isinstance(layers, list | tuple), f"layers: expected a list, got {layers!r}")
         super().__init__(*(modules.own(layer) for layer in layers))
+
+    def __getitem__(self, index: int | slice) -> nn.Module:  # type: ignore[override]
+        """A layer, or the layers of a slice."""
+        return Sequential(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)

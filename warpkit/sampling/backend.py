@@ -4,7 +4,7 @@ import contextlib
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
@@ -15,13 +15,12 @@ from warpkit.kernels.base import Kernel
 from warpkit.registry import Registry
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(NamedTuple):
     """How an image is read between its pixels and beyond its edge. Tuples go x, y, z."""
 
     kernels: tuple[Kernel, ...]
     padding: tuple[str, ...]
-    fill: float | Float[Tensor, " C"]
+    fill: float | Tensor  # or one for each channel
     align_corners: bool
 
 
@@ -39,19 +38,19 @@ class Backend(ABC):
 
     @abstractmethod
     def sample_points(
-        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "N *T D"], rule: Rule
-    ) -> Shaped[Tensor, "N C *T"]:
+        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
+    ) -> Shaped[Tensor, "NB C *T"]:
         """The image at normalised coordinates."""
 
     @abstractmethod
     def sample_matrix(
         self,
         image: Shaped[Tensor, "N C *S"],
-        matrix: Float[Tensor, "N D+1 D+1"],
+        matrix: Float[Tensor, "B E E"],
         is_affine: bool,
         size: tuple[int, ...],
         rule: Rule,
-    ) -> Shaped[Tensor, "N C *size"]:
+    ) -> Shaped[Tensor, "NB C *size"]:
         """The image where a matrix takes the lattice of an output of this size; no grid need be stored.
 
         The matrix is float64 where the device has it; `is_affine` promises that its last row is 0 … 0 1.

@@ -3,7 +3,7 @@
 import functools
 import itertools
 import math
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int, Shaped
@@ -25,8 +25,8 @@ class Reference(Backend):
     """Plain PyTorch."""
 
     def sample_points(
-        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "N *T D"], rule: Rule
-    ) -> Shaped[Tensor, "N C *T"]:
+        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
+    ) -> Shaped[Tensor, "NB C *T"]:
         """Coordinates to pixels, then eq. 3."""
         size = image.shape[:1:-1]
         pixels = [to_pixels(x, n, rule.align_corners) for x, n in zip(coords.unbind(-1), size, strict=True)]
@@ -35,22 +35,22 @@ class Reference(Backend):
     def sample_matrix(
         self,
         image: Shaped[Tensor, "N C *S"],
-        matrix: Float[Tensor, "N D+1 D+1"],
+        matrix: Float[Tensor, "B E E"],
         is_affine: bool,
         size: tuple[int, ...],
         rule: Rule,
-    ) -> Shaped[Tensor, "N C *size"]:
+    ) -> Shaped[Tensor, "NB C *size"]:
         """The matrix from output index to image index, a sum of one row for each axis, then eq. 3."""
         return _sample(image, _matrix_pixels(matrix, is_affine, size, tuple(image.shape[2:]), rule.align_corners), rule)
 
 
 def _matrix_pixels(
-    matrix: Float[Tensor, "N E E"],
+    matrix: Float[Tensor, "B E E"],
     is_affine: bool,
     out_size: tuple[int, ...],
     in_size: tuple[int, ...],
     align_corners: bool,
-) -> list[Float[Tensor, "N *out_size"]]:
+) -> list[Float[Tensor, "B *out_size"]]:
     """Pixel coordinates x, y, z of every output pixel."""
     d = len(in_size)
     scales, offsets = zip(*(index_to_normalised(n, align_corners) for n in reversed(out_size)), strict=True)
@@ -61,25 +61,26 @@ def _matrix_pixels(
         torch.arange(n, dtype=matrix.dtype, device=matrix.device).reshape([-1] + [1] * axis)
         for axis, n in enumerate(reversed(out_size))
     ]
-
-    def at_every_index(row: Float[Tensor, "N E"]) -> Float[Tensor, "N *out_size"]:
-        *slopes, start = (value.reshape(-1, *[1] * d) for value in row.unbind(-1))
-        return sum((slope * index for slope, index in zip(slopes, along, strict=True)), start)
-
     half = [(n - 1) / 2 if align_corners else n / 2 for n in reversed(in_size)]
     centre = [(n - 1) / 2 for n in reversed(in_size)]
     last = torch.eye(d + 1, dtype=matrix.dtype, device=matrix.device)[d]
     if is_affine:
-        pixels = [at_every_index(columns[:, e] * half[e] + last * centre[e]) for e in range(d)]
+        pixels = [_at_every_index(columns[:, e] * half[e] + last * centre[e], along) for e in range(d)]
     else:
-        *numerators, w = (at_every_index(columns[:, e]) for e in range(d + 1))
+        *numerators, w = (_at_every_index(columns[:, e], along) for e in range(d + 1))
         pixels = [x * half[e] + centre[e] for e, x in enumerate(perspective(numerators, w))]
     return [x.expand(-1, *out_size) for x in pixels]
 
 
+def _at_every_index(row: Float[Tensor, "B E"], along: list[Tensor]) -> Float[Tensor, "B *size"]:
+    """A row of a matrix times every output index, which is `along` each axis."""
+    *slopes, start = (value.reshape(-1, *[1] * len(along)) for value in row.unbind(-1))
+    return functools.reduce(torch.add, (slope * index for slope, index in zip(slopes, along, strict=True)), start)
+
+
 def _sample(
-    image: Shaped[Tensor, "B C *S"], pixels: list[Float[Tensor, "N *T"]], rule: Rule
-) -> Shaped[Tensor, "N C *T"]:
+    image: Shaped[Tensor, "N C *S"], pixels: list[Float[Tensor, "B *T"]], rule: Rule
+) -> Shaped[Tensor, "NB C *T"]:
     """Eq. 3 at pixel coordinates x, y, z, a few images at a time."""
     numbers = image.is_floating_point() or image.is_complex()
     evaluate = _interpolate if numbers or not all(map(copies, rule.kernels)) else _copy
@@ -98,8 +99,8 @@ def _sample(
 
 
 def _interpolate(
-    image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule
-) -> Shaped[Tensor, "N C M"]:
+    image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], rule: Rule
+) -> Shaped[Tensor, "NB C M"]:
     """The sum over all combinations of one tap an axis."""
     dtype = _arithmetic(image)
     axes = _axes(image, points, rule, torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32)
@@ -111,7 +112,7 @@ def _interpolate(
         result = torch.addcmul(result, values, weight)
     result = _by_image(result, padded, points)
     if "zeros" in rule.padding and (isinstance(rule.fill, Tensor) or rule.fill != 0):
-        inside = functools.reduce(torch.mul, (axis.share_inside() for axis in axes))
+        inside = functools.reduce(torch.mul, map(_share_inside, axes))
         result = result + _column(rule.fill, result) * (1 - inside)[:, None]
     return _saturated(_filled(result, points, rule), image.dtype)
 
@@ -123,7 +124,7 @@ def _term(padded: Tensor, taps: tuple[tuple[Tensor, Tensor], ...]) -> tuple[Tens
     return _gather(padded, functools.reduce(torch.add, indices)), _beside(padded, weight)
 
 
-def _copy(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], rule: Rule) -> Shaped[Tensor, "N C M"]:
+def _copy(image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], rule: Rule) -> Shaped[Tensor, "NB C M"]:
     """One tap an axis, of weight one: labels stay labels."""
     axes = _axes(image, points, rule, torch.float32)
     padded = _pad(image, rule)
@@ -132,36 +133,36 @@ def _copy(image: Shaped[Tensor, "B C *S"], points: list[Float[Tensor, "N M"]], r
     numbers = torch.zeros((), dtype=wide(image.device), device=image.device)
     fill = _saturated(_column(rule.fill, numbers), image.dtype)
     for axis in axes:
-        result = torch.where(axis.inside()[0][:, None], result, fill)
-    return _filled(result, points, replace(rule, fill=fill))
+        result = torch.where(_inside(axis)[0][:, None], result, fill)
+    return _filled(result, points, rule._replace(fill=fill.flatten()))
 
 
-@dataclass(frozen=True)
-class _Axis:
+class _Axis(NamedTuple):
     """The taps of one axis: (index into the flattened padded image, weight) each."""
 
-    taps: list[tuple[Int[Tensor, "N M"], Float[Tensor, "N M"]]]
+    taps: list[tuple[Int[Tensor, "B M"], Float[Tensor, "B M"]]]
     outer: tuple[int, int] | None  # the indices of the two pixels that stand for the outside, if there are such
     partition_of_unity: bool
 
-    def inside(self) -> list[Bool[Tensor, "N M"]]:
-        """Whether each tap lies inside the image."""
-        if self.outer is None:
-            return [torch.ones_like(index, dtype=torch.bool) for index, _ in self.taps]
-        first, last = self.outer
-        return [(index > first) & (index < last) for index, _ in self.taps]
 
-    def share_inside(self) -> Float[Tensor, "N M"]:
-        """The sum of the weights inside: exactly one where all of them are, so that nothing is filled in there."""
-        inside = self.inside()
-        parts = [torch.where(i, w, 0.0) for i, (_, w) in zip(inside, self.taps, strict=True)]
-        share = functools.reduce(torch.add, parts)
-        if not self.partition_of_unity:
-            return share
-        return torch.where(functools.reduce(torch.logical_and, inside), 1.0, share)
+def _inside(axis: _Axis) -> list[Bool[Tensor, "B M"]]:
+    """Whether each tap lies inside the image."""
+    if axis.outer is None:
+        return [torch.ones_like(index, dtype=torch.bool) for index, _ in axis.taps]
+    first, last = axis.outer
+    return [(index > first) & (index < last) for index, _ in axis.taps]
 
 
-def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
+def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
+    """The sum of the weights inside: exactly one where all of them are, so that nothing is filled in there."""
+    inside = _inside(axis)
+    share = functools.reduce(torch.add, (torch.where(i, w, 0.0) for i, (_, w) in zip(inside, axis.taps, strict=True)))
+    if not axis.partition_of_unity:
+        return share
+    return torch.where(functools.reduce(torch.logical_and, inside), 1.0, share)
+
+
+def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
     for x, n, kernel, mode in zip(points, image.shape[:1:-1], rule.kernels, rule.padding, strict=True):
         # What is not finite goes far outside; under another padding than zeros it is filled at the end.
@@ -178,14 +179,14 @@ def _axes(image: Tensor, points: list[Float[Tensor, "N M"]], rule: Rule, dtype: 
     return axes
 
 
-def _pad(image: Shaped[Tensor, "B C *S"], rule: Rule) -> Shaped[Tensor, "B C *P"]:
+def _pad(image: Shaped[Tensor, "N C *S"], rule: Rule) -> Shaped[Tensor, "N C *P"]:
     """Outside taps of an axis of zeros read one more pixel beyond its edge: selected, never multiplied by zero."""
     widths = [int(mode == "zeros") for mode in rule.padding for _ in range(2)]
     return torch.nn.functional.pad(image, widths) if any(widths) else image
 
 
-def _gather(padded: Shaped[Tensor, "B C *P"], index: Int[Tensor, "N M"]) -> Shaped[Tensor, "R C K"]:
-    """The pixels at these indices: [N, C, M], or [1, C, N·M] where all read the same image."""
+def _gather(padded: Shaped[Tensor, "N C *P"], index: Int[Tensor, "B M"]) -> Shaped[Tensor, "R C K"]:
+    """The pixels at these indices: [NB, C, M], or [1, C, B·M] where all read the same image."""
     rows = _beside(padded, index)
     flat = padded.flatten(2).expand(max(rows.shape[0], padded.shape[0]) if padded.shape[0] else 0, -1, -1)
     rows = rows.expand(flat.shape[0], flat.shape[1], -1)
@@ -194,19 +195,19 @@ def _gather(padded: Shaped[Tensor, "B C *P"], index: Int[Tensor, "N M"]) -> Shap
     return flat.gather(2, rows)
 
 
-def _beside(padded: Tensor, values: Shaped[Tensor, "N M"]) -> Shaped[Tensor, "R 1 K"]:
+def _beside(padded: Tensor, values: Shaped[Tensor, "B M"]) -> Shaped[Tensor, "R 1 K"]:
     """What belongs to each point, beside the channels that `_gather` gives."""
     return values.reshape(1, 1, -1) if padded.shape[0] == 1 else values[:, None]
 
 
-def _by_image(values: Shaped[Tensor, "R C K"], padded: Tensor, points: list[Tensor]) -> Shaped[Tensor, "N C M"]:
+def _by_image(values: Shaped[Tensor, "R C K"], padded: Tensor, points: list[Tensor]) -> Shaped[Tensor, "NB C M"]:
     """What `_gather` gave, image by image."""
     if padded.shape[0] != 1:
         return values
     return values.reshape(values.shape[1], *points[0].shape).transpose(0, 1)
 
 
-def _filled(values: Shaped[Tensor, "N C M"], points: list[Tensor], rule: Rule) -> Shaped[Tensor, "N C M"]:
+def _filled(values: Shaped[Tensor, "NB C M"], points: list[Tensor], rule: Rule) -> Shaped[Tensor, "NB C M"]:
     """`fill` where a coordinate is not finite; under zeros that is outside already."""
     for x, mode in zip(points, rule.padding, strict=True):
         if mode != "zeros":
@@ -214,10 +215,10 @@ def _filled(values: Shaped[Tensor, "N C M"], points: list[Tensor], rule: Rule) -
     return values
 
 
-def _column(fill: float | Tensor, values: Shaped[Tensor, "N C M"]) -> Shaped[Tensor, "1 C 1"]:
-    """`fill` for each channel."""
+def _column(fill: float | Tensor, like: Tensor) -> Shaped[Tensor, "1 A 1"]:
+    """`fill` for each channel, or one for all, in the type and on the device of `like`."""
     fill = fill if isinstance(fill, Tensor) else torch.full((1,), fill, dtype=torch.float64)
-    return fill.to(values.device, values.dtype).reshape(1, -1, 1)
+    return fill.to(like.device, like.dtype).reshape(1, -1, 1)
 
 
 def _arithmetic(image: Tensor) -> torch.dtype:

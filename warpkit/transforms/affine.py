@@ -29,10 +29,10 @@ class Affine(MatrixTransform):
         """1 0 0 0 1 0 in 2-D."""
         return torch.eye(self.ndim, self.ndim + 1).flatten()
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""
         return with_last_row(theta.reshape(-1, self.ndim, self.ndim + 1))
 
-    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+    def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """Its first rows; `InputError` for a matrix with a horizon."""
         return affine_part(matrix).flatten(1)

@@ -38,7 +38,7 @@ class Attention(MatrixTransform):
             raise InputError(f"attention with a fixed scale of {self.scale} has no identity")
         return torch.eye(1, self.ndim + 1)[0, self.ndim + 1 - self.num_params :]
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[s, 0, t_x], [0, s, t_y], [0, 0, 1]]."""
         shift = theta[:, -self.ndim :, None]
         s = theta[:, :1, None] if self.scale is None else torch.full_like(theta[:, :1, None], self.scale)
@@ -46,7 +46,7 @@ class Attention(MatrixTransform):
             torch.cat([s * torch.eye(self.ndim, dtype=theta.dtype, device=theta.device), shift], dim=-1)
         )
 
-    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+    def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """s, t_x, t_y; `InputError` for a matrix that does more, or has another scale than the fixed one."""
         rows = affine_part(matrix)
         theta = torch.cat([rows[:, 0, :1], rows[:, :, -1]], dim=-1)[:, -self.num_params :]

@@ -1,5 +1,6 @@
 """A transform is one mapping of points: from where an output pixel lies to where the image is sampled."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -40,15 +41,15 @@ class Transform(nn.Module):
         """The θ whose transform undoes this one's. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no inverse in its own family")
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The homogeneous matrix. Raises `InputError` for a transform that is none."""
         raise InputError(f"{type(self).__name__} is no matrix transform")
 
-    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+    def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """The θ of a matrix. Raises `InputError` outside the family, and where the family has no such way back."""
         raise InputError(f"{type(self).__name__} has no from_matrix")
 
-    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """The formula. The batches of θ and of the points are equal, or one of them is 1; every point is finite."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, theta, points)")
 
@@ -61,7 +62,7 @@ class Transform(nn.Module):
         check_coordinates("points", points, self.ndim)
         batch = common_batch("theta", theta, "points", points)
         dtype = working(theta.dtype, points.dtype)
-        flat = points.to(dtype).reshape(points.shape[0], -1, self.ndim)
+        flat = points.to(dtype).reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
         moved = of_finite(flat, lambda p: super(Transform, self).__call__(theta.to(dtype), p))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 

@@ -32,7 +32,7 @@ class BasisTransform(Transform):
         """How far each basis function moves a point, along each axis."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define coefficients(self, theta)")
 
-    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """p + basis(p) · coefficients(θ)."""
         return points + self.basis(points).to(points.dtype) @ self.coefficients(theta).to(points.dtype)
 

@@ -43,11 +43,11 @@ class Compose(Transform):
         """The parts' identities."""
         return torch.cat([part.identity() for part in self._parts()])
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The product; `InputError` unless all parts are matrices."""
         return _product(self._with_theta(theta))
 
-    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """One part after the other, each run of matrices as their product."""
         dtype, exact = points.dtype, wide(points.device)
         for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):

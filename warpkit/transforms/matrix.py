@@ -24,7 +24,7 @@ class MatrixTransform(Transform):
 
     is_matrix = True
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The matrix, in θ's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define matrix(self, theta)")
 
@@ -33,7 +33,7 @@ class MatrixTransform(Transform):
         check_theta(self, theta)
         return self.from_matrix(invert(self.matrix(theta.to(wide(theta.device))))).to(theta.dtype)
 
-    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
+    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """Multiply, then divide."""
         exact = wide(points.device)
         return apply(self.matrix(theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
@@ -47,7 +47,7 @@ def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     return torch.linalg.inv(matrix)  # type: ignore[no-any-return]
 
 
-def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "N M D"]:
+def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "NB M D"]:
     """Points through a matrix; NaN on and behind the horizon."""
     d = points.shape[-1]
     product = points @ matrix[:, :, :d].mT + matrix[:, None, :, d]
@@ -65,7 +65,7 @@ def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -
     return [torch.where(before, torch.where(before, x, 0.0) / safe, torch.nan) for x in numerators]
 
 
-def affine_part(matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N D D+1"]:
+def affine_part(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N D E"]:
     """The first D rows of an affine matrix of any scale; `InputError` names the batch entries that are not affine."""
     d = matrix.shape[-1] - 1
     last = matrix[:, d, :].detach()
@@ -80,7 +80,7 @@ def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
         raise InputError(f"{what} in batch entries {bad.nonzero().flatten().tolist()}")
 
 
-def with_last_row(rows: Float[Tensor, "N D D+1"]) -> Float[Tensor, "N D+1 D+1"]:
+def with_last_row(rows: Float[Tensor, "N D E"]) -> Float[Tensor, "N E E"]:
     """Below D rows the row 0 … 0 1."""
     d = rows.shape[1]
     last = torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[d:]

@@ -30,11 +30,11 @@ class Projective(MatrixTransform):
         """1 0 0 0 1 0 0 0 in 2-D."""
         return torch.eye(self.ndim + 1).flatten()[:-1]
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D+1 D+1"]:
+    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
 
-    def from_matrix(self, matrix: Float[Tensor, "N D+1 D+1"]) -> Float[Tensor, "N P"]:
+    def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """Divided by its last entry; `InputError` where that is not positive."""
         bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
         reject("the centre is on or behind the horizon", bad)

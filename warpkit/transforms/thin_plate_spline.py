@@ -55,7 +55,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
         """How far each control point moves."""
-        return theta.reshape(theta.shape[0], -1, 2) - self.control.to(theta.dtype)
+        return theta.reshape(theta.shape[0], len(self.control), 2) - self.control.to(theta.dtype)
 
 
 def _bending(points: Float[Tensor, "*B M 2"], control: Float[Tensor, "K 2"]) -> Float[Tensor, "*B M K"]:
