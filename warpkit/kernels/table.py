@@ -1,7 +1,8 @@
 """Formula → table: between joints the weight of each tap is a polynomial in the fraction.
 
-The coefficients come from a solve at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ
-through it.
+It is interpolated at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ through it. The way
+goes over Chebyshev coefficients, whose conversion to powers is exact integers; the powers' own linear system is so
+ill-conditioned that it costs three digits.
 """
 
 import math
@@ -31,7 +32,7 @@ def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "
     degree, numbers = plan(kernel, dtype)
     if numbers is not None:
         return torch.tensor(numbers, dtype=torch.float64)
-    return None if degree is None else _solve(kernel, degree)
+    return None if degree is None else _exact(kernel, degree)
 
 
 def copies(kernel: Kernel) -> bool:
@@ -51,7 +52,7 @@ def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[F
     if numbers is not None:
         coefficients = torch.tensor(numbers, dtype=fraction.dtype, device=fraction.device)
     else:
-        coefficients = _solve(kernel, degree).to(fraction.device, fraction.dtype)
+        coefficients = _exact(kernel, degree).to(fraction.device, fraction.dtype)
     if kernel.pieces == 1:
         return [_horner(list(row.unbind()), fraction) for row in coefficients[0]]
     piece = torch.floor((fraction.detach() + eps) * kernel.pieces).clamp(0, kernel.pieces - 1)
@@ -91,15 +92,14 @@ def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tu
     if dtype not in known or known[dtype][0] != state:
         with tracing.constants():
             degree = _degree(kernel, dtype, first=known[dtype][1] if dtype in known else None)
-            numbers = None if degree is None or learns else _tuples(_solve(kernel, degree).tolist())
+            numbers = None if degree is None or learns else _tuples(_exact(kernel, degree).tolist())
         known[dtype] = (state, degree, numbers)
     return known[dtype][1:]
 
 
-def _solve(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps K"]:
+def _exact(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps K"]:
     values = _values(kernel, _nodes(degree))  # [pieces, nodes, taps]
-    powers = _powers(torch.tensor(_nodes(degree), dtype=values.dtype, device=values.device), degree)
-    coefficients = torch.linalg.solve(powers, values).transpose(1, 2)
+    coefficients = _powers_through(values, degree).transpose(1, 2)
     # At a joint (u = 0) an interpolating kernel's weights are 0 and 1 to the last bit: an identity warp changes
     # nothing.
     start = coefficients[..., :1]
@@ -115,9 +115,9 @@ def _degree(kernel: Kernel, dtype: torch.dtype, first: int | None) -> int | None
     u = torch.tensor(probes, dtype=torch.float64)
     error = torch.tensor(math.inf)
     for degree in ([] if first is None else [first]) + list(range(MAX_DEGREE + 1)):
-        nodes = torch.tensor(_nodes(degree), dtype=torch.float64)
-        fitted = torch.linalg.solve(_powers(nodes, degree), _with_derivatives(kernel, _nodes(degree)))
-        error = ((_powers(u, degree) @ fitted - truth).abs() / scale).max()
+        fitted = _powers_through(_with_derivatives(kernel, _nodes(degree)), degree)
+        powers = torch.stack([u**k for k in range(degree + 1)], dim=-1)
+        error = ((powers @ fitted - truth).abs() / scale).max()
         if error < TOLERANCE[dtype]:
             return degree
     warnings.warn(
@@ -135,18 +135,19 @@ def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns 
     phi = {name: p.detach() for name, p in kernel.named_parameters()}
     if not phi:
         return values
-    slopes = torch.func.jacfwd(lambda phi: _values(kernel, u, phi))(phi)
+    slopes = torch.func.jacrev(lambda phi: _values(kernel, u, phi))(phi)  # forward mode may be active already
     columns = [s.reshape(*values.shape[1:], -1).movedim(-1, 0).double().cpu() for s in slopes.values()]
     return torch.cat([values, *columns]).detach()
 
 
 def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None) -> Float[Tensor, "pieces u taps"]:
     """k at each tap's distance, for every piece and each u inside it."""
+    taps = torch.arange(kernel.taps)
     device = next((t.device for t in tracing.tensors(kernel)), torch.device("cpu"))
     dtype = wide(device)
     piece = torch.arange(kernel.pieces, dtype=dtype, device=device)
     fraction = (piece[:, None] + torch.tensor(u, dtype=dtype, device=device)) / kernel.pieces
-    distance = fraction[..., None] + (kernel.radius - 1) - torch.arange(kernel.taps, dtype=dtype, device=device)
+    distance = fraction[..., None] + (kernel.radius - 1) - taps.to(device, dtype)
     values: Tensor = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
     return values.to(dtype)
 
@@ -156,8 +157,21 @@ def _nodes(degree: int) -> list[float]:
     return [(math.cos(math.pi * (2 * j + 1) / (2 * degree + 2)) + 1) / 2 for j in range(degree + 1)]
 
 
-def _powers(u: Float[Tensor, " u"], degree: int) -> Float[Tensor, "u K"]:
-    return torch.stack([u**k for k in range(degree + 1)], dim=-1)
+def _powers_through(values: Float[Tensor, "*B nodes taps"], degree: int) -> Float[Tensor, "*B K taps"]:
+    """Coefficients, in ascending powers of u, of the polynomials through these values at the nodes."""
+    n = degree + 1
+    cosines = [[(1 + (k > 0)) / n * math.cos(math.pi * k * (2 * j + 1) / (2 * n)) for j in range(n)] for k in range(n)]
+    chebyshev = values.new_tensor(cosines) @ values
+    return values.new_tensor(_chebyshev_in_powers(degree)).T @ chebyshev
+
+
+def _chebyshev_in_powers(degree: int) -> list[list[float]]:
+    """Row k: T_k(2u − 1) in ascending powers of u, by T_k+1 = 2 (2u − 1) T_k − T_k−1; whole numbers, so exact."""
+    rows = [[1], [-1, 2]]
+    while len(rows) <= degree:
+        two, one = rows[-2] + [0, 0], rows[-1] + [0]
+        rows.append([4 * below - 2 * here - before for below, here, before in zip([0, *one], one, two, strict=False)])
+    return [[float(c) for c in row + [0] * (degree + 1 - len(row))] for row in rows[: degree + 1]]
 
 
 def _tuples(value: Any) -> Any:

@@ -19,6 +19,6 @@ class Sequential(nn.Sequential):
         require(isinstance(layers, list | tuple), f"layers: expected a list, got {layers!r}")
         super().__init__(*(modules.own(layer) for layer in layers))
 
-    def __getitem__(self, index: int | slice) -> nn.Module:  # type: ignore[override]
+    def __getitem__(self, index: int | slice) -> nn.Module:
         """A layer, or the layers of a slice."""
         return Sequential(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)

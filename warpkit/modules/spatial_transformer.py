@@ -91,6 +91,9 @@ class SpatialTransformer(KeepsPrecision):
         self.size = None if size is None else check_size(size, ndim)
         check_padding(padding_mode, ndim)
         check_fill(fill)
+        require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {align_corners!r}")
+        valid = features is None or (isinstance(features, int) and features > 0)
+        require(valid, f"features: expected a positive integer, got {features!r}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         start = self.transform.identity() if init is None else _numbers("init", init, count)
         self.register_buffer("init", start.to(wide(start.device)), persistent=False)

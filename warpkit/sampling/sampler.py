@@ -121,8 +121,11 @@ def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: 
         raise InputError(f"align_corners: expected True or False, got {align_corners!r}")
     dimensions = image.ndim - 2
     each = for_each_axis("kernel", kernel, dimensions)
+    resolved = tuple(kernels.shared(k, image.device) for k in each)
+    for k in resolved:
+        _ = k.taps  # complains about a radius that is none
     return Rule(
-        tuple(kernels.shared(k, image.device) for k in each),
+        resolved,
         check_padding(padding_mode, dimensions),
         check_fill(fill, image.shape[1]),
         align_corners,

@@ -1,6 +1,7 @@
 """A spec becomes a module; every mistake in it is named by its path, all of them at once."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,9 +173,9 @@ class _Builder:
         try:
             yield
         except InputError as error:
-            option, _, rest = str(error).partition(": ")
-            if options is not None and option in options:
-                path, message = f"{path}.{option}" if path else option, rest
-            else:
-                message = str(error)
+            message = str(error)
+            about = re.match(r"(?:unknown )?(\w+)(: )?", message)
+            if options is not None and about and about[1] in options:
+                path = f"{path}.{about[1]}" if path else about[1]
+                message = message[about.end() :] if about[2] else message
             self.complain(path, message)

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.lattice import lattice
 from warpkit.precision import working
@@ -63,7 +64,8 @@ class Transform(nn.Module):
         batch = common_batch("theta", theta, "points", points)
         dtype = working(theta.dtype, points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
-        moved = of_finite(flat, lambda p: super(Transform, self).__call__(theta.to(dtype), p))
+        with tracing.no_autocast(points.device):
+            moved = of_finite(flat, lambda p: super(Transform, self).__call__(theta.to(dtype), p))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
