@@ -100,11 +100,16 @@ def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tu
 def _exact(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps K"]:
     values = _values(kernel, _nodes(degree))  # [pieces, nodes, taps]
     coefficients = _powers_through(values, degree).transpose(1, 2)
-    # At a joint (u = 0) an interpolating kernel's weights are 0 and 1 to the last bit: an identity warp changes
-    # nothing.
-    start = coefficients[..., :1]
-    snap = torch.where((start - start.round()).abs() < 1e-12, start.round() - start, 0.0).detach()
-    return torch.cat([start + snap, coefficients[..., 1:]], dim=-1)
+    # Rounding is taken back where the number that was meant is plain. At a joint (u = 0) an interpolating kernel's
+    # weights are 0 and 1 to the last bit, so that an identity warp changes nothing.
+    start, rest = coefficients[..., :1], coefficients[..., 1:]
+    return torch.cat([_snapped(start, 1.0, within=1e-12), _snapped(rest, 2.0**-10, within=1e-14)], dim=-1)
+
+
+def _snapped(values: Float[Tensor, "*S"], unit: float, within: float) -> Float[Tensor, "*S"]:
+    """What is almost a multiple of `unit`, made one."""
+    change = (values / unit).round() * unit - values
+    return values + torch.where(change.abs() < within, change, 0.0).detach()
 
 
 def _degree(kernel: Kernel, dtype: torch.dtype, first: int | None) -> int | None:

@@ -33,7 +33,6 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         device = torch.get_default_device()
         with tracing.constants():
             control = _on_grid(grid) if points is None else _as_points(points)
-            control = control.float().double()  # so that the identity is exact in float32 and float64
             solved = _solve(control)
         self.num_params = control.numel()
         self.register_buffer("control", control.to(device, wide(device)), persistent=False)
