@@ -56,7 +56,7 @@ def demo(
 
     distort, console = get_distortion(distortion), Console()
     require(steps >= 1, f"--steps: expected 1 or more, got {steps}")
-    picture = out if out.suffix else out / f"{distortion}.png"
+    picture = out / f"{distortion}.png" if out.is_dir() or not out.suffix else out
     require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {str(out)!r}")
 
     train, test = digits()
