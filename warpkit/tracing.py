@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
 
@@ -25,6 +26,11 @@ def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     if torch.amp.is_autocast_available(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
+
+
+def function_transforms_active() -> bool:
+    """Whether `torch.func` or forward mode is at work: an opaque operator would give zeros there, and say nothing."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def is_traced(tensor: Tensor) -> bool:

@@ -65,6 +65,12 @@ class Kernel(nn.Module):
 
         return table(self, dtype)
 
+    def weights(self, fraction: Float[Tensor, "*S"], eps: float) -> list[Float[Tensor, "*S"]]:
+        """The weight of each tap at fractions of a pixel, by the table where there is one."""
+        from warpkit.kernels.table import weights
+
+        return weights(self, fraction, eps)
+
     def __setattr__(self, name: str, value: Any) -> None:
         """An option may change the formula: a table that was kept, in a compiled graph too, is no longer right."""
         super().__setattr__(name, value)

@@ -5,6 +5,7 @@ goes over Chebyshev coefficients, whose conversion to powers is exact integers; 
 ill-conditioned that it costs three digits.
 """
 
+import functools
 import math
 import warnings
 import weakref
@@ -29,10 +30,24 @@ _plans = weakref.WeakKeyDictionary()
 
 def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
     """`Kernel.table`."""
+    kept = kept_table(kernel, dtype)
+    return None if kept is None else kept.clone()
+
+
+def kept_table(kernel: Kernel, dtype: torch.dtype) -> Float[Tensor, "pieces taps K"] | None:
+    """The same, but not to be changed: without Φ it is the kept one."""
     degree, numbers = plan(kernel, dtype)
-    if numbers is not None:
+    if degree is None:
+        return None
+    if numbers is None:
+        return _exact(kernel, degree)
+    return torch.tensor(numbers, dtype=torch.float64) if torch.compiler.is_compiling() else _as_tensor(numbers)
+
+
+@functools.lru_cache(maxsize=256)
+def _as_tensor(numbers: Numbers) -> Float[Tensor, "pieces taps K"]:
+    with tracing.constants():
         return torch.tensor(numbers, dtype=torch.float64)
-    return None if degree is None else _exact(kernel, degree)
 
 
 def copies(kernel: Kernel) -> bool:
@@ -49,15 +64,22 @@ def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[F
         return [kernel(inner + (kernel.radius - 1 - t)).to(fraction.dtype) for t in range(kernel.taps)]
     if numbers is not None and kernel.pieces == 1:
         return [_horner(list(row), fraction) for row in numbers[0]]
-    if numbers is not None:
-        coefficients = torch.tensor(numbers, dtype=fraction.dtype, device=fraction.device)
-    else:
-        coefficients = _exact(kernel, degree).to(fraction.device, fraction.dtype)
-    if kernel.pieces == 1:
+    coefficients = kept_table(kernel, fraction.dtype)
+    assert coefficients is not None
+    return evaluate(coefficients, fraction, eps)
+
+
+def evaluate(
+    coefficients: Float[Tensor, "pieces taps K"], fraction: Float[Tensor, "*S"], eps: float
+) -> list[Float[Tensor, "*S"]]:
+    """The weight of each tap by a table."""
+    pieces, taps, width = coefficients.shape
+    coefficients = coefficients.to(fraction.device, fraction.dtype)
+    if pieces == 1:
         return [_horner(list(row.unbind()), fraction) for row in coefficients[0]]
-    piece = torch.floor((fraction.detach() + eps) * kernel.pieces).clamp(0, kernel.pieces - 1)
-    u, piece = fraction * kernel.pieces - piece, piece.long()
-    return [_horner([coefficients[:, t, k][piece] for k in range(degree + 1)], u) for t in range(kernel.taps)]
+    piece = torch.floor((fraction.detach() + eps) * pieces).clamp(0, pieces - 1)
+    u, piece = fraction * pieces - piece, piece.long()
+    return [_horner([coefficients[:, t, k][piece] for k in range(width)], u) for t in range(taps)]
 
 
 def _horner(coefficients: list[Any], u: Tensor) -> Tensor:

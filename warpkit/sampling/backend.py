@@ -59,7 +59,7 @@ class Backend(ABC):
 
 backends: Registry[Backend] = Registry("backend", Backend)  # type: ignore[type-abstract]
 _CPU = torch.device("cpu")
-_ORDER = ("reference",)  # the first that does not refuse
+_ORDER = ("native", "reference")  # the first that does not refuse
 
 
 class _Choice(threading.local):

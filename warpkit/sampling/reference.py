@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from warpkit.kernels.table import copies, weights
+from warpkit.kernels.table import copies
 from warpkit.lattice import index_to_normalised, to_pixels
 from warpkit.precision import wide, working
 from warpkit.sampling.backend import Backend, Rule
@@ -168,11 +168,13 @@ def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: 
         # What is not finite goes far outside; under another padding than zeros it is filled at the end.
         x = x.nan_to_num(-LIMIT, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
         eps = 2 * torch.finfo(x.dtype).eps * n
-        # ε forgives the coordinate's own rounding: just below a joint counts as on it, and f may be −ε.
+        # ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
         first = torch.floor(x.detach() - kernel.radius + eps) + 1
-        fraction = ((x + (1 - kernel.radius)) - first).to(dtype)
+        fraction = (x + (1 - kernel.radius)) - first
+        off_joint = torch.where(fraction.detach().abs() > eps, fraction.detach(), 0.0)
+        fraction = (off_joint + (fraction - fraction.detach())).to(dtype)
         index = [place(first.long() + t, n, mode, rule.align_corners) * stride for t in range(kernel.taps)]
-        taps = list(zip(index, weights(kernel, fraction, eps), strict=True))
+        taps = list(zip(index, kernel.weights(fraction, eps), strict=True))
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(taps, outer, kernel.partition_of_unity))
         stride *= n + 2 * (mode == "zeros")

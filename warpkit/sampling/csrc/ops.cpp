@@ -1,0 +1,363 @@
+// The operators: tensors → a problem, the problem → threads.
+//
+// Every pixel of a gradient adds up its parts in the order of the output, whoever computes it, and sums over the output
+// are kept for groups of rows of a fixed size: the result is the same for any number of threads.
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/core/ScalarType.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "loops.h"
+
+namespace warpkit {
+
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+
+const Level& level() {
+  static const Level& best = []() -> const Level& {
+#if defined(__x86_64__)
+    const char* wanted = std::getenv("WARPKIT_LEVEL");
+    const std::string most = wanted ? wanted : "avx512";
+    __builtin_cpu_init();
+    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw");
+    if (avx512 && most == "avx512") return level_avx512;
+    if (avx2 && most != "baseline") return level_avx2;
+#endif
+    return level_baseline;
+  }();
+  return best;
+}
+
+namespace {
+
+constexpr int64_t GRAIN = 8192;       // output values that are worth a thread
+constexpr int64_t GROUP_POINTS = 4096;  // output points whose sums are kept together
+constexpr int64_t RUN = 256;          // points of a list that are treated like a row
+
+struct Arguments {
+  const Tensor &image, &where, &table, &fill;
+  const std::vector<int64_t>&kernels, &padding, &size;
+  int64_t kind;
+  bool align_corners, channels_last;
+};
+
+// kernels: pieces, taps, degree, unity and start of the table for each of x, y, z; size: of the output, x first, or the number of points.
+Problem problem(const Arguments& a) {
+  Problem p{};
+  const int dims = int(a.image.dim()) - 2;
+  p.dims = dims;
+  p.align_corners = a.align_corners;
+  p.channels_last = a.channels_last;
+  p.channels = a.image.size(a.channels_last ? dims + 1 : 1);
+  p.pixel_stride = a.channels_last ? p.channels : 1;
+  const double* table = static_cast<const double*>(a.table.data_ptr());
+  int64_t stride = p.pixel_stride;
+  for (int d = 0; d < dims; d++) {
+    Axis& axis = p.axis[d];
+    axis.size = a.image.size((a.channels_last ? dims : dims + 1) - d);
+    axis.stride = stride;
+    axis.padding = Padding(a.padding[d]);
+    axis.pieces = int(a.kernels[5 * d]);
+    axis.taps = int(a.kernels[5 * d + 1]);
+    axis.degree = int(a.kernels[5 * d + 2]);
+    axis.unity = a.kernels[5 * d + 3] != 0;
+    axis.start = a.kernels[5 * d + 4];
+    axis.table = table + axis.start;
+    stride *= axis.size;
+  }
+  const int64_t pixels = stride / p.pixel_stride;
+  p.channel_stride = a.channels_last ? 1 : pixels;
+  p.images = std::max(a.image.size(0), a.where.size(0));
+  if (a.image.size(0) == 0 || a.where.size(0) == 0) p.images = 0;
+  p.image_stride = a.image.size(0) == 1 ? 0 : pixels * p.channels;
+  p.where = Where(a.kind);
+  p.where_shared = a.where.size(0) == 1;
+  if (p.where == POINTS) {
+    p.wide_points = a.where.scalar_type() == ScalarType::Double;
+    p.coords = a.where.data_ptr();
+    p.points = a.size[0];
+    p.length = RUN;
+    p.rows = (p.points + RUN - 1) / RUN;
+  } else {
+    p.matrix = static_cast<const double*>(a.where.data_ptr());
+    for (int d = 0; d < 3; d++) p.out_size[d] = d < dims ? a.size[d] : 1;
+    p.length = p.out_size[0];
+    p.rows = p.out_size[1] * p.out_size[2];
+    p.points = p.length * p.rows;
+  }
+  if (a.fill.numel() > 0) p.fill = static_cast<const double*>(a.fill.data_ptr());
+  return p;
+}
+
+template <class S>
+const Loops<S>& loops_for(const Problem& p) {
+  const Widths<S>& widths = [&]() -> const Widths<S>& {
+    if constexpr (sizeof(S) == 4) return level().single;
+    else return level().twice;
+  }();
+  const Axis& slow = p.axis[p.dims - 1];
+  return slow.size * slow.stride < (int64_t(1) << 31) ? widths.narrow : widths.wide;
+}
+
+// From [rows, columns] to [columns, rows], in squares that stay in the cache.
+template <class S>
+void transpose(const S* from, S* to, int64_t rows, int64_t columns) {
+  constexpr int64_t SIDE = 16;
+  for (int64_t i = 0; i < rows; i += SIDE)
+    for (int64_t j = 0; j < columns; j += SIDE) {
+      const int64_t ie = std::min(rows, i + SIDE), je = std::min(columns, j + SIDE);
+      if (ie - i == SIDE && je - j == SIDE) {
+        S square[SIDE][SIDE];
+        for (int64_t a = 0; a < SIDE; a++)
+          for (int64_t b = 0; b < SIDE; b++) square[b][a] = from[(i + a) * columns + j + b];
+        for (int64_t b = 0; b < SIDE; b++) std::memcpy(to + (j + b) * rows + i, square[b], SIDE * sizeof(S));
+      } else {
+        for (int64_t a = i; a < ie; a++)
+          for (int64_t b = j; b < je; b++) to[b * rows + a] = from[a * columns + b];
+      }
+    }
+}
+
+// Many channels in planes are worked on channels last, an image at a time in a scratch of this thread's own.
+constexpr int64_t TURN_CHANNELS = 8;
+constexpr int64_t TURN_IMAGES = 4;  // not the number of threads, on which the result would depend
+constexpr int64_t TURN_BYTES = 16 << 20;
+
+bool turns(const Problem& p, size_t item) {
+  const int64_t pixels = p.axis[p.dims - 1].size * p.axis[p.dims - 1].stride;
+  return !p.channels_last && p.channels >= TURN_CHANNELS && p.images >= TURN_IMAGES &&
+         int64_t(item) * p.channels * (pixels + p.points) <= TURN_BYTES;
+}
+
+Problem turned(const Problem& p) {
+  Problem t = p;
+  t.channels_last = true;
+  t.pixel_stride = p.channels;
+  t.channel_stride = 1;
+  for (int d = 0; d < p.dims; d++) t.axis[d].stride *= p.channels;
+  t.images = 1;
+  t.image_stride = 0;
+  return t;
+}
+
+// The same problem, for image n alone.
+Problem only(const Problem& t, int64_t n) {
+  Problem one = t;
+  if (!t.where_shared) {
+    if (t.where == POINTS)
+      one.coords = static_cast<const char*>(t.coords) + n * t.points * t.dims * (t.wide_points ? 8 : 4);
+    else
+      one.matrix = t.matrix + n * (t.dims + 1) * (t.dims + 1);
+  }
+  one.where_shared = true;
+  return one;
+}
+
+template <class S>
+void run_forward(const Problem& p, const S* image, S* output) {
+  const Loops<S>& loops = loops_for<S>(p);
+  if (turns(p, sizeof(S))) {
+    const Problem t = turned(p);
+    const int64_t pixels = p.axis[p.dims - 1].size * p.axis[p.dims - 1].stride;
+    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+      std::vector<S> in(pixels * p.channels), out(p.points * p.channels);
+      for (int64_t n = begin; n < end; n++) {
+        if (n == begin || p.image_stride) transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
+        loops.forward(only(t, n), in.data(), out.data(), 0, 0, p.rows);
+        transpose(out.data(), output + n * p.channels * p.points, p.points, p.channels);
+      }
+    });
+    return;
+  }
+  const int64_t grain = std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, p.length * p.channels));
+  torch::stable::parallel_for(0, p.images * p.rows, grain, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t n = begin / p.rows, first = begin % p.rows, last = std::min(p.rows, first + end - begin);
+      loops.forward(p, image, output, n, first, last);
+      begin += last - first;
+    }
+  });
+}
+
+template <class S>
+void run_backward(const Problem& p, const S* image, const Gradients<S>& g, bool wants_where) {
+  const Loops<S>& loops = loops_for<S>(p);
+  const int64_t threads = torch::stable::get_num_threads();
+  const int64_t pixels = p.axis[p.dims - 1].size * p.axis[p.dims - 1].stride / p.pixel_stride;
+  if (turns(p, sizeof(S)) && p.image_stride && wants_where) {
+    const Problem t = turned(p);
+    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+      std::vector<S> in(pixels * p.channels), grad(p.points * p.channels), sum(g.image ? in.size() : 0);
+      for (int64_t n = begin; n < end; n++) {
+        transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
+        transpose(g.output + n * p.channels * p.points, grad.data(), p.channels, p.points);
+        std::fill(sum.begin(), sum.end(), S(0));
+        Gradients<S> one = g;
+        one.output = grad.data();
+        if (g.image) one.image = sum.data();
+        if (g.coords) one.coords += n * p.points * p.dims;
+        if (g.matrix) one.matrix += n * g.groups * (p.dims + 1) * 4;
+        if (g.table) one.table += n * g.groups * g.coefficients;
+        loops.backward(only(t, n), in.data(), one, 0, 0, p.rows);
+        if (g.image) transpose(sum.data(), g.image + n * p.image_stride, pixels, p.channels);
+      }
+    });
+    return;
+  }
+  const bool by_image = g.image && p.image_stride && wants_where && p.images >= threads;
+  if (by_image) {
+    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t n = begin; n < end; n++) loops.backward(p, image, g, n, 0, p.rows);
+    });
+    return;
+  }
+  if (wants_where) {
+    Gradients<S> where = g;
+    where.image = nullptr;
+    torch::stable::parallel_for(0, p.images * g.groups, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; k++) {
+        const int64_t first = k % g.groups * g.group_rows;
+        loops.backward(p, image, where, k / g.groups, first, std::min(p.rows, first + g.group_rows));
+      }
+    });
+  }
+  if (g.image) {  // each thread owns a band of the image's pixels, and looks for what falls into it
+    const int64_t slow = p.axis[p.dims - 1].size;
+    const int64_t owners = p.image_stride ? p.images : 1;
+    const int64_t bands = std::min(slow, std::max<int64_t>(1, (threads + owners - 1) / std::max<int64_t>(1, owners)));
+    torch::stable::parallel_for(0, owners * bands, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t k = begin; k < end; k++) {
+        const int64_t band = k % bands, low = slow * band / bands, high = slow * (band + 1) / bands;
+        const int64_t one = k / bands;
+        for (int64_t n = p.image_stride ? one : 0; n < (p.image_stride ? one + 1 : p.images); n++)
+          loops.backward_band(p, g, n, low, high);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+Tensor sample(
+    Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels, std::vector<int64_t> padding,
+    std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last) {
+  const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
+  std::vector<int64_t> shape{p.images};
+  if (!channels_last) shape.push_back(p.channels);
+  shape.insert(shape.end(), size.rbegin(), size.rend());
+  if (channels_last) shape.push_back(p.channels);
+  Tensor output = torch::stable::new_empty(image, shape);
+  if (image.scalar_type() == ScalarType::Double)
+    run_forward(p, static_cast<const double*>(image.data_ptr()), static_cast<double*>(output.data_ptr()));
+  else
+    run_forward(p, static_cast<const float*>(image.data_ptr()), static_cast<float*>(output.data_ptr()));
+  return output;
+}
+
+namespace {
+
+// Sums over the groups of rows, in their order, and from pixel indices back to the normalised matrix.
+void finish_matrix(const Problem& p, const Gradients<float>& shape, const double* sums, double* out) {
+  const int d = p.dims, e = d + 1;
+  for (int64_t n = 0; n < p.images; n++) {
+    double* m = out + (p.where_shared ? 0 : n * e * e);
+    for (int a = 0; a < (p.where == PROJECTIVE ? e : d); a++) {
+      double total[4] = {};
+      for (int64_t k = 0; k < shape.groups; k++)
+        for (int j = 0; j < 4; j++) total[j] += sums[((n * shape.groups + k) * e + a) * 4 + j];
+      for (int b = 0; b < d; b++) {
+        const int64_t size = p.out_size[b];
+        const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
+        const double offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
+        m[a * e + b] += total[b] * scale + total[3] * offset;
+      }
+      m[a * e + d] += total[3];
+    }
+  }
+}
+
+template <class S>
+std::tuple<Tensor, Tensor, Tensor> gradients(
+    const Problem& p, const Tensor& grad, const Tensor& image, const Tensor& where, const Tensor& table, bool wants_image,
+    bool wants_where, bool wants_table) {
+  Gradients<S> g{};
+  g.output = static_cast<const S*>(grad.data_ptr());
+  g.group_rows = std::max<int64_t>(1, GROUP_POINTS / std::max<int64_t>(1, p.length));
+  g.groups = (p.rows + g.group_rows - 1) / g.group_rows;
+  g.coefficients = table.numel();
+  Tensor d_image = wants_image ? torch::stable::new_zeros(image, image.sizes()) : torch::stable::new_empty(image, {0});
+  if (wants_image) g.image = static_cast<S*>(d_image.data_ptr());
+  std::vector<int64_t> where_shape = {0};
+  if (wants_where) {
+    where_shape.assign(where.sizes().begin(), where.sizes().end());
+    if (p.where == POINTS) where_shape[0] = p.images;
+  }
+  Tensor d_where = torch::stable::new_zeros(table, where_shape);
+  Tensor d_table = torch::stable::new_zeros(table, {wants_table ? g.coefficients : 0});
+  std::vector<double> matrix, tables;
+  if (wants_where && p.where == POINTS) g.coords = static_cast<double*>(d_where.data_ptr());
+  if (wants_where && p.where != POINTS) {
+    matrix.resize(p.images * g.groups * (p.dims + 1) * 4);
+    g.matrix = matrix.data();
+  }
+  if (wants_table) {
+    tables.resize(p.images * g.groups * g.coefficients);
+    g.table = tables.data();
+  }
+  run_backward(p, static_cast<const S*>(image.data_ptr()), g, wants_where || wants_table);
+  if (g.matrix) {
+    Gradients<float> shape{};
+    shape.groups = g.groups;
+    finish_matrix(p, shape, matrix.data(), static_cast<double*>(d_where.data_ptr()));
+  }
+  if (g.table) {
+    double* out = static_cast<double*>(d_table.data_ptr());
+    for (size_t k = 0; k < tables.size(); k++) out[k % g.coefficients] += tables[k];
+  }
+  return {d_image, d_where, d_table};
+}
+
+}  // namespace
+
+std::tuple<Tensor, Tensor, Tensor> sample_backward(
+    Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels,
+    std::vector<int64_t> padding, std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last,
+    bool wants_image, bool wants_where, bool wants_table) {
+  const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
+  if (image.scalar_type() == ScalarType::Double)
+    return gradients<double>(p, grad, image, where, table, wants_image, wants_where, wants_table);
+  return gradients<float>(p, grad, image, where, table, wants_image, wants_where, wants_table);
+}
+
+std::string level_name() { return level().name; }
+
+}  // namespace warpkit
+
+STABLE_TORCH_LIBRARY(warpkit, m) {
+  m.def(
+      "sample(Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, int[] size, int kind, "
+      "bool align_corners, bool channels_last) -> Tensor");
+  m.def(
+      "sample_backward(Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, "
+      "int[] size, int kind, bool align_corners, bool channels_last, bool wants_image, bool wants_where, bool wants_table) "
+      "-> (Tensor, Tensor, Tensor)");
+  m.def("level() -> str");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(warpkit, CPU, m) {
+  m.impl("sample", TORCH_BOX(&warpkit::sample));
+  m.impl("sample_backward", TORCH_BOX(&warpkit::sample_backward));
+}
+
+STABLE_TORCH_LIBRARY_IMPL(warpkit, CompositeExplicitAutograd, m) { m.impl("level", TORCH_BOX(&warpkit::level_name)); }
