@@ -2,7 +2,9 @@
 
 import dataclasses
 import inspect
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -15,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 # Shapes in signatures are checked by beartype: before anything imports warpkit.
 jaxtyping.install_import_hook("warpkit", "checker.check")
+
+import warpkit as wk  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -30,6 +34,13 @@ hypothesis.settings.load_profile("warpkit")
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without beartype, as users run it: its error comes before ours, dynamo cannot trace it, it takes its time."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture(params=["reference", "chosen"])
+def each_backend(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Once on the reference backend, once on the one that is chosen without asking."""
+    with wk.use_backend("reference") if request.param == "reference" else contextlib.nullcontext():
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from strategies import modes, pixels_off_joints, seeds, sizes, to_normalised, un
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 IMAGE = torch.tensor([[[[1.0, 2, 4], [8, 16, 32]]]], dtype=torch.float64)  # two rows, three columns
 
 

@@ -9,6 +9,8 @@ from strategies import MODES, alignments, seeds, sizes, to_normalised, uniform
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize("mode", MODES)

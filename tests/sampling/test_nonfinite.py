@@ -9,6 +9,8 @@ from strategies import MODES, alignments, pixels_off_joints, seeds, to_normalise
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 NOT_FINITE = [torch.nan, torch.inf, -torch.inf]
 
 

@@ -10,6 +10,8 @@ from torch.nn import functional
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 TORCH = [(2, "nearest"), (2, "bilinear"), (2, "bicubic"), (3, "nearest"), (3, "bilinear")]
 each_of_torchs = pytest.mark.parametrize(("ndim", "kernel"), TORCH)
 each_mode_of_torch = pytest.mark.parametrize("mode", MODES[:3])

@@ -11,6 +11,8 @@ from strategies import MODES, alignments, modes, pixels_off_joints, seeds, sizes
 
 import warpkit as wk
 
+pytestmark = pytest.mark.usefixtures("each_backend")
+
 NUMPY = {"border": "edge", "wrap": "wrap", ("reflection", False): "symmetric", ("reflection", True): "reflect"}
 
 

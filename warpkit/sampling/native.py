@@ -5,6 +5,7 @@ to pixels with no grid in between. First derivatives are C++ too, higher ones th
 """
 
 import importlib
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -35,6 +36,12 @@ _LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 class Native(Backend):
     """C++ on the CPU: floating-point images, any kernel with a table of up to 16 taps."""
+
+    def __init__(self) -> None:
+        if _missing is not None:
+            warnings.warn(
+                f"warpkit's native backend {_missing}. Until then the slower reference backend serves.", stacklevel=2
+            )
 
     def refuses(self, image: Shaped[Tensor, "N C *S"], rule: Rule) -> str | None:
         """Why this image is the reference's work: another device or type, a kernel without a table, forward mode."""

@@ -1,0 +1,199 @@
+"""The native backend against the reference, which says what is right, in every combination of what there is."""
+
+import pytest
+import torch
+from cases import KERNELS, kernel
+from examples import Bending
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import alignments, modes, seeds, sizes, uniform
+from torch import Tensor
+
+import warpkit as wk
+from warpkit.sampling import native
+
+pytestmark = [
+    pytest.mark.usefixtures("unchecked"),
+    pytest.mark.skipif(native._missing is not None, reason="no compiler when warpkit was installed"),
+]
+dimensions = pytest.mark.parametrize("ndim", [1, 2, 3])
+
+
+class Quadratic(wk.Kernel):
+    """A B-spline with a joint in the middle of the cell."""
+
+    radius, pieces, interpolating = 1.5, 2, False
+
+    def forward(self, distance):
+        d = distance.abs()
+        return torch.where(d < 0.5, 0.75 - d**2, (1.5 - d) ** 2 / 2)
+
+
+class Wide(wk.Kernel):
+    """Eight taps whose weights do not sum to one."""
+
+    radius, partition_of_unity = 4.0, False
+
+    def forward(self, distance):
+        return torch.sinc(distance) * torch.sinc(distance / 4)
+
+
+def kernels_of(data: st.DataObject, ndim: int) -> tuple[wk.Kernel, ...]:
+    made = [*map(kernel, KERNELS), Quadratic(), Wide(), Bending(), wk.get_kernel("bicubic", a=-0.4)]
+    return tuple(data.draw(st.sampled_from(made)) for _ in range(ndim))
+
+
+def on(backend: str, call, *inputs: Tensor) -> list[Tensor]:
+    """What a call gives on a backend, and its gradient in each input."""
+    inputs = [x.detach().clone(memory_format=torch.preserve_format).requires_grad_() for x in inputs]
+    with wk.use_backend(backend):
+        out = call(*inputs)
+    weights = uniform(7, *out.shape).to(out.dtype)
+    return [out, *torch.autograd.grad(out, inputs, weights)]
+
+
+def near(found: list[Tensor], expected: list[Tensor], tolerance: float) -> None:
+    for a, b in zip(found, expected, strict=True):
+        scale = 1 + b.abs().max().item() if b.numel() else 1.0
+        torch.testing.assert_close(a.double(), b.double(), rtol=0, atol=tolerance * scale)
+
+
+@dimensions
+@pytest.mark.parametrize("name", ["affine", "projective"])
+@settings(max_examples=60)
+@given(data=st.data(), seed=seeds, align_corners=alignments, last=st.booleans(), wide=st.booleans())
+def test_a_matrix(name, ndim, data, seed, align_corners, last, wide):
+    size, out = data.draw(sizes(ndim, 1, 9)), data.draw(sizes(ndim, 1, 20))
+    batch, thetas, channels = data.draw(st.sampled_from([(2, 2, 1), (1, 3, 2), (3, 1, 3), (4, 4, 9), (1, 1, 5)]))
+    made = wk.get_transform(name, ndim=ndim)
+    image, theta = (
+        uniform(seed, batch, channels, *size),
+        made.identity() + 0.2 * uniform(seed + 1, thetas, made.num_params),
+    )
+    if last and ndim > 1:
+        image = image.contiguous(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
+    how = {
+        "kernel": kernels_of(data, ndim),
+        "padding_mode": data.draw(modes(ndim)),
+        "fill": data.draw(st.sampled_from([0.0, 2.5])),
+        "align_corners": align_corners,
+    }
+    expected = on("reference", lambda u, t: wk.warp(u, made, t, size=out, **how), image, theta)
+    given_image = image if wide else image.float()
+    found = on("native", lambda u, t: wk.warp(u, made, t, size=out, **how), given_image, theta)
+    assert found[0].dtype == given_image.dtype
+    near(found, expected, 1e-9 if wide else 2e-4)
+
+
+@dimensions
+@settings(max_examples=60)
+@given(data=st.data(), seed=seeds, align_corners=alignments, wide=st.booleans())
+def test_points(ndim, data, seed, align_corners, wide):
+    size = data.draw(sizes(ndim, 1, 9))
+    batch, sets, channels = data.draw(st.sampled_from([(2, 2, 1), (1, 3, 2), (3, 1, 3), (4, 4, 9)]))
+    image, coords = uniform(seed, batch, channels, *size), 1.5 * uniform(seed + 1, sets, 3, 30, ndim)
+    coords[0, 0, 0] = float("nan")
+    how = {
+        "kernel": kernels_of(data, ndim),
+        "padding_mode": data.draw(modes(ndim)),
+        "fill": data.draw(st.sampled_from([0.0, 2.5])),
+        "align_corners": align_corners,
+    }
+    expected = on("reference", lambda u, c: wk.sample(u, c, **how), image, coords)
+    found = on("native", lambda u, c: wk.sample(u, c, **how), image if wide else image.float(), coords)
+    near(found, expected, 1e-9 if wide else 2e-4)
+
+
+@dimensions
+def test_a_kernels_own_parameters_learn(ndim):
+    image, coords = uniform(0, 2, 3, *(6, 7, 5)[:ndim]), uniform(1, 2, 40, ndim)
+    phi = Bending()
+    gradients = []
+    for backend in ("reference", "native"):
+        with wk.use_backend(backend):
+            out = wk.sample(image, coords, kernel=phi)
+        gradients.append(torch.autograd.grad(out.square().sum(), list(phi.parameters())))
+    near(gradients[1], gradients[0], 1e-10)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 12])
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("kernel_name", ["bilinear", "bicubic"])
+def test_any_number_of_threads_gives_the_same_bits(kernel_name, batch, channels):
+    image, theta = uniform(0, batch, channels, 70, 90).float(), torch.eye(2, 3).flatten()[None] * 0.9
+    theta = theta + 0.3 * uniform(1, batch, 6).float()
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3, 4):
+            torch.set_num_threads(threads)
+            results.append(
+                on("native", lambda u, t: wk.warp(u, "affine", t, kernel=kernel_name, size=(80, 130)), image, theta)
+            )
+    finally:
+        torch.set_num_threads(before)
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+def test_channels_last_stays_so():
+    image = uniform(0, 2, 12, 8, 9).float().contiguous(memory_format=torch.channels_last)
+    out = wk.warp(image, "affine", torch.eye(2, 3).flatten()[None] * 0.9)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_wide_image_is_sampled_where_the_matrix_says():
+    # Alternating columns: an error in the coordinate is twice as large in the value.
+    width = 16384
+    image = (torch.arange(width) % 2).float().expand(1, 1, 2, width).contiguous()
+    theta = torch.tensor([[1.0, 0.0, 2 * 0.25 / width, 0.0, 1.0, 0.0]])  # a quarter of a pixel to the right
+    out = wk.warp(image, "affine", theta, padding_mode="wrap")
+    expected = torch.where(torch.arange(width) % 2 == 0, 0.25, 0.75).expand_as(out)
+    shift = (theta[0, 2].double() * width / 2 - 0.25).abs().item()  # of θ's own float32
+    torch.testing.assert_close(out, expected, rtol=0, atol=2e-5 + 2 * shift)
+
+
+def test_the_operators_are_what_torch_expects():
+    image, matrix = uniform(0, 2, 3, 5, 6).float().requires_grad_(), torch.eye(3, dtype=torch.float64).expand(2, 3, 3)
+    table = wk.get_kernel("bicubic").table().flatten().requires_grad_()
+    arguments = ([1, 4, 3, 1, 0] * 2, [0, 0], [6, 5], 1, False, False)
+    inputs = (
+        image,
+        (matrix * 0.9).contiguous().requires_grad_(),
+        table,
+        torch.empty(0, dtype=torch.float64),
+        *arguments,
+    )
+    torch.library.opcheck(torch.ops.warpkit.sample.default, inputs)
+
+
+def test_a_compiled_and_an_exported_graph_keep_the_operator():
+    class Warp(torch.nn.Module):
+        def forward(self, image, theta):
+            return wk.warp(image, "affine", theta, kernel="bicubic")
+
+    inputs = uniform(0, 1, 2, 6, 7).float(), torch.eye(2, 3).flatten()[None]
+    assert "warpkit.sample" in str(torch.export.export(Warp(), inputs).graph)
+    seen = []
+
+    def keep(graph, example):
+        seen.append(str(graph.graph))
+        return graph
+
+    torch.compile(Warp(), fullgraph=True, backend=keep)(*inputs)
+    assert "warpkit.sample" in seen[0]
+
+
+@pytest.mark.parametrize(
+    ("image", "how", "reason"),
+    [
+        (torch.zeros(1, 1, 3, 3, dtype=torch.uint8), {}, "floating-point"),
+        (torch.zeros(1, 1, 3, 3), {"fill": torch.zeros(1, requires_grad=True)}, "fill"),
+        (torch.zeros(1, 1, 3, 3, device="meta"), {}, "meta"),
+    ],
+)
+def test_what_it_cannot_do_it_says_when_it_is_named(image, how, reason):
+    theta = torch.eye(2, 3, device=image.device).flatten()[None]
+    wk.warp(image, "affine", theta, **how)
+    with wk.use_backend("native"), pytest.raises(wk.InputError, match=rf"'native'.*{reason}"):
+        wk.warp(image, "affine", theta, **how)
