@@ -1,8 +1,8 @@
 """What every test runs under: shapes checked, one thread, the same examples each time."""
 
+import contextlib
 import dataclasses
 import inspect
-import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path

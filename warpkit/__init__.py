@@ -1,5 +1,9 @@
 """warpkit: differentiable image warping for PyTorch. Any transform, any kernel, one sampler, open to plugins."""
 
+import importlib
+import importlib.metadata
+import types
+
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.lattice import lattice
@@ -42,6 +46,15 @@ __all__ = [
     "warp",
 ]
 
+__version__ = importlib.metadata.version("warpkit")
+
 get_transform, list_transforms, register_transform = transforms.create, transforms.names, transforms.register
 get_kernel, list_kernels, register_kernel = kernels.create, kernels.names, kernels.register
 list_modules, register_module = modules.names, modules.register
+
+
+def __getattr__(name: str) -> types.ModuleType:
+    """`warpkit.datasets`, loaded when it is asked for."""
+    if name == "datasets":
+        return importlib.import_module("warpkit.datasets")
+    raise AttributeError(f"module 'warpkit' has no attribute {name!r}")

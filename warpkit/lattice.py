@@ -3,6 +3,7 @@
 −1 and 1 are the outer edges of an axis's border pixels or, with `align_corners`, their centres.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,10 @@ def lattice(
     [[[-0.5, 0.0], [0.5, 0.0]]]
     """
     size = check_size(size)
+    if dtype is not None and not dtype.is_floating_point:
+        raise InputError(f"dtype: expected a floating-point type, got {dtype}")
+    if not isinstance(align_corners, bool):
+        raise InputError(f"align_corners: expected True or False, got {align_corners!r}")
     device = torch.device(device) if device is not None else torch.get_default_device()
     axes = [_axis(n, align_corners, device).to(dtype or torch.get_default_dtype()) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
@@ -45,9 +50,14 @@ def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " 
 
 def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
     """A size as a tuple: `ndim` positive integers, or one to three where `ndim` is None."""
-    each = (size,) if isinstance(size, int) else tuple(size) if isinstance(size, Sequence) else ()
+    given = [size] if hasattr(size, "__index__") and not isinstance(size, Tensor) else size
+    each: tuple[Any, ...]
+    try:
+        each = tuple(n if isinstance(n, torch.SymInt) else operator.index(n) for n in given)
+    except TypeError:
+        each = ()
     right = len(each) == ndim if ndim else 1 <= len(each) <= 3
-    right = right and all(isinstance(n, int | torch.SymInt) and not isinstance(n, bool) and n > 0 for n in each)
+    right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes | bool)
     if not right:
         raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {size!r}")
     return each

@@ -24,6 +24,9 @@ C = TypeVar("C", bound=type)
 _HOME = "warpkit"  # the distribution whose names nobody else can take
 
 
+_registries: list["Registry[Any]"] = []
+
+
 @dataclass(frozen=True)
 class Entry:
     """Where a name comes from: `value` is `module:Class`, `origin` a distribution and its version, or a module."""
@@ -48,6 +51,7 @@ class Registry(Generic[T]):
         self._lock = threading.RLock()  # an import may register
         # A namespace and no dict: torch.compile reads an attribute afresh, but a dict as it was at its first use.
         self._shared = types.SimpleNamespace()
+        _registries.append(self)
 
     def names(self) -> list[str]:
         """Every known name, sorted; imports nothing."""
@@ -97,8 +101,8 @@ class Registry(Generic[T]):
                     if other.value != _path(cls):
                         raise InputError(f"{self.kind} {name!r} is taken by {other.value} ({other.origin})")
                 self._registered[name] = cls
-                for key in [k for k in vars(self._shared) if k.startswith(f"{name}(".replace(".", "·"))]:
-                    delattr(self._shared, key)
+                for registry in _registries:  # a composition elsewhere may hold one of the old class
+                    vars(registry._shared).clear()
             return cls
 
         return add
@@ -146,7 +150,7 @@ class Registry(Generic[T]):
         name, options = self._parse(given)
         return f"{name}({_plain(options) or ''}) {device} {defaults}".replace(".", "·")  # torch.compile reads no dots
 
-    @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+    @tracing.constant
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
         with self._lock:
             if not hasattr(self._shared, key):

@@ -1,8 +1,9 @@
 """What torch does around our Python: the only file that touches its private names."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,15 @@ def constants() -> Iterator[None]:
     """
     with _disable_current_modes(), torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
         yield
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def constant(function: F) -> F:
+    """Its result is a constant of a compiled graph: torch's own decorator, without loading the compiler for it."""
+    function._dynamo_marked_constant = True  # type: ignore[attr-defined]
+    return function
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:

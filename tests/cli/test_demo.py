@@ -49,3 +49,18 @@ def test_what_cannot_be_is_said_before_anything_is_trained(flags, said):
     assert result.exit_code == 2
     assert said in result.stderr
     assert result.stdout == ""
+
+
+def test_a_folder_with_a_dot_in_its_name_is_a_folder(tmp_path):
+    folder = tmp_path / "tmp.x1"
+    folder.mkdir()
+    assert run("--steps", 1, "--out", folder).exit_code == 0
+    assert (folder / "r.png").is_file()
+
+
+def test_where_nothing_can_be_written_is_told_before_the_training(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    result = run("--steps", 1, "--out", tmp_path / "file" / "x.png")
+    assert result.exit_code == 2
+    assert "cannot be written" in result.output
+    assert "digits to train with" not in result.output

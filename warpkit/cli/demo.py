@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from warpkit.cli.files import written_whole
+from warpkit.cli.files import check_writable, written_whole
 from warpkit.errors import require
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ def demo(
     require(steps >= 1, f"--steps: expected 1 or more, got {steps}")
     picture = out / f"{distortion}.png" if out.is_dir() or not out.suffix else out
     require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {str(out)!r}")
+
+    check_writable(picture)
 
     train, test = digits()
     images, labels = distorted_test(test, distort)

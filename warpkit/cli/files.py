@@ -26,3 +26,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # it was never made, or its folder is none
             draft.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """Raise `InputError` where `path` cannot be written: before the work whose result would be lost."""
+    with written_whole(path.with_name(f"{path.name}.try")) as draft:
+        draft.touch()
+    path.with_name(f"{path.name}.try").resolve().unlink()

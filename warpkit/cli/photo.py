@@ -70,6 +70,8 @@ def _raw_mode(image: Any) -> str:
 def _plain(image: Image.Image, path: Path) -> Image.Image:
     """In one of the modes that `Photo` has."""
     mode = image.mode
+    if image.has_transparency_data and mode in ("L", "RGB"):  # one colour that is meant to be transparent
+        return image.convert("LA" if mode == "L" else "RGBA")
     if mode.startswith("I;16") or mode in ("L", "LA", "RGB", "RGBA", "F"):
         return image
     require(mode != "I", f"{path}: images of 32-bit integers are not supported; save it with 16 bits")

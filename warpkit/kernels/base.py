@@ -1,16 +1,15 @@
 """A kernel is one formula; everything else about it is found out."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
+from warpkit.edits import CountsEdits
 from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 
-class Kernel(nn.Module):
+class Kernel(CountsEdits):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
 
     A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius
@@ -19,6 +18,8 @@ class Kernel(nn.Module):
 
     `pieces`: the joints of the formula lie at multiples of 1/pieces from −radius (a triangle of radius 1.5 has one at
     0, and needs 2).
+
+    Options are read again when an attribute is set; what changes inside a list, a dict or a submodule is not seen.
 
     What follows are claims; None means "not stated". `interpolating`: k(0) = 1 and k = 0 at the other integers.
     `partition_of_unity`: the weights sum to one. `symmetric`: k(−d) = k(d). `continuity`: k of C^k, −1 where it jumps.
@@ -39,13 +40,12 @@ class Kernel(nn.Module):
     symmetric: bool | None = None
     continuity: int | None = None
     reproduces: int | None = None
-    _edits: int = 0
 
     @property
     def taps(self) -> int:
         """How many pixels the kernel touches along an axis: 2 · radius."""
         radius, pieces = getattr(self, "radius", None), self.pieces
-        if not isinstance(radius, int | float) or radius <= 0 or 2 * radius != int(2 * radius):
+        if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < 2**10 or 2 * radius % 1:
             raise InputError(f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {radius!r}")
         if not isinstance(pieces, int) or pieces < 1:
             raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {pieces!r}")
@@ -70,12 +70,6 @@ class Kernel(nn.Module):
         from warpkit.kernels.table import weights
 
         return weights(self, fraction, eps)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """An option may change the formula: a table that was kept, in a compiled graph too, is no longer right."""
-        super().__setattr__(name, value)
-        if name != "training":  # which train() and eval() set
-            object.__setattr__(self, "_edits", self._edits + 1)
 
 
 kernels: Registry[Kernel] = Registry("kernel", Kernel)

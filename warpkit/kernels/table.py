@@ -16,6 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel
 from warpkit.precision import wide
 
@@ -59,8 +60,9 @@ def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[F
     """The weight of each tap at fractions −eps ≤ f < 1, in their dtype. At a joint, the piece to the right."""
     degree, numbers = plan(kernel, fraction.dtype)
     if degree is None:
-        # A hair inside the cell, so that autograd takes the formula's branch of this cell; the value is continued.
-        inner = fraction + (fraction.clamp(eps, 1 - eps) - fraction).detach()
+        # A hair inside the cell, so that the formula and its derivative are those of this cell.
+        hair = 8 * kernel.radius * torch.finfo(fraction.dtype).eps
+        inner = fraction + (fraction.clamp(hair, 1 - hair) - fraction).detach()
         return [kernel(inner + (kernel.radius - 1 - t)).to(fraction.dtype) for t in range(kernel.taps)]
     if numbers is not None and kernel.pieces == 1:
         return [_horner(list(row), fraction) for row in numbers[0]]
@@ -93,27 +95,25 @@ def _horner(coefficients: list[Any], u: Tensor) -> Tensor:
 def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None]:
     """The degree that carries the formula and its derivative in each Φ (None: there is none), and the table.
 
-    Without Φ the table is kept, as numbers. With Φ it is solved for at each use, and only the degree is kept.
+    Without Φ the table is kept, as numbers. With Φ it is made at each use, and only the degree is kept.
     """
     # Read here, in what torch.compile sees, so that a graph does not outlive a change of the kernel's options.
     found: tuple[int | None, Numbers | None] = _plan(kernel, dtype, kernel._edits, torch.compiler.is_compiling())
     return found
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
+@tracing.constant
 def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tuple[int | None, Numbers | None]:
-    known = _plans.setdefault(kernel, {})
-    if any(
-        map(tracing.is_traced, tracing.tensors(kernel))
-    ):  # nothing to check: what was checked last, or all that there may be
-        return (known[dtype][1], None) if dtype in known else (MAX_DEGREE, None)
     learns = any(True for _ in kernel.parameters())
-    if compiling and learns:  # Φ moves on after the trace
-        return MAX_DEGREE, None
+    # What cannot be checked, or moves on after a trace, is evaluated from the formula: right for every Φ.
+    if (compiling and learns) or any(map(tracing.is_traced, tracing.tensors(kernel))):
+        return None, None
+    known = _plans.setdefault(kernel, {})
     state = (edits, *(t.tolist() for t in tracing.tensors(kernel)))
     if dtype not in known or known[dtype][0] != state:
         with tracing.constants():
-            degree = _degree(kernel, dtype, first=known[dtype][1] if dtype in known else None)
+            before = known[dtype][1] if dtype in known else 0
+            degree = _degree(kernel, dtype, first=MAX_DEGREE if before is None else before)
             numbers = None if degree is None or learns else _tuples(_exact(kernel, degree).tolist())
         known[dtype] = (state, degree, numbers)
     return known[dtype][1:]
@@ -134,23 +134,25 @@ def _snapped(values: Float[Tensor, "*S"], unit: float, within: float) -> Float[T
     return values + torch.where(change.abs() < within, change, 0.0).detach()
 
 
-def _degree(kernel: Kernel, dtype: torch.dtype, first: int | None) -> int | None:
-    """The least degree within tolerance; `first` is tried before all others."""
+def _degree(kernel: Kernel, dtype: torch.dtype, first: int) -> int | None:
+    """A degree within tolerance: `first` if it serves, else the least."""
     probes = [(i + 0.5) / 61 for i in range(61)] + [1e-7, 1 - 1e-7]
     truth = _with_derivatives(kernel, probes)
     scale = truth.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
     u = torch.tensor(probes, dtype=torch.float64)
-    error = torch.tensor(math.inf)
-    for degree in ([] if first is None else [first]) + list(range(MAX_DEGREE + 1)):
+    degrees: list[int] = [first, *range(MAX_DEGREE + 1)]
+    for degree in degrees:
         fitted = _powers_through(_with_derivatives(kernel, _nodes(degree)), degree)
         powers = torch.stack([u**k for k in range(degree + 1)], dim=-1)
         error = ((powers @ fitted - truth).abs() / scale).max()
         if error < TOLERANCE[dtype]:
             return degree
+        if degree == MAX_DEGREE:
+            break
     warnings.warn(
         f"{type(kernel).__name__}: no polynomial of degree {MAX_DEGREE} a piece comes within {TOLERANCE[dtype]:.0e} of "
-        f"the formula (off by {float(error):.1e}), so it is evaluated itself, which is slower. Has it joints that are "
-        f"no multiple of 1/{kernel.pieces} from -radius? `pieces` names them.",
+        f"the formula, so it is evaluated itself, which is slower. Has it joints that are no multiple of "
+        f"1/{kernel.pieces} from -radius? `pieces` names them.",
         stacklevel=2,
     )
     return None
@@ -175,7 +177,10 @@ def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None
     piece = torch.arange(kernel.pieces, dtype=dtype, device=device)
     fraction = (piece[:, None] + torch.tensor(u, dtype=dtype, device=device)) / kernel.pieces
     distance = fraction[..., None] + (kernel.radius - 1) - taps.to(device, dtype)
-    values: Tensor = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
+    values = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
+    if not isinstance(values, Tensor) or values.shape != distance.shape:
+        given = list(values.shape) if isinstance(values, Tensor) else repr(values)
+        raise InputError(f"{type(kernel).__name__}: expected a weight for each of {list(distance.shape)}, got {given}")
     return values.to(dtype)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import require
+from warpkit.errors import InputError, require
 from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
@@ -28,10 +28,13 @@ class ConvLocalization(nn.Module):
         layers: list[nn.Module] = []
         for width in channels:
             layers += [conv(width, 3, padding=1), nn.ReLU(), halve(2, ceil_mode=True)]
+        self.ndim = ndim
         self.layers = nn.Sequential(*layers, pool(4), nn.Flatten(), LazyLinear(features), nn.ReLU())
 
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F"]:
         """Image to features."""
+        if image.ndim != self.ndim + 2:  # torch would take one axis less for an image without a batch
+            raise InputError(f"image: expected [N, C, *S] with {self.ndim} axes in S, got {list(image.shape)}")
         return self.layers(image)  # type: ignore[no-any-return]
 
 

@@ -1,5 +1,6 @@
 """The spatial transformer: localization network → θ → grid → sampler."""
 
+import numbers
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -95,7 +96,7 @@ class SpatialTransformer(KeepsPrecision):
         valid = features is None or (isinstance(features, int) and features > 0)
         require(valid, f"features: expected a positive integer, got {features!r}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
-        start = self.transform.identity() if init is None else _numbers("init", init, count)
+        start = self.transform.identity() if init is None else _numbers("init", init, count, finite=True)
         self.register_buffer("init", start.to(wide(start.device)), persistent=False)
         self.register_buffer("limits", None if limits is None else _limits(limits, count), persistent=False)
         self.steps = _check_steps(steps, self.transform)
@@ -109,6 +110,9 @@ class SpatialTransformer(KeepsPrecision):
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
         """The parameters for each image, in float32 at least."""
+        if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
+            given = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
+            raise InputError(f"image: expected [N, C, *S] with {self.transform.ndim} axes in S, got {given}")
         if self.steps > 1:
             return self._composed(image, theta_from)
         seen = image if theta_from is None else theta_from
@@ -137,6 +141,9 @@ class SpatialTransformer(KeepsPrecision):
             isinstance(features, Tensor) and features.ndim == 2,
             f"localization: expected features [N, F], it gave {shape}",
         )
+        wanted = self.regression.in_features
+        if wanted not in (0, features.shape[1]):
+            raise InputError(f"localization: expected {wanted} features, it gave {features.shape[1]}")
         with tracing.no_autocast(features.device):
             given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
@@ -189,20 +196,24 @@ def _zeroed(layer: nn.Linear) -> nn.Linear:
     return layer
 
 
-def _numbers(what: str, given: Any, count: int, low: float = -float("inf")) -> Float[Tensor, " P"]:
+def _numbers(
+    what: str, given: Any, count: int, *, low: float = -float("inf"), finite: bool = False
+) -> Float[Tensor, " P"]:
     """`count` numbers, each at least `low`."""
     try:
-        numbers = torch.as_tensor(given, dtype=torch.float64).detach().clone()
+        found = torch.as_tensor(given, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{what}: expected {count} numbers, got {given!r}") from error
-    require(numbers.shape == (count,), f"{what}: expected {count} numbers, got shape {list(numbers.shape)}")
-    valid = tracing.is_traced(numbers) or bool((numbers >= low).all())  # NaN is not
-    require(valid, f"{what}: expected numbers of at least {low}, got {given!r}")
-    return numbers
+    require(found.shape == (count,), f"{what}: expected {count} numbers, got shape {list(found.shape)}")
+    # NaN is not at least anything.
+    valid = tracing.is_traced(found) or bool(((found >= low) & (found.isfinite() | (not finite))).all())
+    wanted = "finite numbers" if finite else f"numbers of at least {low}"
+    require(valid, f"{what}: expected {wanted}, got {given!r}")
+    return found
 
 
 def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
-    return _numbers("limits", [given] * count if isinstance(given, int | float) else given, count, low=0)
+    return _numbers("limits", [given] * count if isinstance(given, numbers.Real) else given, count, low=0)
 
 
 def _check_steps(steps: int, transform: Transform) -> int:

@@ -5,6 +5,7 @@ In SciPy's words the modes are grid-constant, nearest, reflect (or mirror, with 
 
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -54,16 +55,18 @@ def check_padding(given: Any, dimensions: int) -> tuple[str, ...]:
 
 def check_fill(given: Any, channels: int | None = None) -> float | Tensor:
     """A finite number, or a tensor of one for each channel (of any number of channels where `channels` is None)."""
-    if isinstance(given, int | float):
-        right = abs(given) < float("inf")
+    if isinstance(given, np.ndarray):
+        given = torch.from_numpy(given)
+    if isinstance(given, int | float | np.number):
+        right = -1e308 < given < 1e308  # and so a float
     elif isinstance(given, Tensor):
         right = given.ndim <= 1 and given.numel() > 0 and (channels is None or given.numel() in (1, channels))
         right = right and (tracing.is_traced(given) or bool(given.isfinite().all()))
-    elif isinstance(given, list | tuple) and all(isinstance(c, int | float) for c in given):
+    elif isinstance(given, list | tuple) and all(isinstance(c, int | float | np.number) for c in given):
         return check_fill(torch.tensor(given, dtype=torch.float64), channels)
     else:
         right = False
     if not right:
         each = "each channel" if channels is None else f"each of {channels} channels"
         raise InputError(f"fill: expected a finite number, or one for {each}, got {given!r}")
-    return given.reshape(-1) if isinstance(given, Tensor) else given
+    return given.reshape(-1) if isinstance(given, Tensor) else float(given)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from warpkit import tracing
@@ -13,8 +14,12 @@ from warpkit.precision import wide, working
 from warpkit.sampling.backend import Rule, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.transforms.base import Transform, check_coordinates, check_theta, common_batch, transforms
+from warpkit.transforms.matrix import checked_matrix
 
 KernelLike = str | dict[str, Any] | Kernel
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
+_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
+_IMAGE_TYPES = frozenset((*_FLOATS, *_INTEGERS, torch.bool))
 TransformLike = str | dict[str, Any] | Transform
 
 
@@ -69,7 +74,7 @@ def warp(
     backend = choose(image, rule)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
-            matrix = mapping.matrix(theta.to(wide(theta.device)))
+            matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
             return backend.sample_matrix(image, matrix, mapping.is_affine, out_size, rule)
         return backend.sample_points(image, mapping.on_lattice(theta, out_size, align_corners), rule)
 
@@ -115,6 +120,8 @@ def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: 
         raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
     if not 3 <= image.ndim <= 5:
         raise InputError(f"image: expected [N, C, *S] with one to three axes in S, got {list(image.shape)}")
+    if image.dtype not in _IMAGE_TYPES or image.layout != torch.strided:
+        raise InputError(f"image: expected a dense tensor of real, complex, integer or boolean type, got {image.dtype}")
     if 0 in image.shape[1:]:
         raise InputError(f"image: empty, {list(image.shape)}")
     if not isinstance(align_corners, bool):

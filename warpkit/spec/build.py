@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from warpkit.errors import InputError, unknown
+from warpkit.errors import InputError, require, unknown
 from warpkit.modules.base import modules
 from warpkit.registry import Registry
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
@@ -42,7 +42,9 @@ def build(spec: dict[str, Any] | str | Path) -> nn.Module:
     if "type" not in table:
         table = {"type": "sequential", **table}
         if "layers" not in table:
-            builder.complain("layers", "missing")
+            builder.complain(
+                "layers", f"missing; got {', '.join(map(repr, sorted(table.keys() - {'type'}))) or 'nothing'}"
+            )
     module = builder.component(modules, table, "", shape) if not builder.mistakes else None
     if shape is not None and isinstance(module, nn.Module) and not isinstance(module, nn.Sequential):
         builder.shape_after(module, "", shape)
@@ -79,6 +81,7 @@ class _Builder:
             name, table = registry._parse(given)
             table = dict(table)
             label = table.pop("id", None)
+            require(label is None or isinstance(label, str), f"id: expected a name, got {label!r}")
             cls = registry.load(name)
             options = self._options(registry, name, cls, table, path, shape)
             if len(self.mistakes) == before:
@@ -179,3 +182,5 @@ class _Builder:
                 path = f"{path}.{about[1]}" if path else about[1]
                 message = message[about.end() :] if about[2] else message
             self.complain(path, message)
+        except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:  # of a constructor
+            self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")

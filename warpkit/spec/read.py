@@ -18,9 +18,8 @@ def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
     require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {type(spec).__name__}")
     path = Path(spec)
     require(path.is_file(), f"spec: no such file: {path}")
-    text = path.read_text(encoding="utf-8")
     try:
-        data = _parse(text, path)
+        data = _parse(path.read_text(encoding="utf-8-sig"), path)
     except InputError:
         raise
     except Exception as error:  # each parser has its own
@@ -30,7 +29,7 @@ def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
 
 
 def _parse(text: str, path: Path) -> Any:
-    match path.suffix:
+    match path.suffix.lower():
         case ".toml":
             return tomllib.loads(text)
         case ".json":

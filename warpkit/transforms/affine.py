@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.transforms.matrix import MatrixTransform, affine_part, check_ndim, with_last_row
+from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, with_last_row
 
 
 class Affine(MatrixTransform):
@@ -35,4 +35,5 @@ class Affine(MatrixTransform):
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """Its first rows; `InputError` for a matrix with a horizon."""
+        check_matrix(matrix, self.ndim)
         return affine_part(matrix).flatten(1)

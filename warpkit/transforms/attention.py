@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import InputError, require
-from warpkit.transforms.matrix import MatrixTransform, affine_part, check_ndim, reject, with_last_row
+from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, reject, with_last_row
 
 
 class Attention(MatrixTransform):
@@ -48,6 +48,7 @@ class Attention(MatrixTransform):
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """s, t_x, t_y; `InputError` for a matrix that does more, or has another scale than the fixed one."""
+        check_matrix(matrix, self.ndim)
         rows = affine_part(matrix)
         theta = torch.cat([rows[:, 0, :1], rows[:, :, -1]], dim=-1)[:, -self.num_params :]
         bad = (self.matrix(theta)[:, :-1] - rows).detach().abs().amax((1, 2)) > 1e-6 * rows.detach().abs().amax((1, 2))

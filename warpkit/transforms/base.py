@@ -6,16 +6,17 @@ from typing import Any
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from warpkit import tracing
+from warpkit.edits import CountsEdits
 from warpkit.errors import InputError
 from warpkit.lattice import lattice
 from warpkit.precision import working
 from warpkit.registry import Registry
 
 
-class Transform(nn.Module):
+class Transform(CountsEdits):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
@@ -65,8 +66,16 @@ class Transform(nn.Module):
         dtype = working(theta.dtype, points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
         with tracing.no_autocast(points.device):
-            moved = of_finite(flat, lambda p: super(Transform, self).__call__(theta.to(dtype), p))
+            moved = of_finite(flat, lambda p: self._mapped(theta.to(dtype), p, batch))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
+
+    def _mapped(self, theta: Tensor, points: Tensor, batch: int) -> Tensor:
+        """`forward`, and that it gave a point for each."""
+        moved: Tensor = super().__call__(theta, points)
+        if moved.ndim != 3 or moved.shape[0] not in (1, batch) or moved.shape[1:] != points.shape[1:]:
+            expected, given = [batch, *points.shape[1:]], list(moved.shape)
+            raise InputError(f"{type(self).__name__}.forward: expected points {expected}, it gave {given}")
+        return moved
 
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
@@ -99,6 +108,11 @@ def check_theta(transform: Transform, theta: Any) -> None:
     if not isinstance(theta, Tensor) or not theta.is_floating_point():
         given = theta.dtype if isinstance(theta, Tensor) else repr(theta)
         raise InputError(f"theta: expected a floating-point tensor, got {given}")
+    for name in ("ndim", "num_params"):
+        if not isinstance(getattr(transform, name, None), int):
+            raise InputError(
+                f"{type(transform).__name__}.{name}: expected an integer, got {getattr(transform, name, None)!r}"
+            )
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
         raise InputError(

@@ -56,7 +56,7 @@ def _lattice_basis(
     with tracing.constants():
         buffers = tracing.tensors(transform)
         state = tuple((t.data_ptr(), None if t.is_inference() else t._version) for t in buffers)
-        key = (size, align_corners, dtype, device, state)
+        key = (size, align_corners, dtype, device, transform._edits, state)
         kept = _bases.setdefault(transform, {})
         if key not in kept:
             points = lattice(size, align_corners=align_corners, dtype=wide(device), device=device)

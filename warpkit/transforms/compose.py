@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from warpkit.errors import require
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, of_finite, transforms
-from warpkit.transforms.matrix import apply
+from warpkit.transforms.matrix import apply, checked_matrix
 
 
 class Compose(Transform):
@@ -71,7 +71,7 @@ class Compose(Transform):
 
 def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:
     part, theta = pairs[0]
-    product = part.matrix(theta)
+    product = checked_matrix(part, theta)
     for part, theta in pairs[1:]:
-        product = part.matrix(theta) @ product
+        product = checked_matrix(part, theta) @ product
     return product

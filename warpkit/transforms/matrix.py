@@ -1,6 +1,7 @@
 """Transforms that are a matrix in homogeneous coordinates: composed by product, inverted, sampled without a grid."""
 
 import functools
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -36,12 +37,29 @@ class MatrixTransform(Transform):
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """Multiply, then divide."""
         exact = wide(points.device)
-        return apply(self.matrix(theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
+        return apply(checked_matrix(self, theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
+
+
+def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"]:
+    """`matrix(theta)`, one for each θ. `InputError` where a plugin gives another shape."""
+    matrix, e = transform.matrix(theta), transform.ndim + 1
+    if matrix.ndim != 3 or matrix.shape[0] not in (1, theta.shape[0]) or matrix.shape[1:] != (e, e):
+        expected, given = [theta.shape[0], e, e], list(matrix.shape)
+        raise InputError(f"{type(transform).__name__}.matrix: expected {expected}, it gave {given}")
+    return matrix.expand(theta.shape[0], e, e)
+
+
+def check_matrix(matrix: Any, ndim: int) -> None:
+    """Raise `InputError` unless matrix is [N, ndim + 1, ndim + 1]."""
+    if not isinstance(matrix, Tensor) or matrix.ndim != 3 or matrix.shape[1:] != (ndim + 1, ndim + 1):
+        given = list(matrix.shape) if isinstance(matrix, Tensor) else repr(matrix)
+        raise InputError(f"matrix: expected [N, {ndim + 1}, {ndim + 1}], got {given}")
 
 
 def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     """The inverse of each; `InputError` names the batch entries that are singular (condition above 1e12)."""
-    values = torch.linalg.svdvals(matrix.detach())
+    finite = matrix.detach().isfinite().all(dim=-1).all(dim=-1)
+    values = torch.linalg.svdvals(torch.where(finite[:, None, None], matrix.detach(), 0.0))
     bad = ~(values[:, -1] > 1e-12 * values[:, 0])
     reject("singular matrix", bad)
     return torch.linalg.inv(matrix)  # type: ignore[no-any-return]

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.transforms.matrix import MatrixTransform, check_ndim, reject
+from warpkit.transforms.matrix import MatrixTransform, check_matrix, check_ndim, reject
 
 
 class Projective(MatrixTransform):
@@ -36,6 +36,7 @@ class Projective(MatrixTransform):
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
         """Divided by its last entry; `InputError` where that is not positive."""
+        check_matrix(matrix, self.ndim)
         bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
         reject("the centre is on or behind the horizon", bad)
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
