@@ -53,14 +53,20 @@ def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
     given = [size] if hasattr(size, "__index__") and not isinstance(size, Tensor) else size
     each: tuple[Any, ...]
     try:
-        each = tuple(n if isinstance(n, torch.SymInt) else operator.index(n) for n in given)
+        each = tuple(map(_whole, given))
     except TypeError:
         each = ()
     right = len(each) == ndim if ndim else 1 <= len(each) <= 3
-    right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes | bool)
+    right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes)
     if not right:
         raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {size!r}")
     return each
+
+
+def _whole(n: Any) -> Any:
+    if isinstance(n, bool):
+        raise TypeError("a truth value is no size")
+    return n if isinstance(n, torch.SymInt) else operator.index(n)
 
 
 def index_to_normalised(n: int, align_corners: bool) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
 from torch.utils._python_dispatch import _disable_current_modes
 
@@ -15,10 +16,16 @@ from torch.utils._python_dispatch import _disable_current_modes
 def constants() -> Iterator[None]:
     """For what is computed once and kept: real CPU tensors that can be trained with, whatever mode the caller is in.
 
-    Without it a cache that is first filled under `torch.inference_mode`, `torch.export` or `torch.device("meta")` would
-    hold tensors that are useless afterwards.
+    Without it a cache that is first filled under `torch.inference_mode`, `torch.export`, `torch.device("meta")` or a
+    function transform would hold tensors that are useless afterwards.
     """
-    with _disable_current_modes(), torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
+    with (
+        temporarily_clear_interpreter_stack(),
+        _disable_current_modes(),
+        torch.inference_mode(False),
+        torch.no_grad(),
+        torch.device("cpu"),
+    ):
         yield
 
 
@@ -33,7 +40,7 @@ def constant(function: F) -> F:
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Coordinates and weights keep their precision under autocast."""
-    if torch.amp.is_autocast_available(device.type):
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
 

@@ -157,3 +157,26 @@ def test_export(name, ndim):
     made, image, theta = problem(name, ndim, torch.float32)
     exported = torch.export.export(_Warp(made), (image, theta)).module()
     same(exported(image, 0.9 * theta), wk.warp(image, made, 0.9 * theta))
+
+
+class Shrinking(wk.Kernel):
+    """A triangle whose width is learnt: its joint moves with Φ, and no table carries it."""
+
+    radius = 1.0
+
+    def __init__(self):
+        super().__init__()
+        self.width = nn.Parameter(torch.tensor(0.8))
+
+    def forward(self, distance):
+        return torch.relu(1 - distance.abs() / self.width)
+
+
+@pytest.mark.filterwarnings("ignore:.*no polynomial of degree")
+def test_a_learnt_kernel_without_a_table_is_right_wherever_its_parameter_goes():
+    kernel = Shrinking()
+    warp = compiled(lambda u, t: wk.warp(u, "affine", t, kernel=kernel))
+    for width in (0.8, 0.3):
+        with torch.no_grad():
+            kernel.width.fill_(width)
+        same(warp(IMAGE, THETA), wk.warp(IMAGE, "affine", THETA, kernel=kernel))

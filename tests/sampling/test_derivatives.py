@@ -5,7 +5,7 @@ import torch
 from cases import KERNELS, TRANSFORMS
 from problems import problem, same
 from strategies import MODES, uniform
-from torch.func import hessian, jacfwd, jacrev, jvp, vmap
+from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 
 import warpkit as wk
 
@@ -89,3 +89,20 @@ def test_sample_has_every_kind_of_derivative_too(mode):
     )
     per_image = vmap(lambda u, c: wk.sample(u[None], c[None], kernel="bicubic", padding_mode=mode, fill=0.3)[0])
     torch.testing.assert_close(per_image(image, coords), sample(coords))
+
+
+@pytest.mark.parametrize("by_name", [True, False])
+def test_what_is_first_used_inside_a_function_transform_serves_afterwards(by_name):
+    image, shift = uniform(0, 1, 1, 5, 6), 0.05 * uniform(1, 1, 18)
+    made = wk.get_transform("thin_plate_spline", grid=[3, 3])
+    theta = made.identity().double()[None] + shift
+    transform = {"type": "thin_plate_spline", "grid": [3, 3]} if by_name else made
+
+    def warp(t):
+        return wk.warp(image, transform, t, kernel={"type": "bicubic", "a": -0.31 - by_name / 100})
+
+    jvp(warp, (theta,), (shift,))
+    grad(lambda t: warp(t).sum())(theta)
+    fresh = wk.get_transform("thin_plate_spline", grid=[3, 3])
+    kernel = wk.get_kernel("bicubic", a=-0.31 - by_name / 100)
+    same(warp(theta), wk.warp(image, fresh, theta, kernel=kernel))

@@ -119,3 +119,72 @@ def test_a_transform_without_a_formula_says_which():
     made = type("Unfinished", (wk.Transform,), {"ndim": 2, "num_params": 1})()
     with pytest.raises(NotImplementedError, match="Unfinished"):
         made(torch.zeros(1, 1), torch.zeros(1, 1, 2))
+
+
+class Careless(wk.Transform):
+    ndim, num_params = 2, 1
+
+    def forward(self, theta, points):
+        return points[:, :1]
+
+
+class CarelessMatrix(wk.MatrixTransform):
+    ndim, num_params = 2, 1
+
+    def matrix(self, theta):
+        return torch.eye(2)[None]
+
+
+class Shared(wk.MatrixTransform):
+    """One matrix whatever θ."""
+
+    ndim, num_params = 2, 1
+
+    def matrix(self, theta):
+        return torch.eye(3, dtype=theta.dtype)[None]
+
+
+class Dome(wk.BasisTransform):
+    ndim, num_params = 2, 2
+
+    def __init__(self):
+        super().__init__()
+        self.height = 1.0
+
+    def basis(self, points):
+        return self.height * (1 - points.square().sum(-1, keepdim=True))
+
+    def coefficients(self, theta):
+        return theta[:, None]
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("made", "method"), [(Careless(), "forward"), (CarelessMatrix(), "matrix")])
+def test_a_plugin_that_gives_another_shape_is_named(made, method):
+    with pytest.raises(wk.InputError, match=rf"{type(made).__name__}\.{method}: expected"):
+        wk.warp(torch.zeros(1, 1, 4, 4), made, torch.zeros(2, 1))
+
+
+def test_one_matrix_for_all_is_one_result_for_each():
+    assert wk.warp(torch.zeros(1, 1, 4, 4), Shared(), torch.zeros(3, 1)).shape == (3, 1, 4, 4)
+
+
+def test_a_basis_whose_option_changes_is_computed_again():
+    image, theta, dome = torch.rand(1, 1, 6, 6), torch.tensor([[0.3, 0.2]]), Dome()
+    wk.warp(image, dome, theta)
+    dome.height = 0.0
+    torch.testing.assert_close(wk.warp(image, dome, theta), image)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("matrix", [torch.eye(4)[None], torch.eye(3), None])
+def test_a_matrix_of_another_shape_has_no_theta(matrix):
+    with pytest.raises(wk.InputError, match=r"matrix: expected \[N, 3, 3\]"):
+        wk.get_transform("affine").from_matrix(matrix)
+
+
+def test_what_is_not_finite_has_no_inverse_and_is_named():
+    theta = torch.eye(2, 3).flatten().repeat(3, 1)
+    theta[1, 0] = torch.nan
+    with pytest.raises(wk.InputError, match=r"singular matrix in batch entries \[1\]"):
+        wk.get_transform("affine").inverse(theta)

@@ -161,7 +161,7 @@ def _degree(kernel: Kernel, dtype: torch.dtype, first: int) -> int | None:
 def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns pieces u taps"]:
     """k and its derivative in each Φ, on the CPU."""
     values = _values(kernel, u)[None].double().cpu()
-    phi = {name: p.detach() for name, p in kernel.named_parameters()}
+    phi = {name: p.detach().to(wide(p.device)) for name, p in kernel.named_parameters()}
     if not phi:
         return values
     slopes = torch.func.jacrev(lambda phi: _values(kernel, u, phi))(phi)  # forward mode may be active already
