@@ -6,7 +6,7 @@ from cases import KERNELS, kernel
 from examples import Bending
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import alignments, modes, seeds, sizes, uniform
+from strategies import MODES, alignments, modes, seeds, sizes, uniform
 from torch import Tensor
 
 import warpkit as wk
@@ -201,3 +201,16 @@ def test_what_it_cannot_do_it_says_when_it_is_named(image, how, reason):
     wk.warp(image, "affine", theta, **how)
     with wk.use_backend("native"), pytest.raises(wk.InputError, match=rf"'native'.*{reason}"):
         wk.warp(image, "affine", theta, **how)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kernel_name", ["nearest", "bilinear", "bicubic"])
+def test_points_far_outside(kernel_name, mode):
+    far = [0.3, 1e9, -1e9, 3e38, -3e38, float("inf"), float("nan"), 2.0**30, 1e-45]
+    coords = torch.cartesian_prod(torch.tensor(far), torch.tensor(far))[None]
+    image = uniform(0, 1, 2, 5, 7)
+
+    def sample(u, c):
+        return wk.sample(u, c, kernel=kernel_name, padding_mode=mode, fill=7.0)
+
+    near(on("native", sample, image, coords), on("reference", sample, image, coords), 1e-5)

@@ -1,6 +1,8 @@
 // Coordinates → taps: for each output point and axis, which pixels are met and with which weight and slope.
 // Included by loops.inl, inside the namespace of one instruction set.
 
+constexpr double LIMIT = 1 << 30;  // pixels; further out every index is outside, and int32 never overflows
+
 // Pixel coordinates of up to LANES points of a row.
 template <class X>
 struct Coordinates {
@@ -54,7 +56,7 @@ inline double half_extent(const Problem& p, int a) {
 
 template <class X>
 inline void finish(const Problem& p, int n, Coordinates<X>& c) {
-  constexpr X limit = X(1 << 30);
+  constexpr X limit = X(LIMIT);
   int dead = 0;
   for (int i = 0; i < n; i++) {
     bool finite = !c.dead[i];
@@ -207,6 +209,10 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps
     }
   }
   weigh<SLOPES>(axis, n, taps);
+  if (SLOPES)  // what was brought in to the limit does not move with its coordinate
+    for (int i = 0; i < n; i++)
+      if (std::fabs(c.x[a][i]) >= X(LIMIT))
+        for (int t = 0; t < axis.taps; t++) taps.slope[t][i] = 0;
   const bool all_inside = taps.all_inside = low >= 0 && int64_t(high) + axis.taps <= axis.size;
   taps.masked = axis.padding == ZEROS && !all_inside;
   const Index stride = Index(axis.stride);
