@@ -65,7 +65,9 @@ def _backends() -> dict[str, str]:
     states = {}
     for name in backends.names():
         try:
-            states[name] = "chosen" if type(chosen) is backends.load(name) else "available"
+            backend = backends.shared(name, torch.device("cpu"))
+            state = "chosen" if backend is chosen else "available"
+            states[name] = ", ".join(filter(None, (state, backend.describe())))
         except InputError as error:
             states[name] = f"broken: {error}"
     return states

@@ -36,6 +36,10 @@ class Backend(ABC):
         """Why this backend cannot sample such an image, or None."""
         return None
 
+    def describe(self) -> str:
+        """What a bug report should tell of it, such as the instruction set; may be empty."""
+        return ""
+
     @abstractmethod
     def sample_points(
         self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule

@@ -62,6 +62,10 @@ class Native(Backend):
                 return f"needs a table, and {type(kernel).__name__} has none for {image.dtype}"
         return None
 
+    def describe(self) -> str:
+        """The instruction set in use, or why there is none."""
+        return str(torch.ops.warpkit.level()) if _missing is None else _missing
+
     def sample_points(
         self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
     ) -> Shaped[Tensor, "NB C *T"]:
