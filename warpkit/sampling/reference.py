@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from warpkit import tracing
 from warpkit.kernels.table import copies
 from warpkit.lattice import index_to_normalised, to_pixels
 from warpkit.precision import wide, working
@@ -165,20 +166,27 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
     for x, n, kernel, mode in zip(points, image.shape[:1:-1], rule.kernels, rule.padding, strict=True):
-        # What is not finite goes far outside; under another padding than zeros it is filled at the end.
-        x = x.nan_to_num(-LIMIT, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
+        x = _limited(x)
         eps = 2 * torch.finfo(x.dtype).eps * n
         # ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
         first = torch.floor(x.detach() - kernel.radius + eps) + 1
-        fraction = (x + (1 - kernel.radius)) - first
-        off_joint = torch.where(fraction.detach().abs() > eps, fraction.detach(), 0.0)
-        fraction = (off_joint + (fraction - fraction.detach())).to(dtype)
+        fraction = (x - (first - (1 - kernel.radius))).to(dtype)
+        fraction = fraction - torch.where(fraction.detach().abs() <= eps, fraction.detach(), 0.0)
         index = [place(first.long() + t, n, mode, rule.align_corners) * stride for t in range(kernel.taps)]
         taps = list(zip(index, kernel.weights(fraction, eps), strict=True))
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(taps, outer, kernel.partition_of_unity))
         stride *= n + 2 * (mode == "zeros")
     return axes
+
+
+def _limited(x: Float[Tensor, "B M"]) -> Float[Tensor, "B M"]:
+    """Within ±LIMIT; what is not finite goes far outside, and under another padding than zeros is filled at the end."""
+    if x.device.type == "cpu" and x.numel() > 0 and not tracing.is_traced(x):
+        low, high = x.detach().aminmax()
+        if low >= -LIMIT and high <= LIMIT:  # nearly always, and not so with a NaN: two passes fewer
+            return x
+    return x.nan_to_num(-LIMIT, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
 
 
 def _pad(image: Shaped[Tensor, "N C *S"], rule: Rule) -> Shaped[Tensor, "N C *P"]:

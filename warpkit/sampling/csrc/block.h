@@ -7,7 +7,8 @@ struct Block {
   Taps<S> axis[3];
   RowMap map;
   double divisor[LANES], numerator[3][LANES];
-  bool dead[LANES], any_dead, masked;
+  int dead[LANES];
+  bool any_dead, masked;
   bool inside;   // every tap of every point lies inside the image, where neighbours are neighbours
   int n, lanes;  // points, and these rounded up to whole vectors
 };

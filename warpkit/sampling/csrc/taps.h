@@ -9,7 +9,7 @@ struct Coordinates {
   X x[3][LANES];
   double divisor[LANES];  // w of a projective matrix
   bool any_dead;          // some are not finite, or lie behind the horizon
-  bool dead[LANES];
+  int dead[LANES];
 };
 
 template <class S>
@@ -57,19 +57,25 @@ inline double half_extent(const Problem& p, int a) {
 template <class X>
 inline void finish(const Problem& p, int n, Coordinates<X>& c) {
   constexpr X limit = X(LIMIT);
+  X furthest = 0;
   int dead = 0;
-  for (int i = 0; i < n; i++) {
-    bool finite = !c.dead[i];
-    for (int a = 0; a < p.dims; a++) finite = finite && std::isfinite(c.x[a][i]);
-    c.dead[i] = !finite;
-    dead |= !finite;
-  }
   for (int a = 0; a < p.dims; a++)
     for (int i = 0; i < n; i++) {
+      const X size = std::fabs(c.x[a][i]);
+      furthest = size > furthest ? size : furthest;
+      dead |= size != size;  // NaN
+    }
+  for (int i = 0; i < n; i++) dead |= c.dead[i];
+  c.any_dead = false;
+  if (!dead && furthest <= limit) return;  // nearly always
+  for (int i = 0; i < n; i++) {
+    for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !std::isfinite(c.x[a][i]);
+    for (int a = 0; a < p.dims; a++) {
       const X x = c.dead[i] ? X(0) : c.x[a][i];
       c.x[a][i] = x < -limit ? -limit : x > limit ? limit : x;
     }
-  c.any_dead = dead;
+    c.any_dead = c.any_dead || c.dead[i];
+  }
 }
 
 inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, Coordinates<double>& c) {
@@ -209,7 +215,7 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps
     }
   }
   weigh<SLOPES>(axis, n, taps);
-  if (SLOPES)  // what was brought in to the limit does not move with its coordinate
+  if (SLOPES && (low < -(1 << 29) || high > 1 << 29))  // what was brought in to the limit does not move
     for (int i = 0; i < n; i++)
       if (std::fabs(c.x[a][i]) >= X(LIMIT))
         for (int t = 0; t < axis.taps; t++) taps.slope[t][i] = 0;
