@@ -34,11 +34,12 @@ inline void give(
   double value[4][LANES];
   for (int a = 0; a < d; a++) {
     const double half = half_extent(p, a);
-    for (int i = 0; i < b.n; i++) value[a][i] = double(slope[a][i]) * half;
+    for (int i = 0; i < b.lanes; i++) value[a][i] = double(i < b.n ? slope[a][i] : S(0)) * half;
   }
   if (p.where == PROJECTIVE)
-    for (int i = 0; i < b.n; i++) {
+    for (int i = 0; i < b.lanes; i++) {
       value[d][i] = 0;
+      if (i >= b.n) continue;
       for (int a = 0; a < d; a++) {
         value[a][i] /= b.divisor[i];
         value[d][i] -= value[a][i] * (b.map.slope[a] * double(x0 + i) + b.map.start[a]) / b.divisor[i];
@@ -47,15 +48,20 @@ inline void give(
         for (int a = 0; a <= d; a++) value[a][i] = 0;
     }
   for (int a = 0; a < (p.where == PROJECTIVE ? d + 1 : d); a++) {
-    double at_x = 0, plain = 0;
-    for (int i = 0; i < b.n; i++) {
-      at_x += value[a][i] * double(x0 + i);
-      plain += value[a][i];
+    double at_x[8] = {}, plain[8] = {};  // side by side: one sum would wait for itself
+    for (int i = 0; i < b.lanes; i += 8)
+      for (int k = 0; k < 8; k++) {
+        at_x[k] += value[a][i + k] * double(i + k);
+        plain[k] += value[a][i + k];
+      }
+    for (int k = 1; k < 8; k++) {
+      at_x[0] += at_x[k];
+      plain[0] += plain[k];
     }
-    out[a * 4] += at_x;
-    out[a * 4 + 1] += plain * y;
-    out[a * 4 + 2] += plain * z;
-    out[a * 4 + 3] += plain;
+    out[a * 4] += at_x[0] + plain[0] * double(x0);
+    out[a * 4 + 1] += plain[0] * y;
+    out[a * 4 + 2] += plain[0] * z;
+    out[a * 4 + 3] += plain[0];
   }
 }
 

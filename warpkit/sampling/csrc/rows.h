@@ -59,13 +59,18 @@ inline void forward_rows_of(const Problem& p, const Block<S>& b, const S* u, int
   using Row = RowOf<S, TAPS>;
   const RowTable<S, TAPS> table(p.axis[0]);
   const int ys = p.dims > 1 ? p.axis[1].taps : 1, zs = p.dims > 2 ? p.axis[2].taps : 1;
+  const bool square = p.dims == 2 && ys == TAPS;
+  const int64_t stride = p.axis[1].stride;
   for (int i = 0; i < b.n; i++) {
     typename Row::Vector w, unused;
     table.template at<DEGREE, false>(b.axis[0].u[i], w, unused);
     const S* corner = u + b.axis[0].at[0][i];
     for (int c = 0; c < count; c++, corner += p.channel_stride) {
       typename Row::Vector rows = {};
-      if (p.dims == 2) {
+      if (square) {  // unrolled
+        const S* pixel = corner + b.axis[1].at[0][i];
+        for (int y = 0; y < TAPS; y++) rows += b.axis[1].weight[y][i] * Row::load(pixel + y * stride);
+      } else if (p.dims == 2) {
         const S* pixel = corner + b.axis[1].at[0][i];
         for (int y = 0; y < ys; y++, pixel += p.axis[1].stride) rows += b.axis[1].weight[y][i] * Row::load(pixel);
       } else if (p.dims == 1) {

@@ -57,17 +57,12 @@ inline double half_extent(const Problem& p, int a) {
 template <class X>
 inline void finish(const Problem& p, int n, Coordinates<X>& c) {
   constexpr X limit = X(LIMIT);
-  X furthest = 0;
-  int dead = 0;
+  int strange = 0;
   for (int a = 0; a < p.dims; a++)
-    for (int i = 0; i < n; i++) {
-      const X size = std::fabs(c.x[a][i]);
-      furthest = size > furthest ? size : furthest;
-      dead |= size != size;  // NaN
-    }
-  for (int i = 0; i < n; i++) dead |= c.dead[i];
+    for (int i = 0; i < n; i++) strange |= !(std::fabs(c.x[a][i]) <= limit);  // a NaN too
+  for (int i = 0; i < n; i++) strange |= c.dead[i];
   c.any_dead = false;
-  if (!dead && furthest <= limit) return;  // nearly always
+  if (!strange) return;  // nearly always
   for (int i = 0; i < n; i++) {
     for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !std::isfinite(c.x[a][i]);
     for (int a = 0; a < p.dims; a++) {
@@ -84,8 +79,8 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, 
   if (p.where == AFFINE) {
     for (int a = 0; a < d; a++) {
       const double half = half_extent(p, a), centre = (p.axis[a].size - 1) / 2.0;
-      const double slope = map.slope[a] * half, start = map.start[a] * half + centre;
-      for (int i = 0; i < n; i++) c.x[a][i] = slope * double(x0 + i) + start;
+      const double slope = map.slope[a] * half, start = map.start[a] * half + centre + slope * double(x0);
+      for (int i = 0; i < n; i++) c.x[a][i] = slope * double(i) + start;
     }
   } else {
     for (int i = 0; i < n; i++) {
