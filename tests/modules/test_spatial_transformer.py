@@ -234,3 +234,14 @@ def test_identity_is_what_the_transform_says():
     assert torch.equal(
         wk.SpatialTransformer(nn.Flatten(), "projective").init.float(), identity(transform("projective", 2))[0].float()
     )
+
+
+def test_a_users_own_lazy_network_can_be_trained_after_a_first_look_in_inference_mode():
+    network = nn.Sequential(nn.Flatten(), nn.LazyLinear(8))
+    transformer = wk.SpatialTransformer(network)
+    image = torch.rand(2, 1, 6, 6)
+    with torch.inference_mode():
+        transformer(image)
+    nn.init.normal_(transformer.regression.weight)
+    transformer(image).square().sum().backward()
+    assert network[1].weight.grad.abs().max() > 0

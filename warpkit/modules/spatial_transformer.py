@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from warpkit import tracing
 from warpkit.errors import InputError, require
@@ -135,6 +136,8 @@ class SpatialTransformer(KeepsPrecision):
 
     def _regress(self, seen: Tensor) -> Float[Tensor, "N P"]:
         """What the localization network adds to init."""
+        if not torch.compiler.is_compiling():
+            self._make_weights(seen)
         features = self.localization(seen)
         shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
         require(
@@ -147,6 +150,12 @@ class SpatialTransformer(KeepsPrecision):
         with tracing.no_autocast(features.device):
             given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
+
+    def _make_weights(self, seen: Tensor) -> None:
+        """A lazy network that meets its first input in inference mode makes its weights outside, to be trained."""
+        if torch.is_inference_mode_enabled() and any(map(is_lazy, self.localization.parameters())):
+            with torch.inference_mode(False), torch.no_grad():
+                self.localization(seen.clone())
 
     def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
         """init + limits · tanh(given / limits)."""
