@@ -61,13 +61,15 @@ def _backends() -> dict[str, str]:
     from warpkit.sampling.backend import Rule, backends, choose
 
     rule = Rule((Bilinear(), Bilinear()), ("zeros", "zeros"), 0.0, align_corners=False)
-    chosen = choose(torch.zeros(1, 1, 2, 2), rule)
+    image = torch.zeros(1, 1, 2, 2)
+    chosen = choose(image, rule)
     states = {}
     for name in backends.names():
         try:
             backend = backends.shared(name, torch.device("cpu"))
+            reason = backend.refuses(image, rule)
             state = "chosen" if backend is chosen else "available"
-            states[name] = ", ".join(filter(None, (state, backend.describe())))
+            states[name] = f"it {reason}" if reason else ", ".join(filter(None, (state, backend.describe())))
         except InputError as error:
             states[name] = f"broken: {error}"
     return states

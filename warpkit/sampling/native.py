@@ -63,8 +63,8 @@ class Native(Backend):
         return None
 
     def describe(self) -> str:
-        """The instruction set in use, or why there is none."""
-        return str(torch.ops.warpkit.level()) if _missing is None else _missing
+        """The instruction set in use."""
+        return str(torch.ops.warpkit.level()) if _missing is None else ""
 
     def sample_points(
         self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
