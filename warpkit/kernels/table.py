@@ -57,7 +57,7 @@ def copies(kernel: Kernel) -> bool:
 
 
 def weights(kernel: Kernel, fraction: Float[Tensor, "*S"], eps: float) -> list[Float[Tensor, "*S"]]:
-    """The weight of each tap at fractions −eps ≤ f < 1, in their dtype. At a joint, the piece to the right."""
+    """The weight of each tap at fractions 0 ≤ f < 1, in their dtype. At a joint, the piece to the right."""
     degree, numbers = plan(kernel, fraction.dtype)
     if degree is None:
         # A hair inside the cell, so that the formula and its derivative are those of this cell.

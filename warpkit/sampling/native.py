@@ -126,18 +126,8 @@ def _fill(rule: Rule, image: Tensor) -> Tensor:
 # ------------------------------------------------------------------------------------ what the operators are to torch
 
 
-def _sample_shape(
-    image: Tensor,
-    where: Tensor,
-    table: Tensor,
-    fill: Tensor,
-    kernels: list[int],
-    padding: list[int],
-    size: list[int],
-    kind: int,
-    align_corners: bool,
-    channels_last: bool,
-) -> Tensor:
+def _sample_shape(image: Tensor, where: Tensor, *rest: Any) -> Tensor:
+    size, channels_last = rest[4], rest[-1]
     batch = where.shape[0] if image.shape[0] == 1 else image.shape[0]
     target = list(reversed(size))
     if channels_last:
