@@ -1,4 +1,4 @@
-"""Draws the pictures of README and docs, and those of the example plugins that are installed: python docs/figures.py
+"""Draws the pictures of README and docs, and those of the example plugins that are installed: python docs/tools/figures.py
 
 demo.png alone is another's: `warpkit demo` wrote it. The photograph (Grace Hopper, U.S. Navy, public domain) comes
 with matplotlib.
@@ -20,8 +20,8 @@ from torch import Tensor
 
 import warpkit as wk
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = ROOT / "docs/pages/img"
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs/img"
 BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#d9772b", "#3a8f5c", "#7a7a7a"
 
 
