@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from warpkit.cli import catalogue, demo, info, warp
+from warpkit.cli import bench, catalogue, demo, info, warp
 from warpkit.errors import InputError
 
 _EXTRAS = {"matplotlib": "Matplotlib", "PIL": "Pillow"}  # what the extra "demo" brings
@@ -60,6 +60,7 @@ app.command("demo")(demo.demo)
 app.command("list")(catalogue.catalogue)
 app.command("warp", cls=warp.WarpCommand)(warp.warp)
 app.command("info")(info.info)
+app.command("bench")(bench.bench)
 
 
 def main() -> None:

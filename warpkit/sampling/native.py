@@ -71,8 +71,10 @@ class Native(Backend):
     ) -> Shaped[Tensor, "NB C *T"]:
         """A list of points, whatever its shape."""
         target = coords.shape[1:-1]
+        # a grid's rows and columns are told, so that neighbours are worked on together
+        size = list(reversed(target)) if len(target) == image.ndim - 2 else [target.numel()]
         points = coords.reshape(coords.shape[0], target.numel(), coords.shape[-1])
-        result = _call(image, points.contiguous(), rule, [target.numel()], _POINTS)
+        result = _call(image, points.contiguous(), rule, size, _POINTS)
         return result.reshape(*result.shape[:2], *target)
 
     def sample_matrix(
@@ -209,6 +211,7 @@ def _by_reference(
     planar = image.movedim(-1, 1) if channels_last else image
     if kind == _POINTS:
         result = Reference().sample_points(planar, where, rule)
+        result = result.reshape(*result.shape[:2], *reversed(size))
     else:
         result = Reference().sample_matrix(planar, where, kind == _AFFINE, tuple(reversed(size)), rule)
     return result.movedim(1, -1) if channels_last else result

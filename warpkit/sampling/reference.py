@@ -17,7 +17,9 @@ from warpkit.sampling.backend import Backend, Rule
 from warpkit.sampling.boundary import place
 from warpkit.transforms.matrix import perspective
 
-LIMIT = 2.0**30  # pixels; further out every index is outside, and int64 never overflows
+# pixels; further out every index is outside, and int64 never overflows
+_LIMIT, _LIMIT_OF_LONG = 2.0**30, 2.0**52
+_LONG = 2**29
 _AT_ONCE = 2**17  # output pixels: what a slice of the batch works on stays in the cache
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
@@ -166,7 +168,7 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
     for x, n, kernel, mode in zip(points, image.shape[:1:-1], rule.kernels, rule.padding, strict=True):
-        x = _limited(x)
+        x = _limited(x, _LIMIT if tracing.is_traced(image) or n < _LONG else _LIMIT_OF_LONG)
         eps = 2 * torch.finfo(x.dtype).eps * n
         # ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
         first = torch.floor(x.detach() - kernel.radius + eps) + 1
@@ -180,13 +182,13 @@ def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: 
     return axes
 
 
-def _limited(x: Float[Tensor, "B M"]) -> Float[Tensor, "B M"]:
-    """Within ±LIMIT; what is not finite goes far outside, and under another padding than zeros is filled at the end."""
+def _limited(x: Float[Tensor, "B M"], limit: float) -> Float[Tensor, "B M"]:
+    """Within ±limit; what is not finite goes far outside, and under another padding than zeros is filled at the end."""
     if x.device.type == "cpu" and x.numel() > 0 and not tracing.is_traced(x):
         low, high = x.detach().aminmax()
-        if low >= -LIMIT and high <= LIMIT:  # nearly always, and not so with a NaN: two passes fewer
+        if low >= -limit and high <= limit:  # nearly always, and not so with a NaN: two passes fewer
             return x
-    return x.nan_to_num(-LIMIT, LIMIT, -LIMIT).clamp(-LIMIT, LIMIT)
+    return x.nan_to_num(-limit, limit, -limit).clamp(-limit, limit)
 
 
 def _pad(image: Shaped[Tensor, "N C *S"], rule: Rule) -> Shaped[Tensor, "N C *P"]:

@@ -1,181 +1,216 @@
-// The points that are worked on together: their taps on every axis, and what of them lies inside.
+// The points that are worked on together: their taps on every axis, and where these lie.
 // Included by loops.inl.
 
-// The taps of one block: all that depends on the coordinates and not on the channels.
+enum State : int { NOTHING = 0, EDGE = 1, INSIDE = 3 };  // no tap is read; the boundary has a say; all are neighbours
+
+// All that depends on the coordinates and not on the channels.
 template <class S>
 struct Block {
   Taps<S> axis[3];
   RowMap map;
-  double divisor[LANES], numerator[3][LANES];
+  double divisor[LANES];
   int dead[LANES];
-  bool any_dead, masked;
-  bool inside;   // every tap of every point lies inside the image, where neighbours are neighbours
-  int n, lanes;  // points, and these rounded up to whole vectors
+  bool any_dead;
+  bool inside;          // every point is
+  int state[LANES];     // of each point
+  Index corner[LANES];  // INSIDE: elements from the image's first one to the first tap
+  int n, lanes;         // points, and these rounded up to whole vectors
 };
 
-struct Band {  // the slowest indices low … high whose pixels are wanted
-  int64_t low, high;
-};
+// Where the taps of one point lie that is not INSIDE: pixel indices, −1 for what is not read.
+struct Edge {
+  Index at[3][MAX_TAPS];
 
-template <bool SLOPES, class S, class X>
-inline bool prepare(const Problem& p, const Coordinates<X>& c, const Band* band, Block<S>& b) {
-  b.any_dead = c.any_dead;
-  if (c.any_dead)
-    for (int i = 0; i < b.lanes; i++) b.dead[i] = c.dead[i];
-  const int slow = p.dims - 1;
-  locate<SLOPES>(p, slow, c, b.lanes, b.axis[slow]);
-  if (band) {
-    Taps<S>& taps = b.axis[slow];
-    const Index low = Index(band->low * p.axis[slow].stride), high = Index(band->high * p.axis[slow].stride);
-    int some = 0, all = 1;
-    for (int t = 0; t < p.axis[slow].taps; t++)
-      for (int i = 0; i < b.lanes; i++) {
-        const int in = taps.at[t][i] >= low && taps.at[t][i] < high;
-        taps.inside[t][i] = in ? taps.inside[t][i] : 0;
-        some |= in;
-        all &= in;
+  Edge() = default;
+
+  template <class S>
+  Edge(const Problem& p, const Block<S>& b, int i) {
+    for (int a = 0; a < p.dims; a++) {
+      const Axis& axis = p.axis[a];
+      for (int t = 0; t < axis.taps; t++) {
+        const int64_t j = int64_t(b.axis[a].first[i]) + t;
+        const bool outside = j < 0 || j >= axis.size;
+        at[a][t] = (outside && axis.padding == ZEROS) || (b.any_dead && b.dead[i])
+                       ? Index(-1)
+                       : Index(place(j, axis.size, axis.padding, p.align_corners));
       }
-    if (!some) return false;
-    taps.masked |= !all;
+    }
   }
-  for (int a = 0; a < slow; a++) locate<SLOPES>(p, a, c, b.lanes, b.axis[a]);
-  if (c.any_dead) {
-    for (int t = 0; t < p.axis[0].taps; t++)
-      for (int i = 0; i < b.lanes; i++)
-        if (c.dead[i]) b.axis[0].inside[t][i] = 0;
-    b.axis[0].masked = true;
-  }
-  b.masked = false;
-  b.inside = !c.any_dead;
+};
+
+template <class S>
+inline void find_states(const Problem& p, Block<S>& b) {
+  b.inside = !b.any_dead;
+  for (int a = 0; a < p.dims; a++)
+    b.inside = b.inside && b.axis[a].inside;
+  const int lanes = b.lanes;
+  int state[LANES];
+  for (int i = 0; i < lanes; i++) state[i] = INSIDE;
+  if (!b.inside)
+    for (int a = 0; a < p.dims; a++) {
+      const Index size = Index(p.axis[a].size), taps = Index(p.axis[a].taps), *first = b.axis[a].first;
+      const int outside = p.axis[a].padding == ZEROS ? NOTHING : EDGE;
+      for (int i = 0; i < lanes; i++)
+        state[i] &= first[i] >= 0 && first[i] <= size - taps ? INSIDE : first[i] > -taps && first[i] < size ? EDGE : outside;
+    }
+  if (b.any_dead)
+    for (int i = 0; i < lanes; i++) state[i] = b.dead[i] ? NOTHING : state[i];
+  std::memcpy(b.state, state, lanes * sizeof(int));
+}
+
+// Elements from pixel 0 to the first tap of each point; without a meaning where it is not INSIDE.
+template <class S>
+inline void find_corners(const Problem& p, const Block<S>& b, const int64_t* stride, int64_t origin, Index* corner) {
+  using Bits = typename std::make_unsigned<Index>::type;  // may wrap around where a point lies far outside
+  const int lanes = b.lanes;
+  Bits sum[LANES];
+  for (int i = 0; i < lanes; i++) sum[i] = -Bits(origin);
   for (int a = 0; a < p.dims; a++) {
-    b.masked |= b.axis[a].masked;
-    b.inside = b.inside && b.axis[a].all_inside;
+    const Bits step = Bits(stride[a]);
+    for (int i = 0; i < lanes; i++) sum[i] += Bits(b.axis[a].first[i]) * step;
   }
-  b.inside = b.inside && !b.masked;
-  return true;
+  for (int i = 0; i < lanes; i++) corner[i] = Index(sum[i]);
 }
 
 template <class X>
 inline void repeat_last(int dims, int n, int lanes, Coordinates<X>& c) {
   for (int i = n; i < lanes; i++) {
     for (int a = 0; a < dims; a++) c.x[a][i] = c.x[a][n - 1];
-    c.dead[i] = c.dead[n - 1];
+    if (c.any_dead) c.dead[i] = c.dead[n - 1];
   }
 }
 
-// One block of a row: points x0 … x0 + n. False where a band has no part in it.
-template <bool SLOPES, class S>
-inline bool block_at(const Problem& p, int64_t image, int64_t row, int64_t x0, int n, const Band* band, Block<S>& b) {
-  b.n = n;
-  b.lanes = padded(n);
+// Calls work(coordinates) for the points x0 … x0 + n of a row, in the type they are computed in.
+template <class Work>
+inline void with_coordinates(
+    const Problem& p, const RowMap& map, int64_t image, int64_t row, int64_t x0, int n, const Work& work) {
   if (p.where != POINTS || p.wide_points) {
     Coordinates<double> c;
     if (p.where == POINTS)
       from_points(p, image, row * p.length + x0, n, c);
     else
-      from_matrix(p, b.map, x0, n, c);
-    repeat_last(p.dims, n, b.lanes, c);
-    if (SLOPES && p.where == PROJECTIVE)
-      for (int i = 0; i < n; i++) b.divisor[i] = c.divisor[i];
-    return prepare<SLOPES>(p, c, band, b);
+      from_matrix(p, map, x0, n, c);
+    return work(c);
   }
   Coordinates<float> c;
   from_points(p, image, row * p.length + x0, n, c);
-  repeat_last(p.dims, n, b.lanes, c);
-  return prepare<SLOPES>(p, c, band, b);
+  work(c);
+}
+
+// Calls work(row, first column, number of points) for each block of a part.
+template <class Work>
+inline void for_runs(const Problem& p, const Part& part, const Work& work) {
+  for (int64_t row = part.top; row < part.bottom; row++) {
+    const int64_t begin = row * p.length, end = begin + part.right < p.points ? part.right : p.points - begin;
+    for (int64_t x0 = part.left; x0 < end; x0 += LANES) work(row, x0, int(end - x0 < LANES ? end - x0 : LANES));
+  }
+}
+
+inline void strides(const Problem& p, int64_t* stride) {
+  for (int a = 0; a < 3; a++) stride[a] = a < p.dims ? p.axis[a].stride : 0;
 }
 
 template <bool SLOPES, class S, class Work>
-inline void for_blocks(const Problem& p, int64_t image, int64_t first, int64_t last, const Band* band, const Work& work) {
-  Block<S> block;
-  for (int64_t row = first; row < last; row++) {
-    const int64_t begin = row * p.length;
-    const int64_t length = p.points - begin < p.length ? p.points - begin : p.length;
-    if (p.where != POINTS) block.map = row_map(p, image, row);
-    for (int64_t x0 = 0; x0 < length; x0 += LANES) {
-      const int n = int(length - x0 < LANES ? length - x0 : LANES);
-      if (block_at<SLOPES>(p, image, row, x0, n, band, block)) work(block, row, x0, begin + x0);
-    }
-  }
+inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
+  const OutputMap map(p, part.image);
+  int64_t stride[3];
+  strides(p, stride);
+  bool straight = p.where == AFFINE && sizeof(S) == 4 && sizeof(Index) == 4;
+  for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1;
+  Block<S> b;
+  for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
+    b.n = n;
+    b.lanes = padded(n);
+    if (p.where != POINTS) b.map = RowMap(p, map, row);
+    bool located = straight;
+    b.any_dead = false;
+    for (int a = 0; located && a < p.dims; a++)
+      located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
+    if (!located)
+      with_coordinates(p, b.map, part.image, row, x0, n, [&](auto& c) {
+        repeat_last(p.dims, n, b.lanes, c);
+        b.any_dead = c.any_dead;
+        if (c.any_dead)
+          for (int i = 0; i < b.lanes; i++) b.dead[i] = c.dead[i];
+        if (SLOPES && p.where == PROJECTIVE)
+          for (int i = 0; i < n; i++) b.divisor[i] = c.divisor[i];
+        for (int a = 0; a < p.dims; a++) locate<SLOPES>(p, a, c, b.lanes, b.axis[a]);
+      });
+    find_states(p, b);
+    find_corners(p, b, stride, 0, b.corner);
+    work(b, row, x0, row * p.length + x0);
+  });
 }
 
-// The taps of all axes but x, joined: calls work(y, z, offsets, weights, inside) for each.
-template <class S, class Work>
-inline void for_outer_taps(const Problem& p, const Block<S>& b, const Work& work) {
-  using Mask = typename Taps<S>::Mask;
-  Index at[LANES];
-  S weight[LANES];
-  Mask inside[LANES];
-  const int ys = p.dims > 1 ? p.axis[1].taps : 1, zs = p.dims > 2 ? p.axis[2].taps : 1;
-  for (int z = 0; z < zs; z++)
-    for (int y = 0; y < ys; y++) {
-      for (int i = 0; i < b.lanes; i++) {
-        at[i] = p.dims > 1 ? b.axis[1].at[y][i] : 0;
-        weight[i] = p.dims > 1 ? b.axis[1].weight[y][i] : S(1);
-      }
-      if (p.dims > 2)
-        for (int i = 0; i < b.lanes; i++) {
-          at[i] += b.axis[2].at[z][i];
-          weight[i] *= b.axis[2].weight[z][i];
+inline Reach reach(const Problem& p, const Part& part) {
+  const OutputMap map(p, part.image);
+  Reach r;
+  for (int a = 0; a < p.dims; a++) {
+    r.low[a] = std::numeric_limits<int64_t>::max() / 2;
+    r.high[a] = std::numeric_limits<int64_t>::min() / 2;
+  }
+  const bool convex = p.where == AFFINE && (p.dims < 3 || part.top / p.out_size[1] == (part.bottom - 1) / p.out_size[1]);
+  for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
+    if (convex && row != part.top && row != part.bottom - 1) return;  // the ends of a parallelogram are at its corners
+    with_coordinates(p, p.where == POINTS ? RowMap() : RowMap(p, map, row), part.image, row, x0, n, [&](auto& c) {
+      for (int a = 0; a < p.dims; a++) {
+        auto low = c.x[a][0], high = low;
+        for (int i = 0; i < n; i++) {
+          low = c.x[a][i] < low ? c.x[a][i] : low;
+          high = c.x[a][i] > high ? c.x[a][i] : high;
         }
-      if (b.masked)
-        for (int i = 0; i < b.lanes; i++)
-          inside[i] = (p.dims > 1 ? b.axis[1].inside[y][i] : Mask(-1)) & (p.dims > 2 ? b.axis[2].inside[z][i] : Mask(-1));
-      work(y, z, at, weight, inside);
-    }
-}
-
-// Calls work(x, y, z, offset, outer weight, weight along x) for the taps of point i that lie inside.
-template <class S, class Work>
-inline void for_taps(const Problem& p, const Block<S>& b, int i, const Work& work) {
-  const int ys = p.dims > 1 ? p.axis[1].taps : 1, zs = p.dims > 2 ? p.axis[2].taps : 1;
-  for (int z = 0; z < zs; z++) {
-    if (p.dims > 2 && b.masked && !b.axis[2].inside[z][i]) continue;
-    for (int y = 0; y < ys; y++) {
-      if (p.dims > 1 && b.masked && !b.axis[1].inside[y][i]) continue;
-      const Index at = (p.dims > 1 ? b.axis[1].at[y][i] : 0) + (p.dims > 2 ? b.axis[2].at[z][i] : 0);
-      S outer = p.dims > 1 ? b.axis[1].weight[y][i] : S(1);
-      if (p.dims > 2) outer *= b.axis[2].weight[z][i];
-      for (int x = 0; x < p.axis[0].taps; x++) {
-        if (b.masked && !b.axis[0].inside[x][i]) continue;
-        work(x, y, z, at + b.axis[0].at[x][i], outer, b.axis[0].weight[x][i]);
+        const double radius = p.axis[a].taps / 2.0;  // and one pixel more, for rounding
+        const int64_t first = int64_t(std::floor(low - radius)) - 1, last = int64_t(std::floor(high + radius)) + 1;
+        r.low[a] = first < r.low[a] ? first : r.low[a];
+        r.high[a] = last > r.high[a] ? last : r.high[a];
       }
-    }
-  }
+    });
+  });
+  return r;
 }
 
-// For each axis the weights that lie inside, added up; exactly 1 where all of them do.
+inline bool is_read(const Axis& axis, int64_t j) { return axis.padding != ZEROS || (j >= 0 && j < axis.size); }
+
+// What "zeros" leaves of the weights of one point: for each axis the weights of the taps that are read, and their
+// slopes, added up. Exactly 1 and 0 where all are read and sum to one.
 template <class S>
-inline void share_inside(const Problem& p, const Block<S>& b, S (*share)[LANES]) {
-  for (int a = 0; a < p.dims; a++)
-    for (int i = 0; i < b.lanes; i++) {
-      S sum = 0;
-      bool all = p.axis[a].unity;
+struct Share {
+  S weight[3], slope[3];
+  bool whole[3];
+
+  template <bool SLOPES>
+  static Share of(const Problem& p, const Block<S>& b, int i) {
+    Share share;
+    for (int a = 0; a < p.dims; a++) {
+      S weight = 0, slope = 0;
+      bool whole = p.axis[a].unity;
       for (int t = 0; t < p.axis[a].taps; t++) {
-        const bool in = b.axis[a].inside[t][i];
-        sum += in ? b.axis[a].weight[t][i] : S(0);
-        all = all && in;
+        const bool in = is_read(p.axis[a], int64_t(b.axis[a].first[i]) + t);
+        weight += in ? b.axis[a].weight[t][i] : S(0);
+        if (SLOPES) slope += in ? b.axis[a].slope[t][i] : S(0);
+        whole = whole && in;
       }
-      share[a][i] = all ? S(1) : sum;
+      share.weight[a] = whole ? S(1) : weight;
+      share.slope[a] = whole ? S(0) : slope;
+      share.whole[a] = whole;
     }
-}
+    return share;
+  }
+  S product(int dims, int without = -1) const {
+    S all = 1;
+    for (int a = 0; a < dims; a++) all *= a == without ? S(1) : weight[a];
+    return all;
+  }
+};
 
-// Whether something is filled in where taps lie outside.
-inline bool fills(const Problem& p) {
-  if (!p.fill) return false;
-  for (int a = 0; a < p.dims; a++)
-    if (p.axis[a].padding == ZEROS) return true;
-  return false;
-}
-
-// Whether all weights together are one wherever every tap lies inside.
-inline bool unity(const Problem& p) {
-  for (int a = 0; a < p.dims; a++)
-    if (!p.axis[a].unity) return false;
-  return true;
-}
-
+// Whether something is filled in where taps are not read; a dead point always is.
 template <class S>
 inline bool fills(const Problem& p, const Block<S>& b) {
-  return fills(p) && (b.masked || !unity(p));
+  if (!p.fill) return false;
+  bool unity = true, zeros = false;
+  for (int a = 0; a < p.dims; a++) {
+    unity = unity && p.axis[a].unity;
+    zeros = zeros || p.axis[a].padding == ZEROS;
+  }
+  return zeros && !(b.inside && unity);
 }

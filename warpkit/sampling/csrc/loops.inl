@@ -9,48 +9,44 @@ using Index = WARPKIT_INDEX;
 #include "planar.h"
 #include "channels_last.h"
 
-constexpr int64_t MANY_CHANNELS = 8;
-
 template <class S>
 constexpr bool FAST = sizeof(S) == 4 && sizeof(Index) == 4;  // loops of a fixed number of taps; the others are as right
 
+// The number of taps that all axes have in common, or 0.
+inline int common_taps(const Problem& p) {
+  for (int a = 1; a < p.dims; a++)
+    if (p.axis[a].taps != p.axis[0].taps) return 0;
+  return p.axis[0].taps;
+}
+
 template <class S>
-void forward(const Problem& p, const S* image, S* output, int64_t n, int64_t first, int64_t last) {
-  if (p.channels_last && p.channels >= MANY_CHANNELS) return forward_last(p, image, output, n, first, last);
-  if constexpr (FAST<S>) switch (p.axis[0].taps) {
-      case 1: return forward_planar<1>(p, image, output, n, first, last);
-      case 2: return forward_planar<2>(p, image, output, n, first, last);
-      case 3: return forward_planar<3>(p, image, output, n, first, last);
-      case 4: return forward_planar<4>(p, image, output, n, first, last);
-      case 6: return forward_planar<6>(p, image, output, n, first, last);
+void forward(const Problem& p, const Part& part, const S* image, S* output) {
+  if (p.channels_last) return forward_last(p, part, image, output);
+  const bool one = p.channels == 1;
+  if constexpr (FAST<S>) switch (common_taps(p) * 10 + p.dims) {
+      case 12: return forward_planar<1, 2, false>(p, part, image, output);
+      case 22: return one ? forward_planar<2, 2, true>(p, part, image, output) : forward_planar<2, 2, false>(p, part, image, output);
+      case 23: return forward_planar<2, 3, false>(p, part, image, output);
+      case 32: return forward_planar<3, 2, false>(p, part, image, output);
+      case 42: return one ? forward_planar<4, 2, true>(p, part, image, output) : forward_planar<4, 2, false>(p, part, image, output);
+      case 62: return forward_planar<6, 2, false>(p, part, image, output);
     }
-  forward_planar<0>(p, image, output, n, first, last);
+  forward_planar<0, 0, false>(p, part, image, output);
 }
 
-template <bool WHERE, bool IMAGE, class S>
-void backward_any(
-    const Problem& p, const S* image, const Gradients<S>& g, int64_t n, int64_t first, int64_t last, const Band* band) {
-  if (p.channels_last && p.channels >= MANY_CHANNELS)
-    return backward_last<WHERE, IMAGE>(p, image, g, n, first, last, band);
-  if constexpr (FAST<S>) switch (p.axis[0].taps) {
-      case 2: return backward_planar<2, WHERE, IMAGE>(p, image, g, n, first, last, band);
-      case 4: return backward_planar<4, WHERE, IMAGE>(p, image, g, n, first, last, band);
-      case 6: return backward_planar<6, WHERE, IMAGE>(p, image, g, n, first, last, band);
+template <class S>
+void backward(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
+  if (p.channels_last) return g.table ? backward_last<true>(p, part, image, g) : backward_last<false>(p, part, image, g);
+  if (g.table) return backward_planar<0, 0, false, true>(p, part, image, g);
+  const bool one = p.channels == 1;
+  if constexpr (FAST<S>) switch (common_taps(p) * 10 + p.dims) {
+      case 22: return one ? backward_planar<2, 2, true, false>(p, part, image, g) : backward_planar<2, 2, false, false>(p, part, image, g);
+      case 23: return backward_planar<2, 3, false, false>(p, part, image, g);
+      case 42: return one ? backward_planar<4, 2, true, false>(p, part, image, g) : backward_planar<4, 2, false, false>(p, part, image, g);
+      case 62: return backward_planar<6, 2, false, false>(p, part, image, g);
     }
-  backward_planar<0, WHERE, IMAGE>(p, image, g, n, first, last, band);
+  backward_planar<0, 0, false, false>(p, part, image, g);
 }
 
 template <class S>
-void backward(const Problem& p, const S* image, const Gradients<S>& g, int64_t n, int64_t first, int64_t last) {
-  g.image ? backward_any<true, true>(p, image, g, n, first, last, nullptr)
-          : backward_any<true, false>(p, image, g, n, first, last, nullptr);
-}
-
-template <class S>
-void backward_band(const Problem& p, const Gradients<S>& g, int64_t n, int64_t low, int64_t high) {
-  const Band band{low, high};
-  backward_any<false, true>(p, static_cast<const S*>(nullptr), g, n, 0, p.rows, &band);
-}
-
-template <class S>
-constexpr Loops<S> loops{forward<S>, backward<S>, backward_band<S>};
+constexpr Loops<S> loops{forward<S>, backward<S>, reach};

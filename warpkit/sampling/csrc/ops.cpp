@@ -38,8 +38,7 @@ const Level& level() {
 
 namespace {
 
-constexpr int64_t GROUP_POINTS = 4096;  // output points whose sums are kept together
-constexpr int64_t RUN = 256;          // points of a list that are treated like a row
+constexpr int64_t RUN = 256;  // points of a list that are treated like a row
 
 struct Arguments {
   const Tensor &image, &where, &table, &fill;
@@ -56,9 +55,8 @@ Problem problem(const Arguments& a) {
   p.align_corners = a.align_corners;
   p.channels_last = a.channels_last;
   p.channels = a.image.size(a.channels_last ? dims + 1 : 1);
-  p.pixel_stride = a.channels_last ? p.channels : 1;
   const double* table = static_cast<const double*>(a.table.data_ptr());
-  int64_t stride = p.pixel_stride;
+  int64_t stride = a.channels_last ? p.channels : 1, pixels = 1;
   for (int d = 0; d < dims; d++) {
     Axis& axis = p.axis[d];
     axis.size = a.image.size((a.channels_last ? dims : dims + 1) - d);
@@ -71,8 +69,8 @@ Problem problem(const Arguments& a) {
     axis.start = a.kernels[5 * d + 4];
     axis.table = table + axis.start;
     stride *= axis.size;
+    pixels *= axis.size;
   }
-  const int64_t pixels = stride / p.pixel_stride;
   p.channel_stride = a.channels_last ? 1 : pixels;
   p.images = std::max(a.image.size(0), a.where.size(0));
   if (a.image.size(0) == 0 || a.where.size(0) == 0) p.images = 0;
@@ -82,9 +80,10 @@ Problem problem(const Arguments& a) {
   if (p.where == POINTS) {
     p.wide_points = a.where.scalar_type() == ScalarType::Double;
     p.coords = a.where.data_ptr();
-    p.points = a.size[0];
-    p.length = RUN;
-    p.rows = (p.points + RUN - 1) / RUN;
+    p.points = 1;
+    for (int64_t length : a.size) p.points *= length;
+    p.length = a.size.size() > 1 ? a.size[0] : RUN;
+    p.rows = p.length ? (p.points + p.length - 1) / p.length : 0;
   } else {
     p.matrix = static_cast<const double*>(a.where.data_ptr());
     for (int d = 0; d < 3; d++) p.out_size[d] = d < dims ? a.size[d] : 1;
@@ -116,15 +115,15 @@ Tensor sample(
 
 namespace {
 
-// Sums over the groups of rows, in their order, and from pixel indices back to the normalised matrix.
-void finish_matrix(const Problem& p, const Gradients<float>& shape, const double* sums, double* out) {
+// Adds up the tiles' sums in their order, and goes from pixel indices back to the normalised matrix.
+void finish_matrix(const Problem& p, int64_t tiles, const double* sums, double* out) {
   const int d = p.dims, e = d + 1;
   for (int64_t n = 0; n < p.images; n++) {
     double* m = out + (p.where_shared ? 0 : n * e * e);
     for (int a = 0; a < (p.where == PROJECTIVE ? e : d); a++) {
       double total[4] = {};
-      for (int64_t k = 0; k < shape.groups; k++)
-        for (int j = 0; j < 4; j++) total[j] += sums[((n * shape.groups + k) * e + a) * 4 + j];
+      for (int64_t k = 0; k < tiles; k++)
+        for (int j = 0; j < 4; j++) total[j] += sums[((n * tiles + k) * e + a) * 4 + j];
       for (int b = 0; b < d; b++) {
         const int64_t size = p.out_size[b];
         const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
@@ -140,39 +139,34 @@ template <class S>
 std::tuple<Tensor, Tensor, Tensor> gradients(
     const Problem& p, const Tensor& grad, const Tensor& image, const Tensor& where, const Tensor& table, bool wants_image,
     bool wants_where, bool wants_table) {
-  Gradients<S> g{};
-  g.output = static_cast<const S*>(grad.data_ptr());
-  g.group_rows = std::max<int64_t>(1, GROUP_POINTS / std::max<int64_t>(1, p.length));
-  g.groups = (p.rows + g.group_rows - 1) / g.group_rows;
-  g.coefficients = table.numel();
+  const Tiling tiles(p, BACKWARD_ROWS, BACKWARD_WIDTH);
+  Sums<S> sums{};
+  sums.output = static_cast<const S*>(grad.data_ptr());
+  sums.coefficients = table.numel();
   Tensor d_image = wants_image ? torch::stable::new_zeros(image, image.sizes()) : torch::stable::new_empty(image, {0});
-  if (wants_image) g.image = static_cast<S*>(d_image.data_ptr());
+  if (wants_image) sums.image = static_cast<S*>(d_image.data_ptr());
   std::vector<int64_t> where_shape = {0};
   if (wants_where) {
     where_shape.assign(where.sizes().begin(), where.sizes().end());
     if (p.where == POINTS) where_shape[0] = p.images;
   }
   Tensor d_where = torch::stable::new_zeros(table, where_shape);
-  Tensor d_table = torch::stable::new_zeros(table, {wants_table ? g.coefficients : 0});
+  Tensor d_table = torch::stable::new_zeros(table, {wants_table ? sums.coefficients : 0});
   std::vector<double> matrix, tables;
-  if (wants_where && p.where == POINTS) g.coords = static_cast<double*>(d_where.data_ptr());
+  if (wants_where && p.where == POINTS) sums.coords = static_cast<double*>(d_where.data_ptr());
   if (wants_where && p.where != POINTS) {
-    matrix.resize(p.images * g.groups * (p.dims + 1) * 4);
-    g.matrix = matrix.data();
+    matrix.resize(p.images * tiles.count() * (p.dims + 1) * 4);
+    sums.matrix = matrix.data();
   }
   if (wants_table) {
-    tables.resize(p.images * g.groups * g.coefficients);
-    g.table = tables.data();
+    tables.resize(p.images * tiles.count() * sums.coefficients);
+    sums.table = tables.data();
   }
-  run_backward(p, static_cast<const S*>(image.data_ptr()), g, wants_where || wants_table);
-  if (g.matrix) {
-    Gradients<float> shape{};
-    shape.groups = g.groups;
-    finish_matrix(p, shape, matrix.data(), static_cast<double*>(d_where.data_ptr()));
-  }
-  if (g.table) {
+  run_backward(p, tiles, static_cast<const S*>(image.data_ptr()), sums);
+  if (sums.matrix) finish_matrix(p, tiles.count(), matrix.data(), static_cast<double*>(d_where.data_ptr()));
+  if (sums.table) {
     double* out = static_cast<double*>(d_table.data_ptr());
-    for (size_t k = 0; k < tables.size(); k++) out[k % g.coefficients] += tables[k];
+    for (size_t k = 0; k < tables.size(); k++) out[k % sums.coefficients] += tables[k];
   }
   return {d_image, d_where, d_table};
 }

@@ -7,6 +7,7 @@ namespace warpkit {
 
 constexpr int LANES = 64;  // output points that are worked on together
 constexpr int MAX_TAPS = 16;
+constexpr int64_t LONG_AXIS = 1 << 29;  // pixels; a longer one is indexed in 64 bits
 
 enum Padding { ZEROS, BORDER, REFLECTION, WRAP };
 enum Where { POINTS, AFFINE, PROJECTIVE };
@@ -30,7 +31,7 @@ struct Problem {
 
   int64_t images, channels;  // of the output
   int64_t image_stride;      // elements from one image to the next; 0: all read the same
-  int64_t channel_stride, pixel_stride;
+  int64_t channel_stride;
 
   // The output is `rows` runs of `length` points (the last one may be shorter); a matrix sees them as [z, y] × x.
   int64_t points, rows, length, out_size[3];
@@ -48,26 +49,40 @@ struct Problem {
   }
 };
 
-// What the backward pass gives; null: not wanted.
+// A part of one output image: columns left … right of rows top … bottom.
+struct Part {
+  int64_t image, top, bottom, left, right;
+};
+
+// Pixels that gradients are added to: those of an image, or of a box of them.
+template <class S>
+struct Target {
+  S* pixels;
+  int64_t stride[3], channel_stride;  // as in Problem
+  int64_t origin;                     // where pixel 0 of all axes would be
+};
+
+// What the backward pass gives for one part; null: not wanted.
 template <class S>
 struct Gradients {
-  const S* output;   // of the output, laid out like it
-  S* image;          // like the image
-  double* coords;    // [N, points, dims]
-  double* matrix;    // per row group: [N, groups, dims + 1, 2]: sums of g · x and of g
-  double* table;     // per row group: [N, groups, coefficients of all axes]
-  int64_t group_rows, groups, coefficients;
+  const S* output;  // of the whole output, laid out like it
+  Target<S> image;
+  double* coords;  // [N, points, dims]
+  double* matrix;  // [dims + 1, 4]: sums over the part of g · x, g · y, g · z and g
+  double* table;   // all coefficients, summed over the part
+};
+
+// The smallest box of pixel indices that holds all taps of a part, before the boundary's rule.
+struct Reach {
+  int64_t low[3], high[3];  // high is included; low > high: no tap at all
 };
 
 // The loops, compiled once for each instruction set.
 template <class S>
 struct Loops {
-  // Rows first … last of one image.
-  void (*forward)(const Problem&, const S* image, S* output, int64_t n, int64_t first, int64_t last);
-  // Rows first … last of one image: gradients of the coordinates and tables, and of the image where it is wanted.
-  void (*backward)(const Problem&, const S* image, const Gradients<S>&, int64_t n, int64_t first, int64_t last);
-  // The gradient of those pixels of an image whose slowest index lies in low … high, from one output image.
-  void (*backward_band)(const Problem&, const Gradients<S>&, int64_t n, int64_t low, int64_t high);
+  void (*forward)(const Problem&, const Part&, const S* image, S* output);
+  void (*backward)(const Problem&, const Part&, const S* image, const Gradients<S>&);
+  Reach (*reach)(const Problem&, const Part&);
 };
 
 }  // namespace warpkit

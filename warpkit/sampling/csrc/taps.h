@@ -1,7 +1,26 @@
-// Coordinates → taps: for each output point and axis, which pixels are met and with which weight and slope.
+// Coordinates → taps: for each output point and axis, the first pixel that is met, and each tap's weight and slope.
 // Included by loops.inl, inside the namespace of one instruction set.
 
-constexpr double LIMIT = 1 << 30;  // pixels; further out every index is outside, and int32 never overflows
+// Further out, in pixels, every index is outside and none overflows.
+inline double limit_of(const Axis& axis) { return axis.size < LONG_AXIS ? double(1 << 30) : double(int64_t(1) << 52); }
+
+// As many numbers as one instruction takes at best; the compiler splits them where it takes fewer.
+template <class S>
+struct Wide {
+  static constexpr int SIZE = 64 / sizeof(S);
+  typedef S Vector __attribute__((vector_size(64)));
+  typedef S Unaligned __attribute__((vector_size(64), aligned(sizeof(S))));
+
+  static Vector load(const S* from) { return *reinterpret_cast<const Unaligned*>(from); }
+  static void store(S* to, const Vector& v) { *reinterpret_cast<Unaligned*>(to) = v; }
+  static S sum(const Vector& v) {  // in halves: one after the other would wait
+    S part[SIZE];
+    store(part, v);
+    for (int n = SIZE / 2; n; n /= 2)
+      for (int k = 0; k < n; k++) part[k] += part[k + n];
+    return part[0];
+  }
+};
 
 // Pixel coordinates of up to LANES points of a row.
 template <class X>
@@ -9,64 +28,75 @@ struct Coordinates {
   X x[3][LANES];
   double divisor[LANES];  // w of a projective matrix
   bool any_dead;          // some are not finite, or lie behind the horizon
-  int dead[LANES];
+  int dead[LANES];        // filled in only then
 };
 
 template <class S>
 struct Taps {
-  using Mask = typename std::conditional<sizeof(S) == 4, int32_t, int64_t>::type;
   S weight[MAX_TAPS][LANES], slope[MAX_TAPS][LANES];
-  Index at[MAX_TAPS][LANES];     // element offset of the pixel
-  Mask inside[MAX_TAPS][LANES];  // −1 or 0; filled in only where `masked`
-  S u[LANES];                    // fraction of the piece
+  S u[LANES];  // fraction of the piece
   int piece[LANES];
-  bool masked;      // some tap is not to be read
-  bool all_inside;  // no tap needed the boundary's rule
+  Index first[LANES];  // the first tap's pixel, which may lie outside
+  bool inside;         // all taps of all points lie in the image
 };
 
 inline int padded(int n) { return (n + 15) / 16 * 16; }
-
-// The affine map from output index to image index (or, before the division, to normalised coordinates) of one row.
-struct RowMap {
-  double slope[4], start[4];
-};
-
-inline RowMap row_map(const Problem& p, int64_t n, int64_t row) {
-  const int d = p.dims, e = d + 1;
-  const double* m = p.matrix + (p.where_shared ? 0 : n * e * e);
-  const int64_t index[3] = {0, row % p.out_size[1], row / p.out_size[1]};
-  RowMap map;
-  for (int a = 0; a < e; a++) {
-    double start = m[a * e + d];
-    for (int b = 0; b < d; b++) {
-      const int64_t size = p.out_size[b];
-      const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
-      const double offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
-      start += m[a * e + b] * (b ? scale * index[b] + offset : offset);
-      if (b == 0) map.slope[a] = m[a * e] * scale;
-    }
-    map.start[a] = start;
-  }
-  return map;
-}
 
 inline double half_extent(const Problem& p, int a) {
   return p.align_corners ? (p.axis[a].size - 1) / 2.0 : p.axis[a].size / 2.0;
 }
 
+// The affine map from output index to normalised coordinates (before the division by w, if there is one).
+struct OutputMap {
+  double from[4][4];  // [x, y, z, w of the result] × [x, y, z of the output, 1]
+
+  OutputMap(const Problem& p, int64_t image) {
+    if (p.where == POINTS) return;
+    const int d = p.dims, e = d + 1;
+    const double* m = p.matrix + (p.where_shared ? 0 : image * e * e);
+    for (int a = 0; a < e; a++) {
+      from[a][3] = m[a * e + d];
+      for (int b = 0; b < 3; b++) {
+        from[a][b] = 0;
+        if (b >= d) continue;
+        const int64_t size = p.out_size[b];
+        const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
+        const double offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
+        from[a][b] = m[a * e + b] * scale;
+        from[a][3] += m[a * e + b] * offset;
+      }
+    }
+  }
+};
+
+// The same along one row: slope · x + start.
+struct RowMap {
+  double slope[4], start[4];
+
+  RowMap() = default;
+  RowMap(const Problem& p, const OutputMap& map, int64_t row) {
+    const double y = double(p.dims > 1 ? row % p.out_size[1] : 0), z = double(p.dims > 2 ? row / p.out_size[1] : 0);
+    for (int a = 0; a <= p.dims; a++) {
+      slope[a] = map.from[a][0];
+      start[a] = map.from[a][3] + map.from[a][1] * y + map.from[a][2] * z;
+    }
+  }
+};
+
 template <class X>
-inline void finish(const Problem& p, int n, Coordinates<X>& c) {
-  constexpr X limit = X(LIMIT);
+inline void find_dead(const Problem& p, int n, Coordinates<X>& c) {
   int strange = 0;
-  for (int a = 0; a < p.dims; a++)
+  for (int a = 0; a < p.dims; a++) {
+    const X limit = X(limit_of(p.axis[a]));
     for (int i = 0; i < n; i++) strange |= !(std::fabs(c.x[a][i]) <= limit);  // a NaN too
-  for (int i = 0; i < n; i++) strange |= c.dead[i];
-  c.any_dead = false;
+  }
   if (!strange) return;  // nearly always
+  if (!c.any_dead)
+    for (int i = 0; i < n; i++) c.dead[i] = false;
   for (int i = 0; i < n; i++) {
     for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !std::isfinite(c.x[a][i]);
     for (int a = 0; a < p.dims; a++) {
-      const X x = c.dead[i] ? X(0) : c.x[a][i];
+      const X x = c.dead[i] ? X(0) : c.x[a][i], limit = X(limit_of(p.axis[a]));
       c.x[a][i] = x < -limit ? -limit : x > limit ? limit : x;
     }
     c.any_dead = c.any_dead || c.dead[i];
@@ -75,27 +105,32 @@ inline void finish(const Problem& p, int n, Coordinates<X>& c) {
 
 inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, Coordinates<double>& c) {
   const int d = p.dims;
-  for (int i = 0; i < n; i++) c.dead[i] = false;
+  c.any_dead = false;
   if (p.where == AFFINE) {
+    bool near = true;  // a straight line is where its ends are
     for (int a = 0; a < d; a++) {
       const double half = half_extent(p, a), centre = (p.axis[a].size - 1) / 2.0;
       const double slope = map.slope[a] * half, start = map.start[a] * half + centre + slope * double(x0);
       for (int i = 0; i < n; i++) c.x[a][i] = slope * double(i) + start;
+      near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][n - 1]) <= limit_of(p.axis[a]);
     }
+    if (near) return;
   } else {
+    int behind = 0;
     for (int i = 0; i < n; i++) {
       const double w = map.slope[d] * double(x0 + i) + map.start[d];
       const bool before = w > 1e-12;
-      c.dead[i] = !before;
+      behind |= c.dead[i] = !before;
       c.divisor[i] = before ? w : 1.0;
     }
+    c.any_dead = behind;
     for (int a = 0; a < d; a++) {
       const double half = half_extent(p, a), centre = (p.axis[a].size - 1) / 2.0;
       for (int i = 0; i < n; i++)
         c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] * half + centre;
     }
   }
-  finish(p, n, c);
+  find_dead(p, n, c);
 }
 
 template <class X>
@@ -108,8 +143,8 @@ inline void from_points(const Problem& p, int64_t image, int64_t first, int n, C
       c.x[a][i] = p.align_corners ? x * half : (x * size - 1) / 2;
     }
   }
-  for (int i = 0; i < n; i++) c.dead[i] = false;
-  finish(p, n, c);
+  c.any_dead = false;
+  find_dead(p, n, c);
 }
 
 inline int64_t modulo(int64_t i, int64_t n) {
@@ -118,6 +153,7 @@ inline int64_t modulo(int64_t i, int64_t n) {
 }
 
 inline int64_t place(int64_t i, int64_t n, Padding padding, bool align_corners) {
+  if (i >= 0 && i < n) return i;
   switch (padding) {
     case WRAP: return modulo(i, n);
     case REFLECTION: {
@@ -129,53 +165,53 @@ inline int64_t place(int64_t i, int64_t n, Padding padding, bool align_corners) 
       i = modulo(i, 2 * n);
       return i < 2 * n - 1 - i ? i : 2 * n - 1 - i;
     }
-    default: return i < 0 ? 0 : i >= n ? n - 1 : i;
+    default: return i < 0 ? 0 : n - 1;
   }
 }
 
-// Horner's rule for a polynomial and its derivative; DEGREE −1: known only now.
+// A tap's polynomial and its derivative at u, by Horner's rule. DEGREE −1: known only now.
 template <int DEGREE, bool SLOPES, class S>
-inline void polynomial(const S* c, int degree_, int n, const S* u, S pieces, S* weight, S* slope) {
-  const int degree = DEGREE >= 0 ? DEGREE : degree_;
-  for (int i = 0; i < n; i++) {
-    S w = c[degree], d = 0;
+inline void polynomial(const double* c, int degree_, S pieces, int n, const S* u, S* weight, S* slope) {
+  using W = Wide<S>;
+  const int degree = DEGREE < 0 ? degree_ : DEGREE;
+  for (int i = 0; i < n; i += W::SIZE) {
+    const typename W::Vector x = W::load(u + i);
+    typename W::Vector w = x * 0 + S(c[degree]), d = {};
     for (int k = degree - 1; k >= 0; k--) {
-      if (SLOPES) d = d * u[i] + w;
-      w = w * u[i] + c[k];
+      if (SLOPES) d = d * x + w;
+      w = w * x + S(c[k]);
     }
-    weight[i] = w;
-    if (SLOPES) slope[i] = d * pieces;
+    W::store(weight + i, w);
+    if (SLOPES) W::store(slope + i, d * pieces);
   }
 }
 
 template <bool SLOPES, class S>
 inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
   const int width = axis.degree + 1;
-  S c[64];
-  if (axis.pieces > 1) {
-    for (int t = 0; t < axis.taps; t++)
-      for (int i = 0; i < n; i++) {
-        const double* row = axis.table + (int64_t(taps.piece[i]) * axis.taps + t) * width;
-        S w = S(row[axis.degree]), d = 0;
-        for (int k = axis.degree - 1; k >= 0; k--) {
-          d = d * taps.u[i] + w;
-          w = w * taps.u[i] + S(row[k]);
-        }
-        taps.weight[t][i] = w;
-        taps.slope[t][i] = d * S(axis.pieces);
-      }
+  if (axis.pieces == 1) {
+    for (int t = 0; t < axis.taps; t++) {
+      const double* c = axis.table + t * width;
+      if (axis.degree == 1)
+        polynomial<1, SLOPES>(c, 1, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
+      else if (axis.degree == 3)
+        polynomial<3, SLOPES>(c, 3, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
+      else
+        polynomial<-1, SLOPES>(c, axis.degree, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
+    }
     return;
   }
-  for (int t = 0; t < axis.taps; t++) {
-    for (int k = 0; k < width; k++) c[k] = S(axis.table[t * width + k]);
-    S *w = taps.weight[t], *d = taps.slope[t];
-    switch (axis.degree) {
-      case 0: polynomial<0, SLOPES>(c, 0, n, taps.u, S(1), w, d); break;
-      case 1: polynomial<1, SLOPES>(c, 1, n, taps.u, S(1), w, d); break;
-      case 3: polynomial<3, SLOPES>(c, 3, n, taps.u, S(1), w, d); break;
-      default: polynomial<-1, SLOPES>(c, axis.degree, n, taps.u, S(1), w, d);
+  for (int t = 0; t < axis.taps; t++)
+    for (int i = 0; i < n; i++) {
+      const double* row = axis.table + (int64_t(taps.piece[i]) * axis.taps + t) * width;
+      S w = S(row[axis.degree]), d = 0;
+      for (int k = axis.degree - 1; k >= 0; k--) {
+        d = d * taps.u[i] + w;
+        w = w * taps.u[i] + S(row[k]);
+      }
+      taps.weight[t][i] = w;
+      taps.slope[t][i] = d * S(axis.pieces);
     }
-  }
 }
 
 // `n` is a multiple of 16: lanes behind the last point hold copies of it.
@@ -185,48 +221,58 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps
   const X radius = X(axis.taps) / 2;
   // ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
   const X eps = 2 * std::numeric_limits<X>::epsilon() * X(axis.size);
-  int32_t first[LANES];
+  const Index last = Index(axis.size - axis.taps);
   X f[LANES];
-  int32_t low = INT32_MAX, high = INT32_MIN;
+  Index first[LANES], strange = 0;
   for (int i = 0; i < n; i++) {
     const X x = c.x[a][i];
     const X floor = std::floor(x - radius + eps) + 1;
     const X fraction = (x + (1 - radius)) - floor;
     f[i] = std::fabs(fraction) <= eps ? X(0) : fraction;
-    first[i] = int32_t(floor);
+    first[i] = Index(floor);
+    strange |= first[i] | (last - first[i]);
   }
-  for (int i = 0; i < n; i++) {
-    low = first[i] < low ? first[i] : low;
-    high = first[i] > high ? first[i] : high;
-  }
+  taps.inside = strange >= 0;  // no sign bit
+  std::memcpy(taps.first, first, n * sizeof(Index));
   if (axis.pieces == 1) {
     for (int i = 0; i < n; i++) taps.u[i] = S(f[i]);
   } else {
     for (int i = 0; i < n; i++) {
-      const S g = S(f[i]) ;
+      const S g = S(f[i]);
       const S piece = std::floor((g + S(eps)) * axis.pieces);
       taps.piece[i] = piece < 0 ? 0 : piece > axis.pieces - 1 ? axis.pieces - 1 : int(piece);
       taps.u[i] = g * axis.pieces - taps.piece[i];
     }
   }
   weigh<SLOPES>(axis, n, taps);
-  if (SLOPES && (low < -(1 << 29) || high > 1 << 29))  // what was brought in to the limit does not move
+  if (SLOPES && !taps.inside)  // what was brought in to the limit does not move
     for (int i = 0; i < n; i++)
-      if (std::fabs(c.x[a][i]) >= X(LIMIT))
+      if (std::fabs(c.x[a][i]) >= X(limit_of(axis)))
         for (int t = 0; t < axis.taps; t++) taps.slope[t][i] = 0;
-  const bool all_inside = taps.all_inside = low >= 0 && int64_t(high) + axis.taps <= axis.size;
-  taps.masked = axis.padding == ZEROS && !all_inside;
-  const Index stride = Index(axis.stride);
-  for (int t = 0; t < axis.taps; t++) {
-    if (all_inside) {
-      for (int i = 0; i < n; i++) taps.at[t][i] = Index(first[i] + t) * stride;
-      for (int i = 0; i < n; i++) taps.inside[t][i] = -1;
-    } else {
-      for (int i = 0; i < n; i++) {
-        const int64_t j = int64_t(first[i]) + t;
-        taps.at[t][i] = Index(place(j, axis.size, axis.padding, p.align_corners)) * stride;
-        taps.inside[t][i] = axis.padding != ZEROS || (j >= 0 && j < axis.size) ? -1 : 0;
-      }
-    }
+}
+
+// All of the above for a straight row of float32 weights, in whole numbers of 2⁻³² pixels: an addition gives the next
+// point, its upper half is the pixel and its lower half the fraction. False where a coordinate is too large for that.
+template <bool SLOPES, class S>
+inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, int n, int lanes, Taps<S>& taps) {
+  constexpr double UNIT = 4294967296.0;
+  const Axis& axis = p.axis[a];
+  const double half = half_extent(p, a), slope = map.slope[a] * half;
+  const double start = map.start[a] * half + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
+  if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
+  const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT);
+  const int32_t last = int32_t(axis.size - axis.taps);
+  int64_t at[LANES];
+  int32_t first[LANES], strange = 0;
+  for (int i = 0; i < lanes; i++) at[i] = from + step * i;
+  for (int i = n; i < lanes; i++) at[i] = at[n - 1];
+  for (int i = 0; i < lanes; i++) {
+    first[i] = int32_t(at[i] >> 32);
+    strange |= first[i] | (last - first[i]);
+    taps.u[i] = S(int32_t(uint32_t(at[i]) >> 1)) * S(1 / 2147483648.0);
   }
+  for (int i = 0; i < lanes; i++) taps.first[i] = first[i];
+  taps.inside = strange >= 0;
+  weigh<SLOPES>(axis, lanes, taps);
+  return true;
 }

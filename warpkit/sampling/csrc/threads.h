@@ -1,7 +1,7 @@
 // A problem → threads.
 //
-// Every pixel of a gradient adds up its parts in the order of the output, whoever computes it, and sums over the output
-// are kept for groups of rows of a fixed size: the result is the same for any number of threads.
+// An output image is cut into tiles whose size no thread has a say in. Sums over the output are kept for each tile and
+// added up in order, and so are the tiles' parts of an image's gradient: the result is the same for any number of threads.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -14,7 +14,9 @@
 
 namespace warpkit {
 
-constexpr int64_t GRAIN = 8192;  // output values that are worth a thread
+constexpr int64_t GRAIN = 8192;                                  // output values that are worth a thread
+constexpr int64_t FORWARD_WIDTH = 512, FORWARD_ROWS = 64;   // of a tile, if the output is that large: long rows, …
+constexpr int64_t BACKWARD_WIDTH = 128, BACKWARD_ROWS = 128;  // … and squares, which share few pixels
 
 template <class S>
 const Loops<S>& loops_for(const Problem& p) {
@@ -23,7 +25,9 @@ const Loops<S>& loops_for(const Problem& p) {
     else return level().twice;
   }();
   const Axis& slow = p.axis[p.dims - 1];
-  return slow.size * slow.stride < (int64_t(1) << 31) ? widths.narrow : widths.wide;
+  bool narrow = slow.size * slow.stride < (int64_t(1) << 31);
+  for (int a = 0; a < p.dims; a++) narrow = narrow && p.axis[a].size < LONG_AXIS;
+  return narrow ? widths.narrow : widths.wide;
 }
 
 // From [rows, columns] to [columns, rows], in squares that stay in the cache.
@@ -45,6 +49,23 @@ void transpose(const S* from, S* to, int64_t rows, int64_t columns) {
     }
 }
 
+struct Tiling {
+  int64_t rows, columns, down, across;  // of a tile; and how many of them
+
+  // Wider where the output has fewer rows.
+  Tiling(const Problem& p, int64_t rows_, int64_t columns_)
+      : rows(std::max<int64_t>(1, std::min(p.rows, rows_))),
+        columns(rows_ / rows * columns_),
+        down((p.rows + rows - 1) / rows),
+        across((p.length + columns - 1) / columns) {}
+
+  int64_t count() const { return down * across; }
+  Part part(const Problem& p, int64_t image, int64_t k) const {
+    const int64_t top = k / across * rows, left = k % across * columns;
+    return {image, top, std::min(p.rows, top + rows), left, std::min(p.length, left + columns)};
+  }
+};
+
 // Many channels in planes are worked on channels last, an image at a time in a scratch of this thread's own.
 constexpr int64_t TURN_CHANNELS = 8;
 constexpr int64_t TURN_IMAGES = 4;  // not the number of threads, on which the result would depend
@@ -59,7 +80,6 @@ bool turns(const Problem& p, size_t item) {
 Problem turned(const Problem& p) {
   Problem t = p;
   t.channels_last = true;
-  t.pixel_stride = p.channels;
   t.channel_stride = 1;
   for (int d = 0; d < p.dims; d++) t.axis[d].stride *= p.channels;
   t.images = 1;
@@ -80,87 +100,105 @@ Problem only(const Problem& t, int64_t n) {
   return one;
 }
 
+int64_t pixels_of(const Problem& p) {
+  int64_t pixels = 1;
+  for (int a = 0; a < p.dims; a++) pixels *= p.axis[a].size;
+  return pixels;
+}
+
 template <class S>
 void run_forward(const Problem& p, const S* image, S* output) {
   const Loops<S>& loops = loops_for<S>(p);
   if (turns(p, sizeof(S))) {
     const Problem t = turned(p);
-    const int64_t pixels = p.axis[p.dims - 1].size * p.axis[p.dims - 1].stride;
+    const int64_t pixels = pixels_of(p);
     torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
       std::vector<S> in(pixels * p.channels), out(p.points * p.channels);
       for (int64_t n = begin; n < end; n++) {
         if (n == begin || p.image_stride) transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
-        loops.forward(only(t, n), in.data(), out.data(), 0, 0, p.rows);
+        loops.forward(only(t, n), {0, 0, p.rows, 0, p.length}, in.data(), out.data());
         transpose(out.data(), output + n * p.channels * p.points, p.points, p.channels);
       }
     });
     return;
   }
-  const int64_t grain = std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, p.length * p.channels));
-  torch::stable::parallel_for(0, p.images * p.rows, grain, [&](int64_t begin, int64_t end) {
-    while (begin < end) {
-      const int64_t n = begin / p.rows, first = begin % p.rows, last = std::min(p.rows, first + end - begin);
-      loops.forward(p, image, output, n, first, last);
-      begin += last - first;
-    }
+  const int64_t share = p.images * p.rows / (4 * int64_t(torch::stable::get_num_threads()));  // four tiles for each thread
+  const Tiling tiles(p, std::min(FORWARD_ROWS, std::max<int64_t>(4, share)), FORWARD_WIDTH);
+  const int64_t grain = std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, tiles.rows * tiles.columns * p.channels));
+  torch::stable::parallel_for(0, p.images * tiles.count(), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t k = begin; k < end; k++) loops.forward(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, output);
+  });
+}
+
+// Where the gradients of all tiles go.
+template <class S>
+struct Sums {
+  const S* output;
+  S* image;
+  double *coords, *matrix, *table;  // matrix: [N, tiles, dims + 1, 4]; table: [N, tiles, coefficients]
+  int64_t coefficients;
+
+  bool where() const { return coords || matrix || table; }
+  Gradients<S> of(const Problem& p, int64_t tile) const {
+    Gradients<S> g{};
+    g.output = output;
+    g.coords = coords;
+    if (matrix) g.matrix = matrix + tile * (p.dims + 1) * 4;
+    if (table) g.table = table + tile * coefficients;
+    return g;
+  }
+};
+
+template <class S>
+Target<S> whole_image(const Problem& p, S* pixels) {
+  Target<S> target{pixels, {}, p.channel_stride, 0};
+  for (int a = 0; a < p.dims; a++) target.stride[a] = p.axis[a].stride;
+  return target;
+}
+
+template <class S>
+void backward_by_image(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
+  torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; n++)
+      for (int64_t k = 0; k < tiles.count(); k++) {
+        Gradients<S> g = sums.of(p, n * tiles.count() + k);
+        if (sums.image) g.image = whole_image(p, sums.image + n * p.image_stride);
+        loops_for<S>(p).backward(p, tiles.part(p, n, k), image, g);
+      }
   });
 }
 
 template <class S>
-void run_backward(const Problem& p, const S* image, const Gradients<S>& g, bool wants_where) {
-  const Loops<S>& loops = loops_for<S>(p);
-  const int64_t threads = torch::stable::get_num_threads();
-  const int64_t pixels = p.axis[p.dims - 1].size * p.axis[p.dims - 1].stride / p.pixel_stride;
-  if (turns(p, sizeof(S)) && p.image_stride && wants_where) {
-    const Problem t = turned(p);
-    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
-      std::vector<S> in(pixels * p.channels), grad(p.points * p.channels), sum(g.image ? in.size() : 0);
-      for (int64_t n = begin; n < end; n++) {
-        transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
-        transpose(g.output + n * p.channels * p.points, grad.data(), p.channels, p.points);
-        std::fill(sum.begin(), sum.end(), S(0));
-        Gradients<S> one = g;
-        one.output = grad.data();
-        if (g.image) one.image = sum.data();
-        if (g.coords) one.coords += n * p.points * p.dims;
-        if (g.matrix) one.matrix += n * g.groups * (p.dims + 1) * 4;
-        if (g.table) one.table += n * g.groups * g.coefficients;
-        loops.backward(only(t, n), in.data(), one, 0, 0, p.rows);
-        if (g.image) transpose(sum.data(), g.image + n * p.image_stride, pixels, p.channels);
+void backward_turned(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
+  const Problem t = turned(p);
+  const int64_t pixels = pixels_of(p);
+  torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+    std::vector<S> in(pixels * p.channels), grad(p.points * p.channels), out(sums.image ? in.size() : 0);
+    for (int64_t n = begin; n < end; n++) {
+      transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
+      transpose(sums.output + n * p.channels * p.points, grad.data(), p.channels, p.points);
+      std::fill(out.begin(), out.end(), S(0));
+      for (int64_t k = 0; k < tiles.count(); k++) {
+        Gradients<S> g = sums.of(p, n * tiles.count() + k);
+        g.output = grad.data();
+        if (g.coords) g.coords += n * p.points * p.dims;
+        if (sums.image) g.image = whole_image(t, out.data());
+        loops_for<S>(p).backward(only(t, n), tiles.part(p, 0, k), in.data(), g);
       }
-    });
-    return;
-  }
-  const bool by_image = g.image && p.image_stride && wants_where && p.images >= threads;
-  if (by_image) {
-    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; n++) loops.backward(p, image, g, n, 0, p.rows);
-    });
-    return;
-  }
-  if (wants_where) {
-    Gradients<S> where = g;
-    where.image = nullptr;
-    torch::stable::parallel_for(0, p.images * g.groups, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; k++) {
-        const int64_t first = k % g.groups * g.group_rows;
-        loops.backward(p, image, where, k / g.groups, first, std::min(p.rows, first + g.group_rows));
-      }
-    });
-  }
-  if (g.image) {  // each thread owns a band of the image's pixels, and looks for what falls into it
-    const int64_t slow = p.axis[p.dims - 1].size;
-    const int64_t owners = p.image_stride ? p.images : 1;
-    const int64_t bands = std::min(slow, std::max<int64_t>(1, (threads + owners - 1) / std::max<int64_t>(1, owners)));
-    torch::stable::parallel_for(0, owners * bands, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t k = begin; k < end; k++) {
-        const int64_t band = k % bands, low = slow * band / bands, high = slow * (band + 1) / bands;
-        const int64_t one = k / bands;
-        for (int64_t n = p.image_stride ? one : 0; n < (p.image_stride ? one + 1 : p.images); n++)
-          loops.backward_band(p, g, n, low, high);
-      }
-    });
-  }
+      if (sums.image) transpose(out.data(), sums.image + n * p.image_stride, pixels, p.channels);
+    }
+  });
+}
+
+#include "waves.h"
+
+template <class S>
+void run_backward(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
+  if (turns(p, sizeof(S)) && p.image_stride) return backward_turned(p, tiles, image, sums);
+  const bool alone = p.images * tiles.count() == 1 || p.images >= MANY_IMAGES;
+  if (alone && (p.image_stride || !sums.image || p.images == 1)) return backward_by_image(p, tiles, image, sums);
+  if (!sums.image) return backward_each(p, tiles, image, sums);
+  backward_in_waves(p, tiles, image, sums);
 }
 
 }  // namespace warpkit

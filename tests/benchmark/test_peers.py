@@ -1,0 +1,130 @@
+"""Every peer does the work that it is said to do, and one that does not is found out."""
+
+import math
+import sys
+
+import pytest
+import torch
+
+from warpkit.benchmark import workloads
+from warpkit.benchmark.compare import allowed, differences, relative
+from warpkit.benchmark.peer import BOTH, DIRECTIONS, FORWARD, in_pixels
+from warpkit.benchmark.peers import PEERS, Torch, get_peer
+from warpkit.benchmark.workloads import CubicBSpline, make, mild
+from warpkit.errors import InputError
+
+SHAPES = [(2, 1, 12, 17), (2, 3, 16, 9), (1, 6, 11, 11), (2, 2, 5, 6, 7)]
+
+
+CASES = [
+    pytest.param(name, shape, kernel, direction, id=f"{name}-{shape}-{kernel}-{direction}")
+    for name in ("torch", "kornia", "torch-interpol", "opencv")
+    for shape in SHAPES
+    for kernel in ("nearest", "bilinear", "bicubic", "bspline")
+    for direction in DIRECTIONS
+    if PEERS[name].lacks(shape, kernel, direction) is None
+]
+
+
+@pytest.mark.parametrize(("name", "shape", "kernel", "direction"), CASES)
+def test_peers_give_what_we_give(name, shape, kernel, direction):
+    peer = PEERS[name]
+    pytest.importorskip(peer.module)
+    work = make(shape)
+    found, limits = differences(work, peer, kernel, direction), allowed(work, peer, kernel)
+    assert set(found) == ({"output"} if direction == FORWARD else {"output", "image", "theta"})
+    assert all(found[what] <= limits[what] for what in found), found
+
+
+class OtherSlope(Torch):
+    """Keys with a = −0.5, as some have it."""
+
+    def forward(self, kernel):
+        from warpkit import warp
+
+        other = {"type": "bicubic", "a": -0.5}
+        return lambda image, theta: warp(image, "affine", theta.flatten(1), kernel=other)
+
+
+class OtherEdge(Torch):
+    """Border for zeros."""
+
+    def forward(self, kernel):
+        from warpkit import warp
+
+        return lambda image, theta: warp(image, "affine", theta.flatten(1), kernel=kernel, padding_mode="border")
+
+
+class OtherGradient(Torch):
+    """The right output, and a θ that learns half as fast."""
+
+    def forward(self, kernel):
+        right = super().forward(kernel)
+        return lambda image, theta: right(image, theta / 2 + theta.detach() / 2)
+
+
+@pytest.mark.parametrize(
+    ("peer", "wrong"), [(OtherSlope(), "output"), (OtherEdge(), "output"), (OtherGradient(), "theta")]
+)
+def test_a_peer_that_computes_something_else_is_caught(peer, wrong):
+    work = make((2, 1, 24, 24))
+    widest = PEERS["opencv"] if wrong == "output" else peer  # OpenCV has no gradients
+    assert differences(work, peer, "bicubic", BOTH)[wrong] > allowed(work, widest, "bicubic")[wrong]
+
+
+def test_a_difference_in_shape_or_a_nan_is_no_small_difference():
+    ones = torch.ones(3)
+    assert relative(ones, torch.ones(4)) == math.inf
+    assert relative(ones, torch.tensor([1.0, math.nan, 1.0])) == math.inf
+    assert relative(ones, ones) == 0
+    assert relative(2 * ones, 3 * ones) == 0.5
+
+
+def test_what_a_peer_lacks():
+    assert PEERS["torch"].lacks((1, 1, 8, 8, 8), "bicubic", FORWARD) == "has no bicubic in 3-D"
+    assert PEERS["torch"].lacks((1, 1, 8, 8), "bspline", FORWARD) == "has no bspline"
+    assert PEERS["kornia"].lacks((1, 1, 8, 8, 8), "bilinear", FORWARD) == "has no bilinear in 3-D"
+    assert PEERS["opencv"].lacks((1, 1, 8, 8), "bilinear", BOTH) == "has no gradients"
+    assert PEERS["opencv"].lacks((1, 5, 8, 8), "bilinear", FORWARD) == "takes up to 4 channels"
+    assert PEERS["our bicubic"].lacks((1, 1, 8, 8), "bilinear", FORWARD) == "has bilinear"
+
+
+def test_an_unknown_peer_and_one_that_is_not_installed(monkeypatch):
+    with pytest.raises(InputError, match="Did you mean 'kornia'"):
+        get_peer("kornai")
+    monkeypatch.setitem(sys.modules, "interpol", None)
+    with pytest.raises(InputError, match="peer 'torch-interpol' is not installed: pip install torch-interpol"):
+        get_peer("torch-interpol")
+
+
+def test_the_matrix_in_pixels_takes_centres_to_centres():
+    """The identity stays; a flip in x takes the first pixel to the last; rows keep theirs."""
+    identity = torch.eye(2, 3)[None]
+    torch.testing.assert_close(in_pixels(identity, (5, 7)), torch.eye(3, dtype=torch.float64)[None])
+    flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
+    moved = in_pixels(flip, (5, 7))[0] @ torch.tensor([0.0, 3.0, 1.0], dtype=torch.float64)
+    torch.testing.assert_close(moved, torch.tensor([6.0, 3.0, 1.0], dtype=torch.float64))
+
+
+def test_the_b_spline_is_twice_continuous_and_sums_to_one():
+    d = torch.linspace(-2, 2, 4001, dtype=torch.float64)
+    k = CubicBSpline()(d)
+    second = (k[2:] - 2 * k[1:-1] + k[:-2]) / 1e-6
+    assert (second[1:] - second[:-1]).abs().max() < 5e-3
+    f = torch.linspace(0, 1, 11, dtype=torch.float64)
+    total = sum(CubicBSpline()(f + 1 - tap) for tap in range(4))
+    torch.testing.assert_close(total, torch.ones_like(f))
+
+
+def test_theta_is_mild_and_differs_from_image_to_image():
+    theta = mild(5, 2)
+    assert theta.shape == (5, 2, 3)
+    assert len({tuple(t.flatten().tolist()) for t in theta}) == 5
+    assert (theta[:, :, :2] - torch.eye(2)).abs().max() < 0.6
+
+
+def test_an_unknown_workload_or_kernel_names_the_nearest():
+    with pytest.raises(InputError, match=r"unknown workload 'phots'\. Did you mean 'photos'"):
+        workloads.get_workload("phots")
+    with pytest.raises(InputError, match=r"unknown kernel 'b-spline'\. Did you mean 'bspline'"):
+        workloads.get_kernel("b-spline")

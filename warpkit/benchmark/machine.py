@@ -1,0 +1,62 @@
+"""What the numbers depend on, without anything that tells whose machine it is."""
+
+import os
+import platform
+import re
+import statistics
+import time
+from pathlib import Path
+
+import torch
+
+from warpkit.benchmark.peer import Peer
+from warpkit.benchmark.peers import OURS
+from warpkit.benchmark.results import Machine
+from warpkit.kernels.bilinear import Bilinear
+from warpkit.sampling.backend import Rule, backends, choose
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def describe(peers: list[Peer]) -> Machine:
+    """This machine, and the versions of these peers."""
+    return Machine(
+        processor=_processor(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0,
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        torch=torch.__version__,
+        warpkit=OURS.version(),
+        backend=_backend(),
+        peers={peer.name: peer.version() for peer in peers if peer.distributions != OURS.distributions},
+    )
+
+
+def copy_bandwidth(quick: bool) -> float:
+    """Bytes a second that are read and written by a copy too large for any cache."""
+    source = torch.ones(2**22 if quick else 2**26)  # float32
+    target = torch.empty_like(source)
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        target.copy_(source)
+        times.append(time.perf_counter() - start)
+    return 2 * source.numel() * source.element_size() / statistics.median(times[1:])
+
+
+def _processor() -> str:
+    if _CPUINFO.exists():
+        found = re.search(r"^model name\s*:\s*(.+)$", _CPUINFO.read_text(encoding="utf-8"), re.MULTILINE)
+        if found:
+            return found[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _backend() -> str:
+    """The one chosen for a float image, and its instruction set."""
+    rule = Rule((Bilinear(), Bilinear()), ("zeros", "zeros"), 0.0, align_corners=False)
+    chosen = choose(torch.zeros(1, 1, 2, 2), rule)
+    name = next(name for name in backends.names() if backends.shared(name, torch.device("cpu")) is chosen)
+    return ", ".join(filter(None, (name, chosen.describe())))

@@ -1,0 +1,85 @@
+"""What a peer is: a way from an image and a matrix to pixels, in its own layout and convention."""
+
+import importlib
+import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from torch import Tensor
+
+FORWARD, BOTH = DIRECTIONS = ("forward", "forward+backward")
+
+
+class Peer(ABC):
+    """One way to warp. `kernels`: our names → what it calls them."""
+
+    name: str
+    module: str
+    distributions: tuple[str, ...]
+    kernels: dict[str, Any]
+    dimensions: tuple[int, ...] = (2,)
+    has_gradients = True
+    same_formula = True  # or it stands for another kernel, and is not compared
+    coordinate_error = 0.0  # pixels, beyond what float32 coordinates lose
+
+    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+        """Why it cannot do this work, or None."""
+        if kernel not in self.kernels:
+            return f"has no {kernel}"
+        if len(shape) - 2 not in self.dimensions or (len(shape) == 5 and self.kernels[kernel] == "bicubic"):
+            return f"has no {kernel} in {len(shape) - 2}-D"
+        if direction == BOTH and not self.has_gradients:
+            return "has no gradients"
+        return None
+
+    @cached_property
+    def library(self) -> Any:
+        """Its module, imported when it is first used."""
+        return importlib.import_module(self.module)
+
+    def installed(self) -> bool:
+        """Whether it can be imported."""
+        return importlib.util.find_spec(self.module) is not None
+
+    def version(self) -> str:
+        """Of the distribution that brings it."""
+        for name in self.distributions:
+            try:
+                return version(name)
+            except PackageNotFoundError:
+                continue
+        return "unknown version"
+
+    def image(self, image: Tensor) -> Any:
+        """[N, C, *S] in its own layout."""
+        return image
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """θ [N, D, D + 1] as the matrix that it takes; differentiable."""
+        return theta
+
+    @abstractmethod
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """A function of `image` and `where`."""
+
+    def result(self, given: Any) -> Tensor:
+        """What `forward`'s function gives, as [N, C, *S]."""
+        tensor: Tensor = given
+        return tensor
+
+
+def in_pixels(theta: Tensor, size: tuple[int, ...]) -> Tensor:
+    """[N, D, D + 1] → [N, D + 1, D + 1], float64, from output pixels to input pixels: S θ S⁻¹.
+
+    S takes normalised coordinates to pixels, ((x + 1) · n − 1) / 2 along each axis.
+    """
+    n = torch.tensor([*reversed(size), 1], dtype=torch.float64)
+    scale = torch.diag(n / 2)
+    scale[:-1, -1], scale[-1, -1] = (n[:-1] - 1) / 2, 1
+    last = torch.eye(len(size) + 1, dtype=torch.float64)[-1:].expand(len(theta), 1, -1)
+    inner: Tensor = torch.linalg.inv(scale)
+    return scale @ torch.cat([theta.double(), last], 1) @ inner

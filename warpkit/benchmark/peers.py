@@ -1,0 +1,187 @@
+"""Who is measured: warpkit, and others that do the same work, each through its own front door.
+
+A call goes from a matrix to pixels. Each starts from its own kind of matrix (normalised or pixels, forward or inverse)
+and its own layout, which are made before the clock starts: no peer pays for our conventions.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
+
+from warpkit.benchmark.peer import Peer, in_pixels
+from warpkit.benchmark.workloads import get_kernel
+from warpkit.errors import InputError, unknown
+from warpkit.sampling.sampler import warp
+
+_ANY: dict[str, Any] = {}
+_GRID_SAMPLE = {"nearest": "nearest", "bilinear": "bilinear", "bicubic": "bicubic"}
+_ORDERS = {"nearest": 0, "bilinear": 1, "bspline": 3}
+_FLAGS = {"nearest": "INTER_NEAREST", "bilinear": "INTER_LINEAR", "bicubic": "INTER_CUBIC"}
+
+
+class Warpkit(Peer):
+    """`warp` with "affine"; θ [N, P]. It has every kernel."""
+
+    name, module, distributions = "warpkit", "warpkit", ("warpkit",)
+    kernels = _ANY
+
+    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+        """Nothing."""
+        return None
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """[N, P]."""
+        return theta.flatten(1)
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """The call as a user writes it, its name looked up each time."""
+        given = get_kernel(kernel)
+        return lambda image, theta: warp(image, "affine", theta, kernel=given)
+
+
+class OurBicubic(Warpkit):
+    """Our own `bicubic`, beside which a kernel without any peer is put."""
+
+    name = "our bicubic"
+    same_formula = False
+
+    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+        """Kernels that others have are compared with theirs."""
+        return f"has {kernel}" if kernel in ("nearest", "bilinear", "bicubic", "bspline") else None
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """Bicubic, whatever the kernel."""
+        return super().forward("bicubic")
+
+
+class Torch(Peer):
+    """`affine_grid`, then `grid_sample`."""
+
+    name, module, distributions = "torch", "torch", ("torch",)
+    kernels = _GRID_SAMPLE
+    dimensions = (2, 3)
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """Zeros outside, align_corners=False."""
+        mode = self.kernels[kernel]
+
+        def call(image: Tensor, theta: Tensor) -> Tensor:
+            grid = affine_grid(theta, list(image.shape), align_corners=False)
+            return grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
+
+        return call
+
+
+class Kornia(Peer):
+    """`warp_affine`, whose matrix is in pixels, from source to destination; it samples through `grid_sample`."""
+
+    name, module, distributions = "kornia", "kornia", ("kornia",)
+    kernels = _GRID_SAMPLE
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """[N, 2, 3]."""
+        inverse: Tensor = torch.linalg.inv(in_pixels(theta, size))
+        return inverse[:, :-1].float()
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """A pixel matrix reads the same pixels under both alignments; this one saves nothing and loses nothing."""
+        mode, call = self.kernels[kernel], self.library.geometry.transform.warp_affine
+        return lambda image, matrix: call(image, matrix, image.shape[2:], mode=mode, align_corners=False)
+
+
+class TorchInterpol(Peer):
+    """`grid_pull`: B-splines; voxels, rows first. Its `affine_grid` takes no batch (0.3.0), so the product is ours."""
+
+    name, module, distributions = "torch-interpol", "interpol", ("torch-interpol",)
+    kernels = _ORDERS
+    dimensions = (2, 3)
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """[N, D, D + 1], its axes in the order of the image's."""
+        matrix, d = in_pixels(theta, size), len(size)
+        order = [*range(d - 1, -1, -1), d]
+        return matrix[:, order][:, :, order][:, :-1].float()
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """Taps outside are zero, as with us, when points outside are not set to zero whole: `extrapolate`."""
+        order, identity, pull = self.kernels[kernel], self.library.identity_grid, self.library.grid_pull
+
+        def call(image: Tensor, matrix: Tensor) -> Any:
+            size = list(image.shape[2:])
+            pixels = identity(size, dtype=matrix.dtype).reshape(1, -1, len(size))
+            points = torch.baddbmm(matrix[:, None, :, -1], pixels.expand(len(matrix), -1, -1), matrix[..., :-1].mT)
+            grid = points.reshape(-1, *size, len(size))
+            return pull(image, grid, interpolation=order, bound="zero", extrapolate=True, prefilter=False)
+
+        return call
+
+
+class OpenCV(Peer):
+    """`warpAffine` on float32 images with up to four channels, image by image, channels last; forward only."""
+
+    name, module = "opencv", "cv2"
+    distributions = (
+        "opencv-python-headless",
+        "opencv-python",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    )
+    kernels = _FLAGS
+    has_gradients = False
+    coordinate_error = 1 / 64  # release 4 rounds coordinates to 1/32 pixel
+
+    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+        """More than four channels, too."""
+        return super().lacks(shape, kernel, direction) or ("takes up to 4 channels" if shape[1] > 4 else None)
+
+    def image(self, image: Tensor) -> Any:
+        """N arrays [H, W, C]."""
+        return [np.ascontiguousarray(one.permute(1, 2, 0).numpy()) for one in image]
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """[N, 2, 3], pixels, destination to source."""
+        return in_pixels(theta, size)[:, :-1]
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """Zeros outside."""
+        cv2 = self.library
+        flags = getattr(cv2, self.kernels[kernel]) | cv2.WARP_INVERSE_MAP
+
+        def call(images: list[Any], matrices: Tensor) -> list[Any]:
+            each = zip(images, matrices.numpy(), strict=True)
+            return [cv2.warpAffine(one, m, (one.shape[1], one.shape[0]), flags=flags) for one, m in each]
+
+        return call
+
+    def result(self, given: Any) -> Tensor:
+        """It drops an axis of one channel."""
+        return torch.stack([torch.from_numpy(one.reshape(*one.shape[:2], -1)).permute(2, 0, 1) for one in given])
+
+
+OURS = Warpkit()
+PEERS: dict[str, Peer] = {p.name: p for p in (Torch(), Kornia(), TorchInterpol(), OpenCV(), OurBicubic())}
+
+
+def get_peer(name: str) -> Peer:
+    """By name; `InputError` for an unknown one, and for one that is not installed."""
+    if name not in PEERS:
+        raise unknown("peer", name, PEERS)
+    if not PEERS[name].installed():
+        raise InputError(f"peer {name!r} is not installed: {pip_line([PEERS[name]])}")
+    return PEERS[name]
+
+
+def pip_line(peers: list[Peer]) -> str:
+    """What brings these."""
+    return f"pip install {' '.join(p.distributions[0] for p in peers)}"
+
+
+def set_threads(threads: int) -> None:
+    """Of everyone who is installed."""
+    torch.set_num_threads(threads)
+    if PEERS["opencv"].installed():
+        PEERS["opencv"].library.setNumThreads(threads)
