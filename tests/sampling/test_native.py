@@ -120,7 +120,7 @@ def test_a_kernels_own_parameters_learn(ndim):
 @pytest.mark.parametrize("batch", [1, 2, 5])
 @pytest.mark.parametrize("kernel_name", ["bilinear", "bicubic"])
 def test_any_number_of_threads_gives_the_same_bits(kernel_name, batch, channels):
-    image, theta = uniform(0, batch, channels, 70, 90).float(), torch.eye(2, 3).flatten()[None] * 0.9
+    image, theta = uniform(0, batch, channels, 140, 190).float(), torch.eye(2, 3).flatten()[None] * 0.9
     theta = theta + 0.3 * uniform(1, batch, 6).float()
     before = torch.get_num_threads()
     results = []
@@ -128,12 +128,39 @@ def test_any_number_of_threads_gives_the_same_bits(kernel_name, batch, channels)
         for threads in (1, 2, 3, 4):
             torch.set_num_threads(threads)
             results.append(
-                on("native", lambda u, t: wk.warp(u, "affine", t, kernel=kernel_name, size=(80, 130)), image, theta)
+                on("native", lambda u, t: wk.warp(u, "affine", t, kernel=kernel_name, size=(150, 270)), image, theta)
             )
     finally:
         torch.set_num_threads(before)
     for result in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", ["affine", "projective", "points"])
+@pytest.mark.parametrize(("batch", "thetas"), [(1, 1), (2, 2), (1, 3)])
+@pytest.mark.parametrize("zoom", [1.0, 6.0])
+def test_a_large_image_whose_gradient_is_put_together_from_tiles(zoom, batch, thetas, name, mode):
+    for last, shape, out in ((False, (2, 150, 190), (140, 300)), (True, (3, 40, 300), (300, 135))):
+        image = uniform(0, batch, *shape).float()
+        image = image.contiguous(memory_format=torch.channels_last) if last else image
+        made = wk.get_transform("affine" if name == "points" else name)
+        theta = zoom * made.identity() + 0.3 * uniform(1, thetas, made.num_params)
+
+        def call(u, t, made=made, out=out):
+            if name == "points":
+                return wk.sample(u, made.on_lattice(t, out, False), padding_mode=mode, kernel="bicubic")
+            return wk.warp(u, made, t, size=out, padding_mode=mode, kernel="bicubic")
+
+        near(on("native", call, image, theta), on("reference", call, image.double(), theta), 2e-4)
+
+
+def test_a_large_volume_and_a_long_line():
+    for shape, out, name in (((1, 2, 20, 90, 140), (17, 100, 150), "affine"), ((1, 1, 40000), (50000,), "attention")):
+        made = wk.get_transform(name, ndim=len(shape) - 2)
+        image, theta = uniform(0, *shape).float(), made.identity() + 0.1 * uniform(1, 1, made.num_params)
+        expected = on("reference", lambda u, t, m=made, o=out: wk.warp(u, m, t, size=o), image.double(), theta)
+        near(on("native", lambda u, t, m=made, o=out: wk.warp(u, m, t, size=o), image, theta), expected, 2e-4)
 
 
 def test_channels_last_stays_so():
