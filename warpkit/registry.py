@@ -51,6 +51,7 @@ class Registry(Generic[T]):
         self._lock = threading.RLock()  # an import may register
         # A namespace and no dict: torch.compile reads an attribute afresh, but a dict as it was at its first use.
         self._shared = types.SimpleNamespace()
+        self._keys: dict[tuple[Any, ...], str] = {}  # of plain names, which is quicker than to write them again
         _registries.append(self)
 
     def names(self) -> list[str]:
@@ -148,7 +149,15 @@ class Registry(Generic[T]):
 
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str:
         name, options = self._parse(given)
-        return f"{name}({_plain(options) or ''}) {device} {defaults}".replace(".", "·")  # torch.compile reads no dots
+        key = (name, device, *defaults.items())
+        if options or key not in self._keys:
+            text = f"{name}({_plain(options) or ''}) {device} {defaults}".replace(
+                ".", "·"
+            )  # torch.compile reads no dots
+            if options:
+                return text
+            self._keys[key] = text
+        return self._keys[key]
 
     @tracing.constant
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:

@@ -50,6 +50,11 @@ def function_transforms_active() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
+def below_autograd() -> AbstractContextManager[object]:
+    """An operator called in here runs at once, and autograd does not see it."""
+    return torch._C._AutoDispatchBelowAutograd()
+
+
 def is_traced(tensor: Tensor) -> bool:
     """Whether this tensor's numbers cannot be read: a compiler or a function transform holds it, or it has none."""
     return (

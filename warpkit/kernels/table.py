@@ -104,12 +104,15 @@ def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None
 
 @tracing.constant
 def _plan(kernel: Kernel, dtype: torch.dtype, edits: int, compiling: bool) -> tuple[int | None, Numbers | None]:
-    learns = any(True for _ in kernel.parameters())
-    # What cannot be checked, or moves on after a trace, is evaluated from the formula: right for every Φ.
-    if (compiling and learns) or any(map(tracing.is_traced, tracing.tensors(kernel))):
-        return None, None
     known = _plans.setdefault(kernel, {})
-    state = (edits, *(t.tolist() for t in tracing.tensors(kernel)))
+    learns = False
+    state: tuple[Any, ...] = (edits,)
+    if kernel._parameters or kernel._buffers or kernel._modules:  # else there is nothing to look for
+        learns = any(True for _ in kernel.parameters())
+        # What cannot be checked, or moves on after a trace, is evaluated from the formula: right for every Φ.
+        if (compiling and learns) or any(map(tracing.is_traced, tracing.tensors(kernel))):
+            return None, None
+        state = (edits, *(t.tolist() for t in tracing.tensors(kernel)))
     if dtype not in known or known[dtype][0] != state:
         with tracing.constants():
             before = known[dtype][1] if dtype in known else 0

@@ -4,6 +4,7 @@ It reads the kernels' tables, so every kernel that has one runs at the speed of 
 to pixels with no grid in between. First derivatives are C++ too, higher ones the reference backend's.
 """
 
+import contextlib
 import importlib
 import warnings
 from collections.abc import Sequence
@@ -55,7 +56,7 @@ class Native(Backend):
             return "has no forward mode and no vmap: function transforms are the reference backend's"
         if isinstance(rule.fill, Tensor) and rule.fill.requires_grad:
             return "has no gradient for fill"
-        for kernel in rule.kernels:
+        for kernel in set(rule.kernels):
             if kernel.taps > _MAX_TAPS:
                 return f"takes up to {_MAX_TAPS} taps, {type(kernel).__name__} has {kernel.taps}"
             if plan(kernel, working(image.dtype))[0] is None:
@@ -96,26 +97,26 @@ def _call(image: Tensor, where: Tensor, rule: Rule, size: list[int], kind: int) 
     pixels = pixels.movedim(1, -1) if last else pixels.contiguous()
     table, shapes = _pack(rule.kernels, dtype)
     padding = [PADDING_MODES.index(mode) for mode in rule.padding]
-    result: Tensor = torch.ops.warpkit.sample(
-        pixels, where, table, _fill(rule, image), shapes, padding, size, kind, rule.align_corners, last
-    )
+    inputs = pixels, where, table, _fill(rule, image), shapes, padding, size, kind, rule.align_corners, last
+    result: Tensor = torch.ops.warpkit.sample(*inputs) if torch.compiler.is_compiling() else _sample(*inputs)
     return (result.movedim(-1, 1) if last else result).to(image.dtype)
 
 
 def _pack(kernels: Sequence[Kernel], dtype: torch.dtype) -> tuple[Tensor, list[int]]:
     """The tables in one row, and for each axis: pieces, taps, degree, whether they sum to one, where it starts."""
-    starts: dict[int, int] = {}
-    tables, shapes = [], []
+    known: dict[int, list[int]] = {}
+    tables: list[Tensor] = []
+    shapes: list[int] = []
     start = 0
     for kernel in kernels:
-        table = kept_table(kernel, dtype)
-        assert table is not None  # or `refuses` had said so
-        if id(kernel) not in starts:
-            starts[id(kernel)] = start
+        if id(kernel) not in known:
+            table = kept_table(kernel, dtype)
+            assert table is not None  # or `refuses` had said so
+            pieces, taps, width = table.shape
+            known[id(kernel)] = [pieces, taps, width - 1, int(kernel.partition_of_unity), start]
             tables.append(table.flatten())
             start += table.numel()
-        pieces, taps, width = table.shape
-        shapes += [pieces, taps, width - 1, int(kernel.partition_of_unity), starts[id(kernel)]]
+        shapes += known[id(kernel)]
     return (tables[0] if len(tables) == 1 else torch.cat(tables)), shapes
 
 
@@ -155,9 +156,10 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _first_derivative(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     image, where, table, fill = ctx.saved_tensors
     wants = ctx.needs_input_grad[:3]
-    d_image, d_where, d_table = torch.ops.warpkit.sample_backward(
-        grad.contiguous(), image, where, table, fill, *ctx.rest, *wants
-    )
+    with contextlib.nullcontext() if torch.is_grad_enabled() else tracing.below_autograd():
+        d_image, d_where, d_table = torch.ops.warpkit.sample_backward(
+            grad.contiguous(), image, where, table, fill, *ctx.rest, *wants
+        )
     if wants[1] and where.shape[0] == 1 != d_where.shape[0]:
         d_where = d_where.sum(0, keepdim=True)
     gradients = (d_image, d_where.to(where.dtype), d_table)
@@ -215,6 +217,28 @@ def _by_reference(
     else:
         result = Reference().sample_matrix(planar, where, kind == _AFFINE, tuple(reversed(size)), rule)
     return result.movedim(1, -1) if channels_last else result
+
+
+class _Sample(torch.autograd.Function):
+    """`warpkit::sample` where no compiler looks on: what torch wraps an operator in takes as long as a small image."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, where: Tensor, table: Tensor, fill: Tensor, rest: tuple[Any, ...]) -> Tensor:
+        ctx.save_for_backward(image, where, table, fill)
+        ctx.rest = rest
+        with tracing.below_autograd():
+            return torch.ops.warpkit.sample(image, where, table, fill, *rest)  # type: ignore[no-any-return]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        return _first_derivative(ctx, *grads)[:5]
+
+
+def _sample(image: Tensor, where: Tensor, table: Tensor, fill: Tensor, *rest: Any) -> Tensor:
+    if torch.is_grad_enabled() and (image.requires_grad or where.requires_grad or table.requires_grad):
+        return _Sample.apply(image, where, table, fill, rest)  # type: ignore[no-any-return, no-untyped-call]
+    with tracing.below_autograd():
+        return torch.ops.warpkit.sample(image, where, table, fill, *rest)  # type: ignore[no-any-return]
 
 
 class _Tabled(NamedTuple):

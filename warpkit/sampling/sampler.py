@@ -127,9 +127,11 @@ def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: 
     if not isinstance(align_corners, bool):
         raise InputError(f"align_corners: expected True or False, got {align_corners!r}")
     dimensions = image.ndim - 2
-    each = for_each_axis("kernel", kernel, dimensions)
-    resolved = tuple(kernels.shared(k, image.device) for k in each)
-    for k in resolved:
+    if isinstance(kernel, list | tuple):
+        resolved = tuple(kernels.shared(k, image.device) for k in for_each_axis("kernel", kernel, dimensions))
+    else:
+        resolved = (kernels.shared(kernel, image.device),) * dimensions
+    for k in set(resolved):
         _ = k.taps  # complains about a radius that is none
     return Rule(
         resolved,

@@ -45,17 +45,19 @@ inline void find_states(const Problem& p, Block<S>& b) {
     b.inside = b.inside && b.axis[a].inside;
   const int lanes = b.lanes;
   int state[LANES];
-  for (int i = 0; i < lanes; i++) state[i] = INSIDE;
+  for (int i = 0; i < LANES; i++) state[i] = INSIDE;
   if (!b.inside)
     for (int a = 0; a < p.dims; a++) {
       const Index size = Index(p.axis[a].size), taps = Index(p.axis[a].taps), *first = b.axis[a].first;
       const int outside = p.axis[a].padding == ZEROS ? NOTHING : EDGE;
-      for (int i = 0; i < lanes; i++)
-        state[i] &= first[i] >= 0 && first[i] <= size - taps ? INSIDE : first[i] > -taps && first[i] < size ? EDGE : outside;
+      for_lanes(lanes, [&](int i) {
+        const int met = first[i] > -taps && first[i] < size ? EDGE : outside;
+        state[i] &= first[i] >= 0 && first[i] <= size - taps ? INSIDE : met;
+      });
     }
   if (b.any_dead)
     for (int i = 0; i < lanes; i++) state[i] = b.dead[i] ? NOTHING : state[i];
-  std::memcpy(b.state, state, lanes * sizeof(int));
+  std::memcpy(b.state, state, sizeof state);
 }
 
 // Elements from pixel 0 to the first tap of each point; without a meaning where it is not INSIDE.
@@ -64,12 +66,13 @@ inline void find_corners(const Problem& p, const Block<S>& b, const int64_t* str
   using Bits = typename std::make_unsigned<Index>::type;  // may wrap around where a point lies far outside
   const int lanes = b.lanes;
   Bits sum[LANES];
-  for (int i = 0; i < lanes; i++) sum[i] = -Bits(origin);
+  for_lanes(lanes, [&](int i) { sum[i] = -Bits(origin); });
   for (int a = 0; a < p.dims; a++) {
     const Bits step = Bits(stride[a]);
-    for (int i = 0; i < lanes; i++) sum[i] += Bits(b.axis[a].first[i]) * step;
+    const Index* first = b.axis[a].first;
+    for_lanes(lanes, [&](int i) { sum[i] += Bits(first[i]) * step; });
   }
-  for (int i = 0; i < lanes; i++) corner[i] = Index(sum[i]);
+  std::memcpy(corner, sum, sizeof sum);
 }
 
 template <class X>

@@ -150,8 +150,10 @@ std::tuple<Tensor, Tensor, Tensor> gradients(
     where_shape.assign(where.sizes().begin(), where.sizes().end());
     if (p.where == POINTS) where_shape[0] = p.images;
   }
-  Tensor d_where = torch::stable::new_zeros(table, where_shape);
-  Tensor d_table = torch::stable::new_zeros(table, {wants_table ? sums.coefficients : 0});
+  Tensor d_where = torch::stable::new_empty(table, where_shape);  // points that are given are all written
+  if (wants_where && p.where != POINTS) std::fill_n(static_cast<double*>(d_where.data_ptr()), d_where.numel(), 0.0);
+  Tensor d_table = torch::stable::new_empty(table, {wants_table ? sums.coefficients : 0});
+  if (wants_table) std::fill_n(static_cast<double*>(d_table.data_ptr()), d_table.numel(), 0.0);
   std::vector<double> matrix, tables;
   if (wants_where && p.where == POINTS) sums.coords = static_cast<double*>(d_where.data_ptr());
   if (wants_where && p.where != POINTS) {

@@ -5,22 +5,27 @@
 // The taps along x of one point. TAPS 0: any number, known only now.
 template <class S, int TAPS>
 struct Row {
-  static constexpr int WIDTH = TAPS == 3 ? 4 : TAPS > 4 ? 8 : TAPS;
-  typedef S Vector __attribute__((vector_size(WIDTH * sizeof(S))));
-  typedef S Unaligned __attribute__((vector_size(WIDTH * sizeof(S)), aligned(sizeof(S))));
+  static constexpr int WIDTH = TAPS == 3 ? 4 : TAPS > 4 ? 8 : TAPS;  // in memory
+  static constexpr int HELD = TAPS == 2 ? 4 : WIDTH;                  // two numbers are no vector that processors know
+  typedef S Vector __attribute__((vector_size(HELD * sizeof(S))));
+  typedef S Stored __attribute__((vector_size(WIDTH * sizeof(S)), aligned(sizeof(S))));
   Vector v = {};
 
   static Row load(const S* from, int) {
     Row row;
-    if constexpr (TAPS == WIDTH)
-      row.v = *reinterpret_cast<const Unaligned*>(from);
+    if constexpr (TAPS == 2)
+      row.v = __builtin_shufflevector(*reinterpret_cast<const Stored*>(from), Stored{}, 0, 1, 2, 3);
+    else if constexpr (TAPS == WIDTH)
+      row.v = *reinterpret_cast<const Stored*>(from);
     else
       for (int t = 0; t < TAPS; t++) row.v[t] = from[t];
     return row;
   }
   void store(S* to, int) const {
-    if constexpr (TAPS == WIDTH)
-      *reinterpret_cast<Unaligned*>(to) = v;
+    if constexpr (TAPS == 2)
+      *reinterpret_cast<Stored*>(to) = __builtin_shufflevector(v, v, 0, 1);
+    else if constexpr (TAPS == WIDTH)
+      *reinterpret_cast<Stored*>(to) = v;
     else
       for (int t = 0; t < TAPS; t++) to[t] = v[t];
   }
@@ -117,11 +122,11 @@ struct Outer {
 // Lane by lane: Σ over t of weight[t] · row[t].
 template <class R, class S>
 inline void along(const S (*weight)[LANES], const S* rows, int taps, int lanes, S* sum) {
-  for (int i = 0; i < lanes; i++) {
+  for_lanes(lanes, [&](int i) {
     S total = weight[0][i] * rows[i * R::WIDTH];
     for (int t = 1; t < taps; t++) total += weight[t][i] * rows[i * R::WIDTH + t];
     sum[i] = total;
-  }
+  });
 }
 
 constexpr int CHANNELS = 4;  // that are gathered together

@@ -42,6 +42,12 @@ struct Taps {
 
 inline int padded(int n) { return (n + 15) / 16 * 16; }
 
+// Calls work(i) for the lanes i < n.
+template <class Work>
+inline __attribute__((always_inline)) void for_lanes(int n, const Work& work) {
+  for (int i = 0; i < n; i++) work(i);
+}
+
 inline double half_extent(const Problem& p, int a) {
   return p.align_corners ? (p.axis[a].size - 1) / 2.0 : p.axis[a].size / 2.0;
 }
@@ -233,7 +239,7 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps
     strange |= first[i] | (last - first[i]);
   }
   taps.inside = strange >= 0;  // no sign bit
-  std::memcpy(taps.first, first, n * sizeof(Index));
+  std::memcpy(taps.first, first, sizeof first);
   if (axis.pieces == 1) {
     for (int i = 0; i < n; i++) taps.u[i] = S(f[i]);
   } else {
@@ -264,14 +270,15 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   const int32_t last = int32_t(axis.size - axis.taps);
   int64_t at[LANES];
   int32_t first[LANES], strange = 0;
-  for (int i = 0; i < lanes; i++) at[i] = from + step * i;
-  for (int i = n; i < lanes; i++) at[i] = at[n - 1];
-  for (int i = 0; i < lanes; i++) {
+  S u[LANES];
+  for_lanes(lanes, [&](int i) { at[i] = from + step * (i < n ? i : n - 1); });
+  for_lanes(lanes, [&](int i) {
     first[i] = int32_t(at[i] >> 32);
     strange |= first[i] | (last - first[i]);
-    taps.u[i] = S(int32_t(uint32_t(at[i]) >> 1)) * S(1 / 2147483648.0);
-  }
-  for (int i = 0; i < lanes; i++) taps.first[i] = first[i];
+    u[i] = S(int32_t(uint32_t(at[i]) >> 1)) * S(1 / 2147483648.0);
+  });
+  for (int i = 0; i < LANES; i++) taps.first[i] = first[i];
+  std::memcpy(taps.u, u, sizeof u);
   taps.inside = strange >= 0;
   weigh<SLOPES>(axis, lanes, taps);
   return true;
