@@ -120,7 +120,8 @@ def test_the_largest_integer_does_not_wrap(dtype):
     for name in KERNELS:
         if kernel(name).partition_of_unity:
             assert (
-                min(wk.warp(image, "affine", HALF, kernel=name, padding_mode="border").flatten().tolist()) >= top - 2048
+                min(wk.warp(image, "affine", HALF, kernel=name, padding_mode="border").flatten().tolist())
+                >= top - 2**20
             )
 
 

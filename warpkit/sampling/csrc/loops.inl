@@ -29,6 +29,7 @@ void forward(const Problem& p, const Part& part, const S* image, S* output) {
       case 23: return forward_planar<2, 3, false>(p, part, image, output);
       case 32: return forward_planar<3, 2, false>(p, part, image, output);
       case 42: return one ? forward_planar<4, 2, true>(p, part, image, output) : forward_planar<4, 2, false>(p, part, image, output);
+      case 43: return forward_planar<4, 3, false>(p, part, image, output);
       case 62: return forward_planar<6, 2, false>(p, part, image, output);
     }
   forward_planar<0, 0, false>(p, part, image, output);
@@ -42,7 +43,9 @@ void backward(const Problem& p, const Part& part, const S* image, const Gradient
   if constexpr (FAST<S>) switch (common_taps(p) * 10 + p.dims) {
       case 22: return one ? backward_planar<2, 2, true, false>(p, part, image, g) : backward_planar<2, 2, false, false>(p, part, image, g);
       case 23: return backward_planar<2, 3, false, false>(p, part, image, g);
+      case 32: return backward_planar<3, 2, false, false>(p, part, image, g);
       case 42: return one ? backward_planar<4, 2, true, false>(p, part, image, g) : backward_planar<4, 2, false, false>(p, part, image, g);
+      case 43: return backward_planar<4, 3, false, false>(p, part, image, g);
       case 62: return backward_planar<6, 2, false, false>(p, part, image, g);
     }
   backward_planar<0, 0, false, false>(p, part, image, g);

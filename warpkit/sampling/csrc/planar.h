@@ -6,28 +6,34 @@
 template <class S, int TAPS>
 struct Row {
   static constexpr int WIDTH = TAPS == 3 ? 4 : TAPS > 4 ? 8 : TAPS;  // in memory
-  static constexpr int HELD = TAPS == 2 ? 4 : WIDTH;                  // two numbers are no vector that processors know
+  static constexpr int HELD = TAPS == 2 ? 4 : WIDTH;                 // two numbers are no vector that processors know
+  static constexpr int HALF = TAPS == 1 ? 1 : TAPS < 4 ? 2 : 4;      // is loaded at once, and then the rest
   typedef S Vector __attribute__((vector_size(HELD * sizeof(S))));
-  typedef S Stored __attribute__((vector_size(WIDTH * sizeof(S)), aligned(sizeof(S))));
+  typedef S Head __attribute__((vector_size(HALF * sizeof(S)), aligned(sizeof(S))));
+  typedef S Pair __attribute__((vector_size(2 * sizeof(S)), aligned(sizeof(S))));
   Vector v = {};
 
   static Row load(const S* from, int) {
     Row row;
-    if constexpr (TAPS == 2)
-      row.v = __builtin_shufflevector(*reinterpret_cast<const Stored*>(from), Stored{}, 0, 1, 2, 3);
-    else if constexpr (TAPS == WIDTH)
-      row.v = *reinterpret_cast<const Stored*>(from);
-    else
-      for (int t = 0; t < TAPS; t++) row.v[t] = from[t];
+    const Head head = *reinterpret_cast<const Head*>(from);
+    if constexpr (TAPS == 2 || TAPS == 3) row.v = __builtin_shufflevector(head, Head{}, 0, 1, 2, 3);
+    if constexpr (TAPS == 3) row.v[2] = from[2];
+    if constexpr (TAPS == HALF && TAPS == HELD) row.v = head;
+    if constexpr (TAPS == 6) {
+      const Pair pair = *reinterpret_cast<const Pair*>(from + 4);
+      const Head tail = __builtin_shufflevector(pair, Pair{}, 0, 1, 2, 3);
+      row.v = __builtin_shufflevector(head, tail, 0, 1, 2, 3, 4, 5, 6, 7);
+    }
     return row;
   }
   void store(S* to, int) const {
-    if constexpr (TAPS == 2)
-      *reinterpret_cast<Stored*>(to) = __builtin_shufflevector(v, v, 0, 1);
-    else if constexpr (TAPS == WIDTH)
-      *reinterpret_cast<Stored*>(to) = v;
-    else
-      for (int t = 0; t < TAPS; t++) to[t] = v[t];
+    if constexpr (TAPS == 2 || TAPS == 3) *reinterpret_cast<Head*>(to) = __builtin_shufflevector(v, v, 0, 1);
+    if constexpr (TAPS == 3) to[2] = v[2];
+    if constexpr (TAPS == HALF && TAPS == HELD) *reinterpret_cast<Head*>(to) = v;
+    if constexpr (TAPS == 6) {
+      *reinterpret_cast<Head*>(to) = __builtin_shufflevector(v, v, 0, 1, 2, 3);
+      *reinterpret_cast<Pair*>(to + 4) = __builtin_shufflevector(v, v, 4, 5);
+    }
   }
   void add(S weight, const Row& row, int) { v += weight * row.v; }
   S dot(const Row& row, int) const {
@@ -129,6 +135,12 @@ inline void along(const S (*weight)[LANES], const S* rows, int taps, int lanes, 
   });
 }
 
+// Asks for the numbers of the next block: to be written to (1), or only read (0).
+template <int WRITE, class S>
+inline void ask_for(const S* from) {
+  for (int k = 0; k < LANES; k += 64 / int(sizeof(S))) __builtin_prefetch(from + k, WRITE);
+}
+
 constexpr int CHANNELS = 4;  // that are gathered together
 
 template <int TAPS, int DIMS, bool ONE, class S>
@@ -142,6 +154,8 @@ void forward_planar(const Problem& p, const Part& part, const S* image, S* outpu
   for_blocks<false, S>(p, part, [&](const Block<S>& b, int64_t, int64_t, int64_t point) {
     const Outer<DIMS, S> outer(p, b);
     const bool filled = fills(p, b);
+    for (int64_t c = 0; c < count.channels(); c++)
+      ask_for<1>(output + p.out_offset(part.image, c, point) + LANES);
     for (int64_t c0 = 0; c0 < count.channels(); c0 += CHANNELS) {
       const int channels = ONE ? 1 : int(p.channels - c0 < CHANNELS ? p.channels - c0 : CHANNELS);
       for (int i = 0; i < b.n; i++) {
@@ -196,6 +210,7 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
   for_blocks<true, S>(p, part, [&](const Block<S>& b, int64_t row, int64_t x0, int64_t point) {
     const Outer<DIMS, S> outer(p, b);
     const S* grads = g.output + p.out_offset(part.image, 0, point);
+    for (int64_t c = 0; c < count.channels(); c++) ask_for<0>(grads + c * p.points + LANES);
     if (wants_image || TABLE)
       for (int t = 0; t < count.x(); t++)
         for (int i = 0; i < b.lanes; i++) weights[i * R::WIDTH + t] = b.axis[0].weight[t][i];
