@@ -35,11 +35,12 @@ def native() -> list[Extension]:
         Extension(
             "warpkit.sampling._native",
             sorted(glob.glob("warpkit/sampling/csrc/*.cpp")),
+            depends=sorted(glob.glob("warpkit/sampling/csrc/*.[hi]*")),
             include_dirs=include_paths(),
             library_dirs=library_paths(),
             libraries=["torch", "torch_cpu"],
             define_macros=[("TORCH_TARGET_VERSION", ABI), ("Py_LIMITED_API", "0x030b0000")],
-            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"],
+            extra_compile_args=["-std=c++17", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi"],
             py_limited_api=True,
             optional=True,  # without a compiler the package works on the reference backend
         )
