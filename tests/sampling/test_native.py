@@ -1,5 +1,7 @@
 """The native backend against the reference, which says what is right, in every combination of what there is."""
 
+import concurrent.futures
+
 import pytest
 import torch
 from cases import KERNELS, kernel
@@ -241,3 +243,33 @@ def test_points_far_outside(kernel_name, mode):
         return wk.sample(u, c, kernel=kernel_name, padding_mode=mode, fill=7.0)
 
     near(on("native", sample, image, coords), on("reference", sample, image, coords), 1e-5)
+
+
+class Turned(torch.utils.data.Dataset):
+    """Warps in a worker process what it is asked for."""
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return wk.warp(uniform(index, 1, 3, 64, 64).float(), "affine", torch.eye(2, 3).flatten()[None] * 0.9)
+
+
+def test_forked_workers_warp_too():
+    expected = [Turned()[i] for i in range(8)]  # and torch's threads are at work before the fork
+    loader = torch.utils.data.DataLoader(
+        Turned(), batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=60
+    )
+    assert all(map(torch.equal, loader, expected))
+
+
+def test_threads_of_python_warp_side_by_side():
+    image, theta = uniform(0, 1, 3, 200, 300).float(), torch.eye(2, 3).flatten()[None] * 0.9
+
+    def gradients(_):
+        return on("native", lambda u, t: wk.warp(u, "affine", t, kernel="bicubic"), image, theta)
+
+    expected = gradients(0)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for found in pool.map(gradients, range(12)):
+            assert all(map(torch.equal, found, expected))
