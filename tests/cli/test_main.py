@@ -15,7 +15,7 @@ def run(*arguments: str):
 def test_help_names_every_command():
     result = run("--help")
     assert result.exit_code == 0
-    for command in ("demo", "list", "warp", "info"):
+    for command in ("demo", "list", "warp", "info", "bench"):
         assert command in result.stdout
 
 
