@@ -20,6 +20,18 @@ struct Met {
     if (b.state[i] == NOTHING) return;
     const Counts<0, 0, false> n{p};
     const bool inside = b.state[i] == INSIDE;
+    if (inside && !SLOPES && p.dims == 2) {  // the same, without what is not needed there
+      int64_t* a = at.data();
+      S* w = weight.data();
+      int64_t from = b.corner[i];
+      for (int y = 0; y < n.y(); y++, from += stride[1])
+        for (int x = 0; x < n.x(); x++) {
+          *a++ = from + x * stride[0];
+          *w++ = b.axis[1].weight[y][i] * b.axis[0].weight[x][i];
+        }
+      count = n.y() * n.x();
+      return;
+    }
     const Edge edge = inside ? Edge() : Edge(p, b, i);
     const auto pixel = [&](int a, int t) {
       return a >= p.dims ? 0 : inside ? int64_t(b.axis[a].first[i]) + t : int64_t(edge.at[a][t]);
@@ -59,11 +71,14 @@ struct Met {
 template <int WIDE, class S>
 inline void blend(const S* u, const Met<S>& met, S* out) {
   using W = Wide<S>;
+  const int count = met.count;
+  const int64_t* at = met.at.data();
+  const S* weight = met.weight.data();
   typename W::Vector sum[WIDE] = {};
-  for (int k = 0; k < met.count; k++) {
-    const S* pixel = u + met.at[k];
-    const S weight = met.weight[k];
-    for (int v = 0; v < WIDE; v++) sum[v] += weight * W::load(pixel + v * W::SIZE);
+  for (int k = 0; k < count; k++) {
+    const S* pixel = u + at[k];
+    const S w = weight[k];
+    for (int v = 0; v < WIDE; v++) sum[v] += w * W::load(pixel + v * W::SIZE);
   }
   for (int v = 0; v < WIDE; v++) W::store(out + v * W::SIZE, sum[v]);
 }
