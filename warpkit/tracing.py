@@ -55,6 +55,11 @@ def below_autograd() -> AbstractContextManager[object]:
     return torch._C._AutoDispatchBelowAutograd()
 
 
+def is_recording() -> bool:
+    """Whether a compiler, or a mode of fake tensors, would be handed a kept tensor that it does not know."""
+    return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+
+
 def is_traced(tensor: Tensor) -> bool:
     """Whether this tensor's numbers cannot be read: a compiler or a function transform holds it, or it has none."""
     return (

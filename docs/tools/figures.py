@@ -1,4 +1,4 @@
-"""Draws the pictures of README and docs, and those of the example plugins that are installed: python docs/tools/figures.py
+"""Draws the pictures of README and docs, and of the example plugins that are installed: docs/tools/figures.py
 
 demo.png alone is another's: `warpkit demo` wrote it. The photograph (Grace Hopper, U.S. Navy, public domain) comes
 with matplotlib.

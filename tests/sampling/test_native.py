@@ -274,3 +274,81 @@ def test_threads_of_python_warp_side_by_side():
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         for found in pool.map(gradients, range(12)):
             assert all(map(torch.equal, found, expected))
+
+
+def test_points_on_a_very_long_line_stay_in_their_tile():
+    # float32 points are forgiven two pixels there, which a tile's box has to hold.
+    image, coords = torch.ones(1, 1, 2**24, requires_grad=True), torch.rand(1, 40000, 1) * 1e-4 + 0.5
+    wk.sample(image, coords).sum().backward()
+    assert image.grad.double().sum() == pytest.approx(40000, rel=1e-6)
+
+
+def test_a_row_between_two_that_overflow():
+    image = torch.rand(2, 1, 257, 257, requires_grad=True)
+    theta = torch.tensor([[1.0, 0, 0, 0, 1e308, 0]] * 2, dtype=torch.float64)
+    wk.warp(image, "affine", theta, size=(3, 200), align_corners=True).sum().backward()
+    assert image.grad.sum() == pytest.approx(400, rel=1e-5)
+
+
+def test_an_exported_graph_takes_images_of_any_strides():
+    class Warped(torch.nn.Module):
+        def forward(self, image, theta):
+            return wk.warp(image, "affine", theta)
+
+    image, theta = uniform(0, 2, 3, 20, 20).float(), torch.tensor([[0.9, 0.1, 0, -0.1, 0.9, 0.1]] * 2)
+    graph = torch.export.export(Warped(), (image, theta)).module()
+    for other in (image.mT, image.to(memory_format=torch.channels_last), image[:1].expand(2, 3, 20, 20)):
+        torch.testing.assert_close(graph(other, theta), Warped()(other, theta))
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_a_float32_row_meets_the_joints_that_a_float64_row_meets(align_corners):
+    theta = torch.tensor([[1.0, 0.0]])
+    for width in (1, 2, 7, 15, 28, 64):
+        image = uniform(width, 1, 1, width).float()
+        for size in range(1, 250, 3):
+            how = {"size": size, "kernel": "nearest", "align_corners": align_corners}
+            expected = wk.warp(image.double(), "affine", theta, **how).float()
+            assert torch.equal(wk.warp(image, "affine", theta, **how), expected)
+
+
+def test_forward_mode_over_a_backward_that_was_prepared_outside():
+    image, coords = uniform(0, 1, 1, 5, 5).requires_grad_(), uniform(1, 1, 3, 3, 2)
+    tangents = []
+    for backend in ("native", "reference"):
+        with wk.use_backend(backend):
+            out = wk.sample(image, coords)
+        pull = lambda v, out=out: torch.autograd.grad(out, image, v, retain_graph=True)[0]  # noqa: E731
+        tangents.append(torch.func.jvp(pull, (torch.ones_like(out),), (torch.ones_like(out),))[1])
+    torch.testing.assert_close(*tangents)
+    assert tangents[0].abs().sum() > 1
+
+
+def test_fake_tensors():
+    with torch._subclasses.FakeTensorMode() as mode:
+        image, theta, coords = (mode.from_tensor(torch.rand(*s)) for s in ((1, 1, 9, 9), (1, 6), (1, 5, 5, 2)))
+        assert wk.warp(image, "affine", theta, fill=1.0).shape == (1, 1, 9, 9)
+        assert wk.sample(image, coords, kernel="bicubic").shape == (1, 1, 5, 5)
+
+
+def test_the_operator_refuses_what_it_would_read_past():
+    image, matrix = torch.rand(1, 1, 5, 5), torch.eye(3, dtype=torch.float64)[None]
+    table, fill = torch.tensor([1.0, -1, 0, 1], dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+
+    def sample(kernels=(1, 2, 1, 1, 0) * 2, padding=(0, 0), size=(5, 5), where=matrix, table=table):
+        rest = list(kernels), list(padding), list(size), 1, False, False
+        return torch.ops.warpkit.sample(image, where, table, fill, *rest)
+
+    assert torch.equal(sample(), image)
+    for wrong in (
+        {"kernels": (1, 2, 1, 1, 0)},
+        {"kernels": (1, 2, 3, 1, 0) * 2},
+        {"padding": (0,)},
+        {"padding": (0, 4)},
+        {"size": (5,)},
+        {"where": matrix[:, :2]},
+        {"where": matrix.float()},
+        {"table": table[:3]},
+    ):
+        with pytest.raises(RuntimeError, match=r"warpkit::sample"):
+            sample(**wrong)

@@ -23,7 +23,7 @@ def show(results: Results, console: Console) -> None:
         table.add_column("kernel")
         table.add_column("pass")
         table.add_column("peer", overflow="fold")
-        for heading in ("ratio", "ours ms", "theirs", "±", "MiB", "theirs", "bw"):
+        for heading in ("ratio", "ms", "theirs", "±", "MiB", "theirs", "bw"):
             table.add_column(heading, justify="right")
         for row in results.rows:
             if row.workload == name:

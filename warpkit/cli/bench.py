@@ -53,9 +53,18 @@ def bench(
     console = Console(stderr=json == "-")
     kept = Path(json) if json and json != "-" else None
     _check_outputs(kept, plot, page)
+    require(
+        resume or kept is None or source is not None or not kept.exists(),
+        f"--json: {kept} exists; --resume goes on with it, another name begins anew",
+    )
     require(not resume or kept is not None, "--resume: expected --json FILE, the results to go on with")
     require(not (check and quick), "--check: floors are for the real sizes, not for --quick")
     if source is not None:
+        asked = (workload, kernel, peer, threads, seconds, repeats, resume or None, quick or None)
+        require(
+            all(it is None for it in asked),
+            "--from: nothing is measured, so it goes with --json, --plot, --page, --check",
+        )
         results, whole = from_json(source), True
         require(
             not (check and results.quick), f"--check: {source} was measured with --quick, floors are for real sizes"
@@ -67,7 +76,7 @@ def bench(
         results, whole = _measure(plan, kept, resume, console)
     show(results, console)
     if not whole:
-        kept_in = f", and are kept in {kept}; --resume goes on from there" if kept else ""
+        kept_in = f", and are kept in {kept}; --resume goes on from there" if kept and results.rows else ""
         console.print(f"Interrupted: {len(results.rows)} rows were measured{kept_in}.", style="red", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED)
     _write(results, json, kept, plot, page, console)

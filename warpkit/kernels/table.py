@@ -42,7 +42,7 @@ def kept_table(kernel: Kernel, dtype: torch.dtype) -> Float[Tensor, "pieces taps
         return None
     if numbers is None:
         return _exact(kernel, degree)
-    return torch.tensor(numbers, dtype=torch.float64) if torch.compiler.is_compiling() else _as_tensor(numbers)
+    return torch.tensor(numbers, dtype=torch.float64) if tracing.is_recording() else _as_tensor(numbers)
 
 
 @functools.lru_cache(maxsize=256)

@@ -123,14 +123,16 @@ def _pack(kernels: Sequence[Kernel], dtype: torch.dtype) -> tuple[Tensor, list[i
 def _fill(rule: Rule, image: Tensor) -> Tensor:
     if isinstance(rule.fill, Tensor):
         return rule.fill.to(torch.float64).expand(image.shape[1]).contiguous()
-    return torch.full((image.shape[1],), rule.fill, dtype=torch.float64) if rule.fill else _NO_FILL
+    if rule.fill or tracing.is_recording():
+        return torch.full((image.shape[1] if rule.fill else 0,), rule.fill, dtype=torch.float64)
+    return _NO_FILL
 
 
 # ------------------------------------------------------------------------------------ what the operators are to torch
 
 
 def _sample_shape(image: Tensor, where: Tensor, *rest: Any) -> Tensor:
-    size, channels_last = rest[4], rest[-1]
+    _table, _fill, _kernels, _padding, size, _kind, _align_corners, channels_last = rest
     batch = where.shape[0] if image.shape[0] == 1 else image.shape[0]
     target = list(reversed(size))
     if channels_last:
@@ -139,7 +141,7 @@ def _sample_shape(image: Tensor, where: Tensor, *rest: Any) -> Tensor:
 
 
 def _backward_shapes(grad: Tensor, image: Tensor, where: Tensor, table: Tensor, *rest: Any) -> tuple[Tensor, ...]:
-    kind, (wants_image, wants_where, wants_table) = rest[4], rest[-3:]
+    _fill, _kernels, _padding, _size, kind, _align_corners, _last, wants_image, wants_where, wants_table = rest
     batch = grad.shape[0] if kind == _POINTS else where.shape[0]
     return (
         torch.empty_like(image) if wants_image else image.new_empty(0),
@@ -156,6 +158,9 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 def _first_derivative(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
     image, where, table, fill = ctx.saved_tensors
     wants = ctx.needs_input_grad[:3]
+    if tracing.function_transforms_active():  # they began after the image was sampled
+        pull = torch.func.vjp(lambda u, w, t: _by_reference(u, w, t, fill, *ctx.rest), image, where, table)[1]
+        return (*(g if wanted else None for g, wanted in zip(pull(grad), wants, strict=True)), *[None] * 7)
     with contextlib.nullcontext() if torch.is_grad_enabled() else tracing.below_autograd():
         d_image, d_where, d_table = torch.ops.warpkit.sample_backward(
             grad.contiguous(), image, where, table, fill, *ctx.rest, *wants

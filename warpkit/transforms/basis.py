@@ -39,7 +39,7 @@ class BasisTransform(Transform):
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
         learns = any(True for _ in self.parameters())
-        if learns or torch.compiler.is_compiling() or any(map(tracing.is_traced, tracing.tensors(self))):
+        if learns or tracing.is_recording() or any(map(tracing.is_traced, tracing.tensors(self))):
             return super().on_lattice(theta, size, align_corners)
         check_theta(self, theta)
         dtype = working(theta.dtype)

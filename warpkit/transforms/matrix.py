@@ -101,7 +101,7 @@ def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
 def with_last_row(rows: Float[Tensor, "N D E"]) -> Float[Tensor, "N E E"]:
     """Below D rows the row 0 … 0 1."""
     d = rows.shape[1]
-    kept = not torch.compiler.is_compiling() and rows.device.type == "cpu"
+    kept = not tracing.is_recording() and rows.device.type == "cpu"
     last = _last_row(d, rows.dtype) if kept else torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[d:]
     return torch.cat([rows, last.expand(rows.shape[0], 1, d + 1)], dim=1)
 

@@ -145,31 +145,41 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
   });
 }
 
+// As `locate` finds them, and one pixel more: `locate_line` rounds in its own way.
 inline Reach reach(const Problem& p, const Part& part) {
   const OutputMap map(p, part.image);
+  bool ends_only = p.where == AFFINE;  // all else lies between the first row and the last, in one slice
+  if (ends_only && p.dims == 3) ends_only = part.top / p.out_size[1] == (part.bottom - 1) / p.out_size[1];
   Reach r;
-  for (int a = 0; a < p.dims; a++) {
-    r.low[a] = std::numeric_limits<int64_t>::max() / 2;
-    r.high[a] = std::numeric_limits<int64_t>::min() / 2;
-  }
-  const bool convex = p.where == AFFINE && (p.dims < 3 || part.top / p.out_size[1] == (part.bottom - 1) / p.out_size[1]);
-  for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
-    if (convex && row != part.top && row != part.bottom - 1) return;  // the ends of a parallelogram are at its corners
-    with_coordinates(p, p.where == POINTS ? RowMap() : RowMap(p, map, row), part.image, row, x0, n, [&](auto& c) {
-      for (int a = 0; a < p.dims; a++) {
-        auto low = c.x[a][0], high = low;
-        for (int i = 0; i < n; i++) {
-          low = c.x[a][i] < low ? c.x[a][i] : low;
-          high = c.x[a][i] > high ? c.x[a][i] : high;
+  for (;;) {
+    bool near = true;
+    for (int a = 0; a < 3; a++) {
+      r.low[a] = std::numeric_limits<int64_t>::max();
+      r.high[a] = std::numeric_limits<int64_t>::min();
+    }
+    for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
+      if (ends_only && row != part.top && row != part.bottom - 1) return;
+      with_coordinates(p, p.where == POINTS ? RowMap() : RowMap(p, map, row), part.image, row, x0, n, [&](auto& c) {
+        using X = typename std::decay<decltype(c.x[0][0])>::type;
+        near = near && !c.any_dead;
+        for (int a = 0; a < p.dims; a++) {
+          X low = c.x[a][0], high = low;
+          for (int i = 0; i < n; i++) {
+            low = c.x[a][i] < low ? c.x[a][i] : low;
+            high = c.x[a][i] > high ? c.x[a][i] : high;
+          }
+          near = near && std::fabs(low) < X(limit_of(p.axis[a])) && std::fabs(high) < X(limit_of(p.axis[a]));
+          const int64_t first = first_tap(p.axis[a], low) - 1, last = first_tap(p.axis[a], high) + p.axis[a].taps;
+          r.low[a] = first < r.low[a] ? first : r.low[a];
+          r.high[a] = last > r.high[a] ? last : r.high[a];
         }
-        const double radius = p.axis[a].taps / 2.0;  // and one pixel more, for rounding
-        const int64_t first = int64_t(std::floor(low - radius)) - 1, last = int64_t(std::floor(high + radius)) + 1;
-        r.low[a] = first < r.low[a] ? first : r.low[a];
-        r.high[a] = last > r.high[a] ? last : r.high[a];
-      }
+      });
     });
-  });
-  return r;
+    for (int a = 0; a < 3; a++)
+      if (r.low[a] > r.high[a]) r.low[a] = r.high[a] = 0;  // no such axis, or no point
+    if (near || !ends_only) return r;
+    ends_only = false;  // an end beyond all limits says nothing of what lies between
+  }
 }
 
 inline bool is_read(const Axis& axis, int64_t j) { return axis.padding != ZEROS || (j >= 0 && j < axis.size); }

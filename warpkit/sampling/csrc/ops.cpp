@@ -24,6 +24,9 @@ const Level& level() {
 #if defined(__x86_64__)
     const char* wanted = std::getenv("WARPKIT_LEVEL");
     const std::string most = wanted ? wanted : "avx512";
+    STD_TORCH_CHECK(
+        most == "baseline" || most == "avx2" || most == "avx512",
+        "WARPKIT_LEVEL: expected baseline, avx2 or avx512, got ", most);
     __builtin_cpu_init();
     const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
     const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
@@ -47,10 +50,43 @@ struct Arguments {
   bool align_corners, channels_last;
 };
 
+// A graph does not remember that its inputs were made contiguous before it.
+Tensor in_line(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
+
+// A graph or another caller may give anything: what would be read past its end is refused here.
+void check(const Arguments& a, int dims) {
+  for (const Tensor* t : {&a.image, &a.where, &a.table, &a.fill}) {
+    STD_TORCH_CHECK(t->is_cpu() && t->is_contiguous(), "warpkit::sample takes contiguous tensors on the CPU");
+  }
+  const auto image = a.image.scalar_type(), where = a.where.scalar_type();
+  STD_TORCH_CHECK(dims >= 1 && dims <= 3, "warpkit::sample takes an image of 3 to 5 axes, got ", dims + 2);
+  STD_TORCH_CHECK(
+      (image == ScalarType::Float || image == ScalarType::Double) &&
+          (where == ScalarType::Double || (a.kind == POINTS && where == ScalarType::Float)) &&
+          a.table.scalar_type() == ScalarType::Double && a.fill.scalar_type() == ScalarType::Double,
+      "warpkit::sample takes a float32 or float64 image and points, and float64 matrices, tables and fills");
+  const int64_t d = dims, channels = a.image.size(a.channels_last ? dims + 1 : 1);
+  bool fits = int64_t(a.padding.size()) == d && int64_t(a.kernels.size()) == 5 * d && a.where.dim() == 3 &&
+              (a.kind == POINTS ? a.where.size(2) == d : int64_t(a.size.size()) == d) &&
+              (a.fill.numel() == 0 || a.fill.numel() == channels);
+  int64_t points = 1;
+  for (int64_t length : a.size) points *= length;
+  fits = fits && (a.kind == POINTS ? a.where.size(1) == points : a.where.size(1) == d + 1 && a.where.size(2) == d + 1);
+  const int64_t batch = a.image.size(0), sets = a.where.size(0);
+  fits = fits && (batch == sets || batch == 1 || sets == 1) && a.kind >= POINTS && a.kind <= PROJECTIVE;
+  for (int64_t k = 0; fits && k < d; k++) {
+    const int64_t pieces = a.kernels[5 * k], taps = a.kernels[5 * k + 1], degree = a.kernels[5 * k + 2], start = a.kernels[5 * k + 4];
+    fits = a.padding[k] >= ZEROS && a.padding[k] <= WRAP && pieces > 0 && taps > 0 && taps <= MAX_TAPS && degree >= 0 &&
+           start >= 0 && start + pieces * taps * (degree + 1) <= a.table.numel();
+  }
+  STD_TORCH_CHECK(fits, "warpkit::sample: sizes of image, coordinates, kernels, padding and table do not fit together");
+}
+
 // kernels: pieces, taps, degree, unity and start of the table for each of x, y, z; size: of the output, x first, or the number of points.
 Problem problem(const Arguments& a) {
   Problem p{};
   const int dims = int(a.image.dim()) - 2;
+  check(a, dims);
   p.dims = dims;
   p.align_corners = a.align_corners;
   p.channels_last = a.channels_last;
@@ -100,6 +136,8 @@ Problem problem(const Arguments& a) {
 Tensor sample(
     Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels, std::vector<int64_t> padding,
     std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last) {
+  image = in_line(image);
+  where = in_line(where);
   const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
   std::vector<int64_t> shape{p.images};
   if (!channels_last) shape.push_back(p.channels);
@@ -125,10 +163,8 @@ void finish_matrix(const Problem& p, int64_t tiles, const double* sums, double* 
       for (int64_t k = 0; k < tiles; k++)
         for (int j = 0; j < 4; j++) total[j] += sums[((n * tiles + k) * e + a) * 4 + j];
       for (int b = 0; b < d; b++) {
-        const int64_t size = p.out_size[b];
-        const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
-        const double offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
-        m[a * e + b] += total[b] * scale + total[3] * offset;
+        const OutputAxis axis(p, b);
+        m[a * e + b] += total[b] * axis.scale + total[3] * axis.offset;
       }
       m[a * e + d] += total[3];
     }
@@ -179,7 +215,13 @@ std::tuple<Tensor, Tensor, Tensor> sample_backward(
     Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels,
     std::vector<int64_t> padding, std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last,
     bool wants_image, bool wants_where, bool wants_table) {
+  grad = in_line(grad);
+  image = in_line(image);
+  where = in_line(where);
   const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
+  STD_TORCH_CHECK(
+      grad.scalar_type() == image.scalar_type() && grad.numel() == p.images * p.channels * p.points,
+      "warpkit::sample_backward: the gradient is not that of such an output");
   if (image.scalar_type() == ScalarType::Double)
     return gradients<double>(p, grad, image, where, table, wants_image, wants_where, wants_table);
   return gradients<float>(p, grad, image, where, table, wants_image, wants_where, wants_table);

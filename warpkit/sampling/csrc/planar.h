@@ -246,6 +246,7 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
     }
     if (wants_image) find_corners(p, b, g.image.stride, g.image.origin, corner);
     for (int k = 0; wants_image && k < LANES; k++) {
+      static_assert(LANES == 64, "the order below");
       const int i = k % 8 * 8 + k / 8;  // not the next one: it would wait for what this one stores
       if (i >= b.n || b.state[i] == NOTHING) continue;
       const R weight = R::load(weights + i * R::WIDTH, count.x());

@@ -49,6 +49,17 @@ struct Problem {
   }
 };
 
+// From an index of the output to its normalised coordinate: index · scale + offset.
+struct OutputAxis {
+  double scale, offset;
+
+  OutputAxis(const Problem& p, int axis) {
+    const int64_t size = p.out_size[axis];
+    scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
+    offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
+  }
+};
+
 // A part of one output image: columns left … right of rows top … bottom.
 struct Part {
   int64_t image, top, bottom, left, right;
@@ -72,9 +83,9 @@ struct Gradients {
   double* table;   // all coefficients, summed over the part
 };
 
-// The smallest box of pixel indices that holds all taps of a part, before the boundary's rule.
+// A box of pixel indices that holds all taps of a part, before the boundary's rule.
 struct Reach {
-  int64_t low[3], high[3];  // high is included; low > high: no tap at all
+  int64_t low[3], high[3];  // high is included
 };
 
 // The loops, compiled once for each instruction set.

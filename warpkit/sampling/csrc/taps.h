@@ -65,11 +65,9 @@ struct OutputMap {
       for (int b = 0; b < 3; b++) {
         from[a][b] = 0;
         if (b >= d) continue;
-        const int64_t size = p.out_size[b];
-        const double scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
-        const double offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
-        from[a][b] = m[a * e + b] * scale;
-        from[a][3] += m[a * e + b] * offset;
+        const OutputAxis axis(p, b);
+        from[a][b] = m[a * e + b] * axis.scale;
+        from[a][3] += m[a * e + b] * axis.offset;
       }
     }
   }
@@ -220,13 +218,23 @@ inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
     }
 }
 
+// ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
+template <class X>
+inline X forgiven(const Axis& axis) {
+  return 2 * std::numeric_limits<X>::epsilon() * X(axis.size);
+}
+
+template <class X>
+inline int64_t first_tap(const Axis& axis, X x) {
+  return int64_t(std::floor(x - X(axis.taps) / 2 + forgiven<X>(axis)) + 1);
+}
+
 // `n` is a multiple of 16: lanes behind the last point hold copies of it.
 template <bool SLOPES, class S, class X>
 inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps<S>& taps) {
   const Axis& axis = p.axis[a];
   const X radius = X(axis.taps) / 2;
-  // ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
-  const X eps = 2 * std::numeric_limits<X>::epsilon() * X(axis.size);
+  const X eps = forgiven<X>(axis);
   const Index last = Index(axis.size - axis.taps);
   X f[LANES];
   Index first[LANES], strange = 0;
@@ -266,7 +274,8 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   const double half = half_extent(p, a), slope = map.slope[a] * half;
   const double start = map.start[a] * half + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
   if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
-  const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT);
+  constexpr int FORGIVEN = 64;  // of these units, what rounding the step can come to: the ε of `locate`
+  const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT) + FORGIVEN;
   const int32_t last = int32_t(axis.size - axis.taps);
   int64_t at[LANES];
   int32_t first[LANES], strange = 0;
@@ -275,7 +284,8 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   for_lanes(lanes, [&](int i) {
     first[i] = int32_t(at[i] >> 32);
     strange |= first[i] | (last - first[i]);
-    u[i] = S(int32_t(uint32_t(at[i]) >> 1)) * S(1 / 2147483648.0);
+    const int32_t fraction = int32_t(uint32_t(at[i]) >> 1) - FORGIVEN / 2;
+    u[i] = fraction < FORGIVEN / 2 ? S(0) : S(fraction) * S(1 / 2147483648.0);
   });
   for (int i = 0; i < LANES; i++) taps.first[i] = first[i];
   std::memcpy(taps.u, u, sizeof u);

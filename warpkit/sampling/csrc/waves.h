@@ -10,10 +10,9 @@ constexpr int64_t WAVE_SHARE = 32;       // of the image is as much as the boxes
 constexpr int64_t WAVE_LEAST = 1 << 20;  // … or these bytes
 constexpr int64_t WIDE_REACH = 16;       // pixels for a point of a tile: it is worked on without a box
 
-// No tap: what is reached is of no use
-template <class S>
+// What a tile reaches, and where its pixels start in the scratch.
 struct Box {
-  int64_t image, tile, low[3], size[3], offset;  // offset: where it starts in the scratch
+  int64_t image, tile, low[3], size[3], offset;
   int64_t pixels() const { return size[0] * size[1] * size[2]; }
 };
 
@@ -39,8 +38,8 @@ inline void bring_inside(const Axis& axis, int64_t& low, int64_t& high) {
 }
 
 template <class S>
-Box<S> box_of(const Problem& p, const Part& part, int64_t tile) {
-  Box<S> box{part.image, tile, {}, {1, 1, 1}, 0};
+Box box_of(const Problem& p, const Part& part, int64_t tile) {
+  Box box{part.image, tile, {}, {1, 1, 1}, 0};
   const Reach reach = loops_for<S>(p).reach(p, part);
   for (int a = 0; a < p.dims; a++) {
     int64_t low = reach.low[a], high = reach.high[a];
@@ -53,7 +52,7 @@ Box<S> box_of(const Problem& p, const Part& part, int64_t tile) {
 
 // The box's pixels as they lie in the scratch: like the image's, but of its own size.
 template <class S>
-Target<S> inside(const Problem& p, const Box<S>& box, S* scratch) {
+Target<S> inside(const Problem& p, const Box& box, S* scratch) {
   Target<S> target{scratch + box.offset, {}, 1, 0};
   int64_t stride = p.channels_last ? p.channels : 1;
   for (int a = 0; a < p.dims; a++) {
@@ -65,23 +64,23 @@ Target<S> inside(const Problem& p, const Box<S>& box, S* scratch) {
   return target;
 }
 
-// Adds a box to the rows low … high of the image, along its slowest axis.
+// Adds a box to the image's pixels low … high along its slowest axis.
 template <class S>
-void add(const Problem& p, const Box<S>& box, const S* scratch, int64_t low, int64_t high, S* image) {
+void add(const Problem& p, const Box& box, const S* scratch, int64_t low, int64_t high, S* image) {
+  int64_t first[3] = {}, last[3] = {box.size[0], box.size[1], box.size[2]}, stride[3] = {};
+  for (int a = 0; a < p.dims; a++) stride[a] = p.axis[a].stride;
   const int slow = p.dims - 1;
-  const int64_t channels = p.channels_last ? 1 : p.channels, run = p.channels_last ? p.channels : 1;
-  const int64_t first[3] = {0, slow == 1 ? std::max<int64_t>(0, low - box.low[1]) : 0, slow == 2 ? std::max<int64_t>(0, low - box.low[2]) : 0};
-  const int64_t last[3] = {0, slow == 1 ? std::min(box.size[1], high - box.low[1]) : box.size[1], slow == 2 ? std::min(box.size[2], high - box.low[2]) : box.size[2]};
-  const int64_t left = slow == 0 ? std::max<int64_t>(0, low - box.low[0]) : 0;
-  const int64_t right = slow == 0 ? std::min(box.size[0], high - box.low[0]) : box.size[0];
-  for (int64_t c = 0; c < channels; c++)
+  first[slow] = std::max<int64_t>(0, low - box.low[slow]);
+  last[slow] = std::min(box.size[slow], high - box.low[slow]);
+  const int64_t planes = p.channels_last ? 1 : p.channels, run = p.channels_last ? p.channels : 1;
+  for (int64_t c = 0; c < planes; c++)
     for (int64_t z = first[2]; z < last[2]; z++)
       for (int64_t y = first[1]; y < last[1]; y++) {
-        const S* from = scratch + box.offset + (((c * box.size[2] + z) * box.size[1] + y) * box.size[0] + left) * run;
-        int64_t at = c * p.channel_stride + (box.low[0] + left) * p.axis[0].stride;
-        if (p.dims > 1) at += (box.low[1] + y) * p.axis[1].stride;
-        if (p.dims > 2) at += (box.low[2] + z) * p.axis[2].stride;
-        for (int64_t k = 0; k < (right - left) * run; k++) image[at + k] += from[k];
+        const int64_t line = ((c * box.size[2] + z) * box.size[1] + y) * box.size[0] + first[0];
+        const S* from = scratch + box.offset + line * run;
+        S* to = image + c * p.channel_stride + (box.low[0] + first[0]) * stride[0] + (box.low[1] + y) * stride[1] +
+                (box.low[2] + z) * stride[2];
+        for (int64_t k = 0; k < (last[0] - first[0]) * run; k++) to[k] += from[k];
       }
 }
 
@@ -101,13 +100,13 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
   const int64_t pixels = pixels_of(p), most = std::max(WAVE_LEAST / int64_t(sizeof(S)), pixels * p.channels / WAVE_SHARE);
   const int slow = p.dims - 1;
   std::vector<S> scratch;
-  std::vector<Box<S>> boxes;
+  std::vector<Box> boxes;
   for (int64_t next = 0; next < all;) {
     boxes.clear();
     int64_t used = 0;
     while (next < all && int64_t(boxes.size()) < WAVE_TILES) {
       const Part part = tiles.part(p, next / tiles.count(), next % tiles.count());
-      Box<S> box = box_of<S>(p, part, next);
+      Box box = box_of<S>(p, part, next);
       const int64_t size = box.pixels() * p.channels;
       const int64_t points = (part.bottom - part.top) * (part.right - part.left);
       if (box.pixels() > WIDE_REACH * points || (boxes.empty() && size > most)) {
@@ -127,7 +126,7 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
     if (scratch.size() < size_t(used)) scratch.resize(used);
     torch::stable::parallel_for(0, int64_t(boxes.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t k = begin; k < end; k++) {
-        const Box<S>& box = boxes[k];
+        const Box& box = boxes[k];
         Gradients<S> g = sums.of(p, box.tile);
         g.image = inside(p, box, scratch.data());
         std::fill_n(g.image.pixels, box.pixels() * p.channels, S(0));
@@ -135,12 +134,12 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
       }
     });
     int64_t low = p.axis[slow].size, high = 0;
-    for (const Box<S>& box : boxes) {
+    for (const Box& box : boxes) {
       low = std::min(low, box.low[slow]);
       high = std::max(high, box.low[slow] + box.size[slow]);
     }
     torch::stable::parallel_for(low, high, 16, [&](int64_t begin, int64_t end) {
-      for (const Box<S>& box : boxes)
+      for (const Box& box : boxes)
         add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
     });
   }
