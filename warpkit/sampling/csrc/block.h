@@ -41,8 +41,7 @@ struct Edge {
 template <class S>
 inline void find_states(const Problem& p, Block<S>& b) {
   b.inside = !b.any_dead;
-  for (int a = 0; a < p.dims; a++)
-    b.inside = b.inside && b.axis[a].inside;
+  for (int a = 0; a < p.dims; a++) b.inside = b.inside && b.axis[a].inside;
   const int lanes = b.lanes;
   int state[LANES];
   for (int i = 0; i < LANES; i++) state[i] = INSIDE;
@@ -127,8 +126,7 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
     if (p.where != POINTS) b.map = RowMap(p, map, row);
     bool located = straight;
     b.any_dead = false;
-    for (int a = 0; located && a < p.dims; a++)
-      located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
+    for (int a = 0; located && a < p.dims; a++) located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
     if (!located)
       with_coordinates(p, b.map, part.image, row, x0, n, [&](auto& c) {
         repeat_last(p.dims, n, b.lanes, c);

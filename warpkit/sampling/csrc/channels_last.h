@@ -42,7 +42,8 @@ struct Met {
       const S wz = p.dims > 2 ? b.axis[2].weight[z][i] : one, sz = SLOPES && p.dims > 2 ? b.axis[2].slope[z][i] : none;
       for (int y = 0; y < n.y(); y++) {
         const int64_t py = pixel(1, y);
-        const S wy = p.dims > 1 ? b.axis[1].weight[y][i] : one, sy = SLOPES && p.dims > 1 ? b.axis[1].slope[y][i] : none;
+        const S wy = p.dims > 1 ? b.axis[1].weight[y][i] : one,
+                sy = SLOPES && p.dims > 1 ? b.axis[1].slope[y][i] : none;
         for (int x = 0; x < n.x(); x++) {
           const int64_t px = pixel(0, x);
           if ((px | py | pz) < 0) continue;
@@ -139,7 +140,8 @@ void forward_last(const Problem& p, const Part& part, const S* image, S* output)
 // taps' slopes.
 template <int WIDE, class S>
 inline void push(
-    bool wants_where, const S* u, const S* grad, S* target, const Met<S>& met, int dims, typename Wide<S>::Vector* sum) {
+    bool wants_where, const S* u, const S* grad, S* target, const Met<S>& met, int dims,
+    typename Wide<S>::Vector* sum) {
   using W = Wide<S>;
   typename W::Vector g[WIDE];
   for (int v = 0; v < WIDE; v++) g[v] = W::load(grad + v * W::SIZE);
@@ -182,7 +184,8 @@ void backward_last(const Problem& p, const Part& part, const S* image, const Gra
       S* to = g.image.pixels;
       for (; c + 4 * W::SIZE <= p.channels; c += 4 * W::SIZE)
         push<4>(wants_where, u + c, grad + c, to ? to + c : nullptr, met, p.dims, sum);
-      for (; c + W::SIZE <= p.channels; c += W::SIZE) push<1>(wants_where, u + c, grad + c, to ? to + c : nullptr, met, p.dims, sum);
+      for (; c + W::SIZE <= p.channels; c += W::SIZE)
+        push<1>(wants_where, u + c, grad + c, to ? to + c : nullptr, met, p.dims, sum);
       if (wants_where)
         for (int a = 0; a < p.dims; a++) slopes.slope[a][i] = W::sum(sum[a]);
       for (int k = 0; k < met.count && c < p.channels; k++) {

@@ -25,10 +25,14 @@ void forward(const Problem& p, const Part& part, const S* image, S* output) {
   const bool one = p.channels == 1;
   if constexpr (FAST<S>) switch (common_taps(p) * 10 + p.dims) {
       case 12: return forward_planar<1, 2, false>(p, part, image, output);
-      case 22: return one ? forward_planar<2, 2, true>(p, part, image, output) : forward_planar<2, 2, false>(p, part, image, output);
+      case 22:
+        return one ? forward_planar<2, 2, true>(p, part, image, output)
+                   : forward_planar<2, 2, false>(p, part, image, output);
       case 23: return forward_planar<2, 3, false>(p, part, image, output);
       case 32: return forward_planar<3, 2, false>(p, part, image, output);
-      case 42: return one ? forward_planar<4, 2, true>(p, part, image, output) : forward_planar<4, 2, false>(p, part, image, output);
+      case 42:
+        return one ? forward_planar<4, 2, true>(p, part, image, output)
+                   : forward_planar<4, 2, false>(p, part, image, output);
       case 43: return forward_planar<4, 3, false>(p, part, image, output);
       case 62: return forward_planar<6, 2, false>(p, part, image, output);
     }
@@ -37,14 +41,19 @@ void forward(const Problem& p, const Part& part, const S* image, S* output) {
 
 template <class S>
 void backward(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
-  if (p.channels_last) return g.table ? backward_last<true>(p, part, image, g) : backward_last<false>(p, part, image, g);
+  if (p.channels_last)
+    return g.table ? backward_last<true>(p, part, image, g) : backward_last<false>(p, part, image, g);
   if (g.table) return backward_planar<0, 0, false, true>(p, part, image, g);
   const bool one = p.channels == 1;
   if constexpr (FAST<S>) switch (common_taps(p) * 10 + p.dims) {
-      case 22: return one ? backward_planar<2, 2, true, false>(p, part, image, g) : backward_planar<2, 2, false, false>(p, part, image, g);
+      case 22:
+        return one ? backward_planar<2, 2, true, false>(p, part, image, g)
+                   : backward_planar<2, 2, false, false>(p, part, image, g);
       case 23: return backward_planar<2, 3, false, false>(p, part, image, g);
       case 32: return backward_planar<3, 2, false, false>(p, part, image, g);
-      case 42: return one ? backward_planar<4, 2, true, false>(p, part, image, g) : backward_planar<4, 2, false, false>(p, part, image, g);
+      case 42:
+        return one ? backward_planar<4, 2, true, false>(p, part, image, g)
+                   : backward_planar<4, 2, false, false>(p, part, image, g);
       case 43: return backward_planar<4, 3, false, false>(p, part, image, g);
       case 62: return backward_planar<6, 2, false, false>(p, part, image, g);
     }

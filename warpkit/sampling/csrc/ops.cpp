@@ -75,14 +75,16 @@ void check(const Arguments& a, int dims) {
   const int64_t batch = a.image.size(0), sets = a.where.size(0);
   fits = fits && (batch == sets || batch == 1 || sets == 1) && a.kind >= POINTS && a.kind <= PROJECTIVE;
   for (int64_t k = 0; fits && k < d; k++) {
-    const int64_t pieces = a.kernels[5 * k], taps = a.kernels[5 * k + 1], degree = a.kernels[5 * k + 2], start = a.kernels[5 * k + 4];
+    const int64_t pieces = a.kernels[5 * k], taps = a.kernels[5 * k + 1], degree = a.kernels[5 * k + 2],
+                  start = a.kernels[5 * k + 4];
     fits = a.padding[k] >= ZEROS && a.padding[k] <= WRAP && pieces > 0 && taps > 0 && taps <= MAX_TAPS && degree >= 0 &&
            start >= 0 && start + pieces * taps * (degree + 1) <= a.table.numel();
   }
   STD_TORCH_CHECK(fits, "warpkit::sample: sizes of image, coordinates, kernels, padding and table do not fit together");
 }
 
-// kernels: pieces, taps, degree, unity and start of the table for each of x, y, z; size: of the output, x first, or the number of points.
+// kernels: pieces, taps, degree, unity and start of the table for each of x, y, z; size: of the output, x first, or the
+// number of points.
 Problem problem(const Arguments& a) {
   Problem p{};
   const int dims = int(a.image.dim()) - 2;
@@ -173,8 +175,8 @@ void finish_matrix(const Problem& p, int64_t tiles, const double* sums, double* 
 
 template <class S>
 std::tuple<Tensor, Tensor, Tensor> gradients(
-    const Problem& p, const Tensor& grad, const Tensor& image, const Tensor& where, const Tensor& table, bool wants_image,
-    bool wants_where, bool wants_table) {
+    const Problem& p, const Tensor& grad, const Tensor& image, const Tensor& where, const Tensor& table,
+    bool wants_image, bool wants_where, bool wants_table) {
   const Tiling tiles(p, BACKWARD_ROWS, BACKWARD_WIDTH);
   Sums<S> sums{};
   sums.output = static_cast<const S*>(grad.data_ptr());

@@ -154,8 +154,7 @@ void forward_planar(const Problem& p, const Part& part, const S* image, S* outpu
   for_blocks<false, S>(p, part, [&](const Block<S>& b, int64_t, int64_t, int64_t point) {
     const Outer<DIMS, S> outer(p, b);
     const bool filled = fills(p, b);
-    for (int64_t c = 0; c < count.channels(); c++)
-      ask_for<1>(output + p.out_offset(part.image, c, point) + LANES);
+    for (int64_t c = 0; c < count.channels(); c++) ask_for<1>(output + p.out_offset(part.image, c, point) + LANES);
     for (int64_t c0 = 0; c0 < count.channels(); c0 += CHANNELS) {
       const int channels = ONE ? 1 : int(p.channels - c0 < CHANNELS ? p.channels - c0 : CHANNELS);
       for (int i = 0; i < b.n; i++) {

@@ -45,7 +45,8 @@ struct Problem {
   const double* fill;  // one number for each channel, or null: zero
 
   int64_t out_offset(int64_t image, int64_t channel, int64_t point) const {
-    return channels_last ? (image * points + point) * channels + channel : (image * channels + channel) * points + point;
+    return channels_last ? (image * points + point) * channels + channel
+                         : (image * channels + channel) * points + point;
   }
 };
 

@@ -1,7 +1,8 @@
 // A problem → threads.
 //
 // An output image is cut into tiles whose size no thread has a say in. Sums over the output are kept for each tile and
-// added up in order, and so are the tiles' parts of an image's gradient: the result is the same for any number of threads.
+// added up in order, and so are the tiles' parts of an image's gradient: the result is the same for any number of
+// threads.
 #pragma once
 
 #include <torch/csrc/stable/ops.h>
@@ -14,15 +15,17 @@
 
 namespace warpkit {
 
-constexpr int64_t GRAIN = 8192;                                  // output values that are worth a thread
-constexpr int64_t FORWARD_WIDTH = 512, FORWARD_ROWS = 64;   // of a tile, if the output is that large: long rows, …
+constexpr int64_t GRAIN = 8192;                               // output values that are worth a thread
+constexpr int64_t FORWARD_WIDTH = 512, FORWARD_ROWS = 64;     // of a tile, if the output is that large: long rows, …
 constexpr int64_t BACKWARD_WIDTH = 128, BACKWARD_ROWS = 128;  // … and squares, which share few pixels
 
 template <class S>
 const Loops<S>& loops_for(const Problem& p) {
   const Widths<S>& widths = [&]() -> const Widths<S>& {
-    if constexpr (sizeof(S) == 4) return level().single;
-    else return level().twice;
+    if constexpr (sizeof(S) == 4)
+      return level().single;
+    else
+      return level().twice;
   }();
   const Axis& slow = p.axis[p.dims - 1];
   bool narrow = slow.size * slow.stride < (int64_t(1) << 31);
@@ -122,11 +125,13 @@ void run_forward(const Problem& p, const S* image, S* output) {
     });
     return;
   }
-  const int64_t share = p.images * p.rows / (4 * int64_t(torch::stable::get_num_threads()));  // four tiles for each thread
+  const int64_t share =
+      p.images * p.rows / (4 * int64_t(torch::stable::get_num_threads()));  // four tiles for each thread
   const Tiling tiles(p, std::min(FORWARD_ROWS, std::max<int64_t>(4, share)), FORWARD_WIDTH);
   const int64_t grain = std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, tiles.rows * tiles.columns * p.channels));
   torch::stable::parallel_for(0, p.images * tiles.count(), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; k++) loops.forward(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, output);
+    for (int64_t k = begin; k < end; k++)
+      loops.forward(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, output);
   });
 }
 

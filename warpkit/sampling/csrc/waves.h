@@ -30,10 +30,11 @@ inline void bring_inside(const Axis& axis, int64_t& low, int64_t& high) {
         return;
       }
       [[fallthrough]];
-    case WRAP: low = 0; high = n - 1; return;
-    default:
-      low = std::min(n - 1, std::max<int64_t>(0, low));
-      high = std::min(n - 1, std::max<int64_t>(0, high));
+    case WRAP:
+      low = 0;
+      high = n - 1;
+      return;
+    default: low = std::min(n - 1, std::max<int64_t>(0, low)); high = std::min(n - 1, std::max<int64_t>(0, high));
   }
 }
 
@@ -97,7 +98,8 @@ template <class S>
 void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
   const Loops<S>& loops = loops_for<S>(p);
   const int64_t all = p.images * tiles.count();
-  const int64_t pixels = pixels_of(p), most = std::max(WAVE_LEAST / int64_t(sizeof(S)), pixels * p.channels / WAVE_SHARE);
+  const int64_t pixels = pixels_of(p),
+                most = std::max(WAVE_LEAST / int64_t(sizeof(S)), pixels * p.channels / WAVE_SHARE);
   const int slow = p.dims - 1;
   std::vector<S> scratch;
   std::vector<Box> boxes;
@@ -139,8 +141,7 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
       high = std::max(high, box.low[slow] + box.size[slow]);
     }
     torch::stable::parallel_for(low, high, 16, [&](int64_t begin, int64_t end) {
-      for (const Box& box : boxes)
-        add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
+      for (const Box& box : boxes) add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
     });
   }
 }
