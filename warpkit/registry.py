@@ -148,16 +148,15 @@ class Registry(Generic[T]):
         return getattr(self._shared, key)  # type: ignore[no-any-return]
 
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str:
+        plain = (given, device, *defaults.items()) if isinstance(given, str) else None
+        if plain is not None and plain in self._keys:
+            return self._keys[plain]
         name, options = self._parse(given)
-        key = (name, device, *defaults.items())
-        if options or key not in self._keys:
-            text = f"{name}({_plain(options) or ''}) {device} {defaults}".replace(
-                ".", "·"
-            )  # torch.compile reads no dots
-            if options:
-                return text
-            self._keys[key] = text
-        return self._keys[key]
+        # torch.compile reads no dots
+        key = f"{name}({_plain(options) or ''}) {device} {defaults}".replace(".", "·")
+        if plain is not None:
+            self._keys[plain] = key
+        return key
 
     @tracing.constant
     def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:

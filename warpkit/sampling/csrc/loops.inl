@@ -35,6 +35,7 @@ void forward(const Problem& p, const Part& part, const S* image, S* output) {
                    : forward_planar<4, 2, false>(p, part, image, output);
       case 43: return forward_planar<4, 3, false>(p, part, image, output);
       case 62: return forward_planar<6, 2, false>(p, part, image, output);
+      case 63: return forward_planar<6, 3, false>(p, part, image, output);
     }
   forward_planar<0, 0, false>(p, part, image, output);
 }
@@ -56,6 +57,7 @@ void backward(const Problem& p, const Part& part, const S* image, const Gradient
                    : backward_planar<4, 2, false, false>(p, part, image, g);
       case 43: return backward_planar<4, 3, false, false>(p, part, image, g);
       case 62: return backward_planar<6, 2, false, false>(p, part, image, g);
+      case 63: return backward_planar<6, 3, false, false>(p, part, image, g);
     }
   backward_planar<0, 0, false, false>(p, part, image, g);
 }
