@@ -104,10 +104,10 @@ def test_check_says_where_it_has_nothing_to_check(tmp_path):
 
 
 def test_peers_that_are_missing_are_named_in_a_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "kornia", None)
-    monkeypatch.setitem(sys.modules, "cv2", None)
+    for module in ("kornia", "interpol", "cv2"):
+        monkeypatch.setitem(sys.modules, module, None)
     done = run(*[a for a in SHORT if a not in ("--peer", "torch")], "--direction", "forward")
-    assert "Not installed: kornia, opencv. pip install kornia opencv-python-headless" in done.output
+    assert "Not installed: kornia, torch-interpol, opencv. pip install kornia torch-interpol" in done.output
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_peers_that_are_missing_are_named_in_a_line(monkeypatch):
         (["--seconds", 0], "--seconds: expected more than 0, got 0.0"),
         (["--repeats", 0], "--repeats: expected 1 or more, got 0"),
         (["--seconds", 1, "--repeats", 1], "expected one of them"),
-        (["--workload", "megapixels", "--kernel", "nearest"], "nothing to measure"),
+        (["--workload", "megapixels", "--kernel", "nearest", "--peer", "torch"], "nothing to measure"),
         (["--kernel", "bspline", "--peer", "torch", "--plot", "x.png"], "no peer can do this, nothing to draw"),
         (["--plot", "x.bmpp"], "--plot: cannot draw 'x.bmpp'"),
         (["--page", "x.html"], "--page: expected a .md file, got 'x.html'"),
