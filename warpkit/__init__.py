@@ -54,7 +54,7 @@ list_modules, register_module = modules.names, modules.register
 
 
 def __getattr__(name: str) -> types.ModuleType:
-    """`warpkit.datasets`, loaded when it is asked for."""
-    if name == "datasets":
-        return importlib.import_module("warpkit.datasets")
+    """`warpkit.datasets` and `warpkit.testing`, loaded when they are asked for."""
+    if name in ("datasets", "testing"):
+        return importlib.import_module(f"warpkit.{name}")
     raise AttributeError(f"module 'warpkit' has no attribute {name!r}")

@@ -1,0 +1,169 @@
+"""What is asked of every component in the same way: here once, with a component's own inputs given."""
+
+import copy
+import functools
+import importlib
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
+from warpkit.testing.differences import derivative
+
+Call = Callable[..., Tensor]
+_EXACT = 1e-12
+SAME = 1e-10  # the same numbers by another order of additions
+
+
+def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
+    """`Broken` where a call writes to what it was given."""
+    before = {name: x.clone() for name, x in inputs.items()}
+    call(*inputs.values())
+    for name, x in inputs.items():
+        expect(
+            torch.equal(x, before[name]), f"{name} = {x.tolist()} after the call", f"{before[name].tolist()}, as before"
+        )
+
+
+def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> None:
+    """`Broken` where a result depends on earlier calls, on random numbers or on whether gradients are recorded."""
+    first = call(*inputs)
+    kept = first.clone()
+    torch.manual_seed(0)
+    state, default = torch.get_rng_state(), torch.get_default_dtype()
+    for _ in range(3):
+        call(*others)
+        expect_close(call(*inputs), kept, _EXACT, "the same input again")
+    expect_close(
+        first, kept, _EXACT, "the first result, after later calls",
+        hint="the result is kept and written to again: return a new tensor",
+    )  # fmt: skip
+    with torch.no_grad():
+        expect_close(call(*inputs), kept, _EXACT, "under torch.no_grad()")
+    expect(torch.equal(torch.get_rng_state(), state), "the global random state has moved", "it stays as it was")
+    expect(torch.get_default_dtype() == default, f"the default dtype is {torch.get_default_dtype()}", default)
+
+
+def check_meta(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
+    """`Broken` where the component, moved to the `meta` device, does not give the right shape there."""
+    expected = call(component)(*inputs)
+    there = copy.deepcopy(component).to("meta")
+    given = call(there)(*(x.to("meta") for x in inputs))
+    expect(given.is_meta, f"a result on {given.device}", "on the inputs' device, meta")
+    expect(given.shape == expected.shape, f"shape {list(given.shape)} on meta", f"shape {list(expected.shape)}")
+    expect(given.dtype == expected.dtype, f"{given.dtype} on meta", expected.dtype)
+
+
+def check_compiles(call: Call, *inputs: Tensor) -> None:
+    """`Broken` where the compiled call, or its gradient, is another than the eager one."""
+    torch.compiler.reset()  # torch recompiles one function a few times only
+    compiled = torch.compile(lambda *x: call(*x), backend="aot_eager", fullgraph=True)
+    results = []
+    for run in (call, compiled):
+        given = [x.clone().requires_grad_() for x in inputs]
+        output = run(*given)
+        results.append([output, *derivative(output, *given)])
+    torch.compiler.reset()
+    for eager, other, what in zip(*results, ["the result", *["its gradient"] * len(inputs)], strict=True):
+        expect_close(other, eager, SAME, f"{what}, compiled")
+
+
+def check_trains_after_inference(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
+    """`Broken` where what was kept under `inference_mode` cannot be trained with afterwards."""
+    used = copy.deepcopy(component)
+    with torch.inference_mode():
+        call(used)(*(x.clone() for x in inputs))
+    expected, given = [x.clone().requires_grad_() for x in inputs], [x.clone().requires_grad_() for x in inputs]
+    wanted = derivative(call(component)(*expected), *expected)
+    for a, b in zip(derivative(call(used)(*given), *given), wanted, strict=True):
+        expect_close(a, b, SAME, "a gradient after a call under inference_mode")
+
+
+def check_tensors_are_registered(component: nn.Module) -> None:
+    """`Broken` where a tensor that wants a gradient is no parameter."""
+    for module in component.modules():
+        for name, value in vars(module).items():
+            if name in ("_parameters", "_buffers", "_modules"):
+                continue
+            for tensor in _tensors_in(value):
+                kind = "nn.Parameter" if isinstance(tensor, nn.Parameter) else "tensor that requires a gradient"
+                inside = "" if tensor is value else " inside a plain container"
+                expect(
+                    not tensor.requires_grad,
+                    f"{type(module).__name__}.{name}: a {kind}{inside}, which the module does not know",
+                    "an nn.Parameter assigned to an attribute, or an nn.ParameterList",
+                )
+
+
+def _tensors_in(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _tensors_in(each)
+
+
+def check_copies(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
+    """`Broken` where a deep copy, a pickle or a `state_dict` does not bring back the same results."""
+    expected = call(component)(*inputs)
+    copies: dict[str, Callable[[], Any]] = {
+        "copy.deepcopy": functools.partial(copy.deepcopy, component),
+        "a state_dict": functools.partial(_through_state, component),
+    }
+    if _importable(type(component)):  # no pickle can name a class of a function or a notebook
+        copies["pickle"] = lambda: pickle.loads(pickle.dumps(component))
+    for what, make in copies.items():
+        try:
+            made = make()
+        except Exception as error:
+            raise Broken(f"{what} raises {type(error).__name__}: {error}", "the same component again") from error
+        expect_close(call(made)(*inputs), expected, _EXACT, f"the result after {what}")
+
+
+def _through_state(component: nn.Module) -> nn.Module:
+    """A copy whose parameters and buffers have been overwritten, and loaded again from a file's bytes."""
+    other, file = copy.deepcopy(component), io.BytesIO()
+    torch.save(component.state_dict(), file)
+    with torch.no_grad():
+        for tensor in other.state_dict().values():
+            if isinstance(tensor, Tensor) and tensor.is_floating_point():
+                tensor.add_(1.0)
+    file.seek(0)
+    other.load_state_dict(torch.load(file, weights_only=True))
+    return other
+
+
+def _importable(cls: type) -> bool:
+    try:
+        found: Any = importlib.import_module(cls.__module__)
+        for part in cls.__qualname__.split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError):
+        return False
+    return found is cls
+
+
+def check_not_rounded(values: Callable[[Tensor], Tensor], what: str) -> None:
+    """`Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, when its input moves smoothly.
+
+    `NotApplicable` where it hardly moves at all, or not smoothly.
+    """
+    step, wide = 2.0**-33, 1e-4
+    steps = torch.tensor([-wide, 0.0, wide, 8 * step], dtype=torch.float64)
+    before, here, after, near = values(steps).detach().double().unbind(0)
+    left, right = (here - before) / wide, (after - here) / wide
+    slope = (left + right) / 2
+    smooth = ((left - right).abs() <= 1e-2 * slope.abs()) & (slope.abs() > 1e-2) & slope.isfinite()
+    if not bool(smooth.any()):
+        raise NotApplicable("it hardly moves here")
+    found, slope = ((near - here) / (8 * step))[smooth], slope[smooth]
+    bad = (found - slope).abs() > 0.05 * slope.abs()
+    if bool(bad.any()):
+        raise Broken(
+            f"a change of {8 * step:.1e} in {what} changes the result by {float(found[bad][0]) * 8 * step:.3e}",
+            f"{float(slope[bad][0]) * 8 * step:.3e}, the slope times the change",
+        )

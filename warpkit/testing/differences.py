@@ -1,0 +1,85 @@
+"""Finite differences that know where they can be trusted."""
+
+import functools
+from collections.abc import Callable, Mapping
+
+import torch
+from hypothesis import assume
+from torch import Tensor
+
+from warpkit.testing.check import expect_close
+from warpkit.testing.inputs import uniform
+
+STEP = 1e-5
+TOLERANCE = 1e-4  # of a first derivative, relative to 1 at least
+_KINK = 2e-5  # how far the slopes of the two sides may be apart, for a place to count as smooth
+
+
+def slope(values: Callable[[Tensor], Tensor], step: float = STEP) -> tuple[Tensor, Tensor]:
+    """Derivative at 0 of `values(steps [5]) → [5, *S]`, by five points, and whether it is smooth there, both `[*S]`.
+
+    Not smooth is also what is no number, or has a joint so near that the two sides have different slopes.
+    """
+    offsets = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0], dtype=torch.float64) * step
+    far_left, left, here, right, far_right = values(offsets).detach().double().unbind(0)
+    central = (8 * (right - left) - (far_right - far_left)) / (12 * step)
+    after = (4 * right - 3 * here - far_right) / (2 * step)
+    before = (3 * here - 4 * left + far_left) / (2 * step)
+    smooth = ((after - before).abs() <= _KINK * (1 + central.abs())) & central.isfinite()
+    return central, smooth
+
+
+def slope_after(values: Callable[[Tensor], Tensor], step: float = 1e-4) -> Tensor:
+    """The right-hand derivative at 0, from five points that all lie behind it."""
+    offsets = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64) * step
+    weights = torch.tensor([-77 / 12, 107 / 6, -39 / 2, 61 / 6, -25 / 12], dtype=torch.float64)
+    result: Tensor = torch.tensordot(weights, values(offsets).detach().double(), dims=1) / step
+    return result
+
+
+def derivative(output: Tensor, *inputs: Tensor) -> list[Tensor]:
+    """What autograd says, and can be differentiated again; zero where nothing depends on an input."""
+    if not output.requires_grad:
+        return [torch.zeros_like(x) for x in inputs]
+    given = torch.autograd.grad(output.sum(), inputs, create_graph=True, allow_unused=True)
+    return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, given, strict=True)]
+
+
+def check_derivatives(
+    of: Callable[[Tensor], Tensor], start: Tensor, seed: int, what: str, at: Mapping[str, object]
+) -> None:
+    """`Broken` where autograd's first or second derivative of of(x [K]) → [*S] is not that of its values.
+
+    One number of the result is looked at, along one of x and along all of them together. The example is left out where
+    it is not smooth.
+    """
+    place = seed % max(1, of(start).numel())
+
+    def value(x: Tensor) -> Tensor:
+        return of(x).flatten()[place]
+
+    ways = uniform(seed, 2, len(start)).to(start)
+    entry = int(ways[0].abs().argmax())
+    one = torch.zeros_like(start)
+    one[entry] = 1.0
+    judged = False
+    for way, label in ((one, f"{what}[{entry}]"), (ways[1], f"all of {what}")):
+        for order, function in (("first", value), ("second", functools.partial(_derivative_along, value, way))):
+            expected, smooth = _slope_along(function, start, way)
+            if bool(smooth):
+                judged = True
+                found = _derivative_along(function, way, start)
+                expect_close(found, expected, TOLERANCE, f"autograd's {order} derivative along {label}", at=at)
+            elif order == "first":
+                break
+    assume(judged)
+
+
+def _derivative_along(function: Callable[[Tensor], Tensor], way: Tensor, x: Tensor) -> Tensor:
+    if not x.requires_grad:
+        x = x.clone().requires_grad_()
+    return derivative(function(x), x)[0] @ way
+
+
+def _slope_along(function: Callable[[Tensor], Tensor], start: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
+    return slope(lambda steps: torch.stack([function(start + step * way) for step in steps.to(start)]))

@@ -1,0 +1,167 @@
+"""Generated inputs: decimals that shrink to short ones, so that a counterexample can be read and typed in again."""
+
+import copy
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from warpkit.errors import InputError
+from warpkit.kernels.base import Kernel
+from warpkit.transforms.base import Transform
+
+START = "_warpkit_start"  # the attribute that holds the θ around which a transform is tried
+_MANY = 48  # parameters; more of them are drawn as a seed
+_SPREAD = 0.25  # of θ around where a transform starts
+_LIST = st.SearchStrategy[list[float]]
+_POINTS = st.SearchStrategy[list[list[float]]]
+
+seeds = st.integers(0, 2**16)
+
+
+def seed(_: Any) -> st.SearchStrategy[int]:
+    """For what need not be read."""
+    return seeds
+
+
+def decimals(low: float, high: float, step: float = 1e-3) -> st.SearchStrategy[float]:
+    """Multiples of `step` (1/n of a whole) strictly between low and high."""
+    n = round(1 / step)
+    return st.integers(math.floor(low * n) + 1, math.ceil(high * n) - 1).map(lambda i: i / n)
+
+
+# For kernels
+
+
+def distance(kernel: Kernel) -> st.SearchStrategy[float]:
+    """Inside the radius."""
+    return decimals(-kernel.radius, kernel.radius)
+
+
+def distances(kernel: Kernel) -> _LIST:
+    """Some of them."""
+    return st.lists(distance(kernel), min_size=1, max_size=6)
+
+
+def special_distance(kernel: Kernel) -> st.SearchStrategy[float]:
+    """Whole and half pixels, the declared joints, what is a hair away from them, and any other."""
+    n = 2 * kernel.pieces
+    marks = [k / n for k in range(math.ceil(-kernel.radius * n) + 1, math.floor(kernel.radius * n))]
+    near = [m + e for m in (-kernel.radius, *marks, kernel.radius) for e in (-1e-7, 1e-7)]
+    inside = [d for d in sorted((*marks, *near), key=abs) if abs(d) < kernel.radius]
+    return st.sampled_from(inside) | distance(kernel)
+
+
+def fraction(_: Kernel) -> st.SearchStrategy[float]:
+    """Where the sampled place lies between two pixels."""
+    return decimals(0, 1)
+
+
+def phi(kernel: Kernel) -> st.SearchStrategy[int]:
+    """0: the parameters Φ as they are; other numbers: moved a little (`at_phi`)."""
+    return st.integers(0, 3 if has_phi(kernel) else 0)
+
+
+def has_phi(kernel: Kernel) -> bool:
+    """Whether something in it learns."""
+    return any(True for _ in kernel.parameters())
+
+
+def at_phi(kernel: Kernel, phi: int) -> Kernel:
+    """The kernel after its parameters have moved, as they do in training."""
+    if phi == 0:
+        return kernel
+    moved = copy.deepcopy(kernel)
+    with torch.no_grad():
+        for i, p in enumerate(moved.parameters()):
+            p.add_((0.1 * p.abs() + 0.05) * uniform(97 * phi + i, *p.shape).to(p))
+    return moved
+
+
+# For transforms
+
+
+def thetas(batch: int, spread: float = _SPREAD) -> Any:
+    """θ [batch, P] near where the transform starts, as nested lists."""
+
+    def strategy(transform: Transform) -> _POINTS:
+        start = centre(transform).tolist()
+        count = len(start)
+        if count > _MANY:
+            drawn = seeds.map(lambda s: (spread * uniform(s, batch, count)).tolist())
+        else:
+            one = st.lists(decimals(-spread, spread), min_size=count, max_size=count)
+            drawn = st.lists(one, min_size=batch, max_size=batch)
+        return drawn.map(lambda rows: [[round(a + b, 9) for a, b in zip(start, row, strict=True)] for row in rows])
+
+    return strategy
+
+
+def points(low: int = 1, high: int = 4) -> Any:
+    """Between `low` and `high` points [M, D] in −1 … 1, as nested lists."""
+
+    def strategy(transform: Transform) -> _POINTS:
+        one = st.lists(decimals(-1, 1), min_size=transform.ndim, max_size=transform.ndim)
+        return st.lists(one, min_size=low, max_size=high)
+
+    return strategy
+
+
+def centre(transform: Transform) -> Tensor:
+    """[P]: the identity, or ½ everywhere (zero is where scales divide by zero) for a transform that has none."""
+    given = getattr(transform, START, None)
+    if given is not None:
+        return given  # type: ignore[no-any-return]
+    try:
+        start = transform.identity()
+    except InputError:
+        return torch.full((transform.num_params,), 0.5, dtype=torch.float64)
+    if not isinstance(start, Tensor) or start.shape != (transform.num_params,):  # the check of the identity tells
+        return torch.full((transform.num_params,), 0.5, dtype=torch.float64)
+    return start.detach().double().cpu()
+
+
+# For both
+
+
+def with_parameters(module: nn.Module, vector: Tensor, *inputs: Tensor) -> Tensor:
+    """The module's result with all its parameters' numbers taken from one vector."""
+    parameters = dict(module.named_parameters())
+    parts = torch.split(vector, [p.numel() for p in parameters.values()])
+    given = {name: part.reshape(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
+    return torch.func.functional_call(module, given, inputs)  # type: ignore[no-any-return]
+
+
+def size(ndim: int, low: int = 1, high: int = 5) -> st.SearchStrategy[list[int]]:
+    """Of an image, rows first."""
+    return st.lists(st.integers(low, high), min_size=ndim, max_size=ndim)
+
+
+def padding(_: Any) -> st.SearchStrategy[str]:
+    """A padding mode."""
+    return st.sampled_from(("zeros", "border", "reflection", "wrap"))
+
+
+def aligned(_: Any) -> st.SearchStrategy[bool]:
+    """`align_corners`."""
+    return st.booleans()
+
+
+def uniform(seed: int, *shape: int) -> Tensor:
+    """Numbers in −1 … 1, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
+
+
+def device(component: Any) -> torch.device:
+    """Where its tensors lie."""
+    held = (t.device for t in (*component.parameters(), *component.buffers()))
+    return next(held, torch.device("cpu"))
+
+
+def tensor(component: Any, values: float | Sequence[Any]) -> Tensor:
+    """Generated numbers as float64, on the component's device."""
+    return torch.tensor(values, dtype=torch.float64, device=device(component))

@@ -1,0 +1,289 @@
+"""What a kernel declares of itself, and what is found out where it declares nothing."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from warpkit.kernels.base import Kernel
+from warpkit.testing import inputs, joints
+from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
+from warpkit.testing.kernels.contract import BASICS
+
+checks = Checks("kernel")
+
+_TOLERANCE = 1e-6  # of weights and their sums: what no image shows; constants typed with seven digits pass
+_HIGHEST = 5  # degree of polynomials that is looked for
+
+
+@checks.add(*BASICS, phi=inputs.phi)
+def radius_reaches_zero(kernel: Kernel, phi: int) -> None:
+    """k goes to 0 where the radius ends, unless `continuity = -1` states that it jumps there.
+
+    Why:
+        What lies beyond the radius is cut off. A formula that has not come to zero there jumps: the image has seams,
+        and the gradient does not see them.
+    How:
+        The values just inside −radius and radius.
+    Mend:
+        A larger `radius`, if the formula goes on beyond it; a formula that ends at zero; or, if it is meant to jump,
+        `continuity = -1`.
+    """
+    if kernel.continuity == -1:
+        raise NotApplicable("it states that it jumps")
+    moved = inputs.at_phi(kernel, phi)
+    largest = joints.peak(moved)
+    for side in (-1, 1):
+        far, near = joints.extended(moved, torch.tensor([moved.radius - 1e-6, moved.radius - 1e-10]) * side).tolist()
+        jumps = abs(near) > 1e-5 * largest and abs(near) > 0.5 * abs(far)  # a square root still falls: it gets there
+        expect(
+            not jumps, f"k = {near:.6g} just inside", "0", at={"distance": side * moved.radius, **_where(moved, phi)}
+        )
+
+
+@checks.add(*BASICS)
+def radius_is_needed(kernel: Kernel) -> None:
+    """The formula uses the radius that it declares: it is not zero everywhere beyond a smaller one.
+
+    Why:
+        Each tap costs time in every dimension: one too many is half as slow again in 2-D.
+    How:
+        The formula on a fine grid, and its derivative in Φ: a part that is zero now may be learned.
+    Mend:
+        Declare the radius that is expected.
+    """
+    d = _grid(kernel)
+    used = _sizes(kernel, d) > 1e-12 * joints.peak(kernel)
+    reach = float(d.abs()[used].max()) if bool(used.any()) else kernel.radius
+    enough = math.ceil(2 * reach - 1e-2) / 2
+    if enough < kernel.radius and _has_options(kernel):
+        raise Doubtful(f"k is zero beyond {reach:.3g}: with these options radius = {enough:g} would do")
+    expect(enough >= kernel.radius, f"radius = {kernel.radius:g}, and k = 0 beyond {reach:.3g}", f"radius = {enough:g}")
+
+
+@checks.add(*BASICS, phi=inputs.phi)
+def interpolating(kernel: Kernel, phi: int) -> None:
+    """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says.
+
+    Why:
+        Pixels keep their values where they are hit exactly: an identity warp gives the image back. Otherwise a
+        transformer that has not learned anything yet blurs already.
+    How:
+        Every whole distance inside the radius, and a hair to the right of it, where the sampler takes its weights.
+    Mend:
+        Scale the formula so that k(0) = 1 and give it its zeros; or say `interpolating = False`, as smoothing kernels
+        (a Gaussian, a B-spline) do.
+    """
+    if not kernel.interpolating:
+        raise NotApplicable("it says that it does not interpolate")
+    moved = inputs.at_phi(kernel, phi)
+    whole = torch.arange(-math.ceil(moved.radius) + 1, math.ceil(moved.radius), dtype=torch.float64)
+    expected = (whole == 0).double()
+    after, before = (joints.extended(moved, whole + side) for side in (1e-10, -1e-10))
+    expect_close(after, expected, _TOLERANCE, "k", at={"distance": whole, **_where(moved, phi)})
+    continuous = (after - before).abs() < _TOLERANCE  # where it jumps, the value in between is nobody's claim
+    exact = torch.where(continuous, joints.extended(moved, whole), expected)
+    expect_close(exact, expected, _TOLERANCE, "k", at={"distance": whole, **_where(moved, phi)})
+
+
+@checks.add(*BASICS, fraction=inputs.fraction, phi=inputs.phi)
+def partition_of_unity(kernel: Kernel, fraction: float, phi: int) -> None:
+    """The weights of all taps sum to one wherever the image is sampled, as `partition_of_unity = True` says.
+
+    Why:
+        A flat area would get ripples: its brightness would depend on where between two pixels it is sampled.
+    How:
+        The sum at generated fractions of a pixel.
+    Mend:
+        Correct the constants; divide by the sum over the taps, Σₙ k(frac(d) + n); or say `partition_of_unity = False`.
+    """
+    if not kernel.partition_of_unity:
+        raise NotApplicable("it says that its weights do not sum to one")
+    moved = inputs.at_phi(kernel, phi)
+    total = _moments(moved, torch.tensor([fraction], dtype=torch.float64), 0)[:, 0]
+    expect_close(
+        total, torch.ones(1), _TOLERANCE, "the sum of the weights", at={"fraction": fraction, **_where(moved, phi)}
+    )
+
+
+@checks.add(*BASICS, distance=inputs.distance, phi=inputs.phi)
+def symmetric(kernel: Kernel, distance: float, phi: int) -> None:
+    """k(−d) = k(d), as `symmetric = True` says.
+
+    Why:
+        A mirrored image would not give the mirrored result.
+    How:
+        Generated distances and their opposites.
+    Mend:
+        Begin the formula with `d = distance.abs()`; or say `symmetric = False`, or nothing.
+    """
+    if not kernel.symmetric:
+        raise NotApplicable("it does not say that it is symmetric")
+    moved = inputs.at_phi(kernel, phi)
+    d = torch.tensor([distance, -distance], dtype=torch.float64)
+    values, hair = joints.extended(moved, d), 1e-9
+    jumps = (joints.extended(moved, d + hair) - joints.extended(moved, d - hair)).abs() > _TOLERANCE
+    if not bool(jumps.any()):  # at a jump the side it belongs to is a matter of taste: a half rounds up
+        expect_close(values[1:], values[:1], _TOLERANCE, "k(−d)", at={"distance": distance, **_where(moved, phi)})
+
+
+@checks.add(*BASICS, "radius_reaches_zero", phi=inputs.phi)
+def continuity(kernel: Kernel, phi: int) -> None:
+    """The k-th derivative is continuous, over all distances and at ±radius, as `continuity = k` says.
+
+    Why:
+        An optimiser that is promised a C1 kernel and gets a C0 one meets a gradient that jumps at every pixel.
+    How:
+        Joints and their order are found from the values alone: eighth differences of a smooth function vanish with the
+        step's eighth power, those at a jump of the j-th derivative with its j-th.
+    Mend:
+        Let both sides of the joint have the same value (and derivatives); or declare what is found.
+    """
+    if kernel.continuity is None:
+        raise NotApplicable("it states no continuity")
+    moved = inputs.at_phi(kernel, phi)
+    for joint in joints.joints(moved):
+        order = math.ceil(joint.order - 0.25)
+        expect(
+            order > kernel.continuity,
+            f"{_ordinal(order)} jumps: continuity = {order - 1}",
+            f"continuity = {kernel.continuity}",
+            at={"distance": f"{_neat(joint)} (± {joint.within:.1g})", **_where(moved, phi)},
+        )
+
+
+@checks.add(*BASICS, fraction=inputs.fraction, phi=inputs.phi)
+def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
+    """Sampling gives polynomials of this degree back exactly, as `reproduces = n` says.
+
+    Why:
+        A ramp would get steps; the degree is how fast the error falls on smooth images (the order of approximation).
+    How:
+        The moments Σ k(d) dʲ over the taps: 1 for j = 0, and 0 for j = 1 … n.
+    Mend:
+        Correct the constants; or declare the degree that is found (−1: not even constants).
+    """
+    if kernel.reproduces is None:
+        raise NotApplicable("it states no degree")
+    moved = inputs.at_phi(kernel, phi)
+    degree = int(min(kernel.reproduces, 12))
+    moments = _moments(moved, torch.tensor([fraction], dtype=torch.float64), degree)[0]
+    for j, moment in enumerate(moments.tolist()):
+        expect(
+            abs(moment - (j == 0)) <= _TOLERANCE * moved.radius**j,
+            f"Σ k(d) · d^{j} = {moment:.9g}",
+            f"{int(j == 0)}, for polynomials of degree {j}",
+            at={"fraction": fraction, **_where(moved, phi)},
+        )
+
+
+@checks.add(*BASICS)
+def pieces_name_the_joints(kernel: Kernel) -> None:
+    """Where the formula has joints, a piece of the table begins: they are multiples of 1/pieces from −radius.
+
+    Why:
+        No polynomial goes across a joint. The kernel then has no table: it is right, but sampled slowly, and by no
+        native backend.
+    How:
+        Joints are found from the values alone (see `continuity`).
+    Mend:
+        Declare the `pieces` that are expected: the joints of the formula then fall on those of the table.
+    """
+    stray = joints.unnamed(kernel)
+    if stray:
+        pieces = joints.pieces_for(kernel)
+        places = ", ".join(_neat(joint) for joint in stray[:6])
+        hint = f"pieces = {pieces}" if pieces else "move the joints to multiples of a fraction of a pixel"
+        raise Doubtful(f"joints at d = {places} are no multiples of 1/{kernel.pieces} from −radius", hint)
+
+
+@checks.add(*BASICS)
+def gradient_at_the_identity(kernel: Kernel) -> None:
+    """Where a place lies exactly on a pixel, some weight has a slope.
+
+    Why:
+        A transformer starts as the identity, where every place lies exactly on a pixel. With slopes of zero there, no
+        gradient reaches θ, and it never moves: (1 + cos πd)/2 is such a kernel, and so is any that takes one pixel.
+    How:
+        Forward differences at the whole distances.
+    Mend:
+        Start the transformer off the identity (`init`), or train with another kernel (bilinear, bicubic).
+    """
+    whole = torch.arange(-math.ceil(kernel.radius), math.ceil(kernel.radius) + 1, dtype=torch.float64)
+    after = joints.extended(kernel, whole + 2e-6) - joints.extended(kernel, whole + 1e-6)
+    if bool((after.abs() / 1e-6 < 1e-4).all()):
+        raise Doubtful(
+            "every weight's slope is zero where a place lies on a pixel: a transformer that starts as the identity "
+            "gets no gradient",
+            "start it elsewhere (init=…), or train with bilinear or bicubic",
+        )
+
+
+def found_facts(kernel: Kernel) -> list[str]:
+    """Facts that hold and are not stated, as lines for the class."""
+    d, f = _grid(kernel).cpu(), (torch.arange(61, dtype=torch.float64) + 0.5) / 61
+    values = joints.extended(kernel, d)
+    whole = torch.arange(-math.ceil(kernel.radius) + 1, math.ceil(kernel.radius), dtype=torch.float64)
+    moments = _moments(kernel, f, _HIGHEST) - (torch.arange(_HIGHEST + 1) == 0).double()
+    holds = (moments.abs() <= _TOLERANCE * kernel.radius ** torch.arange(_HIGHEST + 1)).all(0).tolist()
+    degree = [*holds, False].index(False) - 1
+    smooth = joints.continuity(kernel)
+    is_symmetric = bool((values - joints.extended(kernel, -d)).abs().max() <= _TOLERANCE)
+    takes = bool((joints.extended(kernel, whole + 1e-10) - (whole == 0).double()).abs().max() <= _TOLERANCE)
+    stated = kernel.continuity
+    suggestions = {
+        "symmetric": is_symmetric if kernel.symmetric is None or (is_symmetric and not kernel.symmetric) else None,
+        "continuity": smooth if stated is None or stated < smooth else None,
+        "reproduces": degree if degree > (-1 if kernel.reproduces is None else kernel.reproduces) else None,
+        "interpolating": True if takes and not kernel.interpolating else None,
+        "partition_of_unity": True if holds[0] and not kernel.partition_of_unity else None,
+    }
+    return [f"{name} = {value}" for name, value in suggestions.items() if value is not None]
+
+
+def _moments(kernel: Kernel, fraction: Tensor, degree: int) -> Tensor:
+    """Σ over the taps of k(d) dʲ, [fractions, degree + 1]."""
+    distance = fraction[:, None] + kernel.radius - 1 - torch.arange(kernel.taps)
+    powers = distance[..., None] ** torch.arange(degree + 1)
+    moments: Tensor = (joints.extended(kernel, distance)[..., None] * powers).sum(1)
+    return moments
+
+
+def _sizes(kernel: Kernel, distance: Tensor) -> Tensor:
+    """|k| and all |∂k/∂Φ|, added up."""
+    sizes: Tensor = kernel(distance).detach().abs()
+    if not inputs.has_phi(kernel):
+        return sizes
+    phi = {name: p.detach() for name, p in kernel.named_parameters()}
+    slopes = torch.func.jacrev(lambda phi: torch.func.functional_call(kernel, phi, (distance,)))(phi)
+    for slope in slopes.values():
+        sizes = sizes + slope.detach().abs().reshape(len(distance), -1).sum(1)
+    return sizes
+
+
+def _grid(kernel: Kernel) -> Tensor:
+    count = kernel.taps * 64
+    inside = (torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1
+    return (inside * kernel.radius).to(inputs.device(kernel))
+
+
+def _where(kernel: Kernel, phi: int) -> dict[str, object]:
+    return dict(kernel.named_parameters()) if phi else {}
+
+
+def _has_options(kernel: Kernel) -> bool:
+    from warpkit.registry import _options
+
+    return bool(_options(type(kernel)))
+
+
+def _neat(joint: joints.Joint) -> str:
+    """A joint's place as a short fraction, where one lies within what it is known to."""
+    for n in (1, 2, 3, 4, 5, 6, 8, 10):
+        if abs(joint.at * n - round(joint.at * n)) / n <= joint.within:
+            return f"{round(joint.at * n) / n:.4g}"
+    return f"{joint.at:.3f}"
+
+
+def _ordinal(order: int) -> str:
+    return "the value" if order <= 0 else f"the {order}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(order, 'th') } derivative"

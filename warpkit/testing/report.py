@@ -1,0 +1,122 @@
+"""What a run of the checks found, as an object, as text and as data."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from warpkit.testing.check import Check
+
+
+class Status(StrEnum):
+    """How a check ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    WARNING = "warning"
+    EXPECTED = "expected failure"  # declared in `expected_failures`
+    UNEXPECTED = "unexpected pass"  # declared there, and passes
+    NOT_RUN = "not run"  # a check that it needs has failed
+    SKIPPED = "not applicable"
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check's outcome. `at` is the smallest input found that shows a failure; `where` a line of the plugin's.
+
+    `reason`: why it was not run, is expected to fail, or what it warns of.
+    """
+
+    check: Check
+    status: Status
+    reason: str = ""
+    found: str = ""
+    expected: str = ""
+    at: dict[str, str] = field(default_factory=dict)
+    where: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        """What a plugin's author needs to know, a line each."""
+        if self.status is Status.WARNING:
+            lines = [("", self.reason), ("mend", self.hint)]
+        elif self.found:
+            lines = [
+                ("claim", self.check.claim),
+                ("smallest", ", ".join(f"{name} = {value}" for name, value in self.at.items())),
+                ("found", self.found),
+                ("expected", self.expected),
+                ("in", self.where),
+                ("why", self.check.why),
+                ("mend", self.hint or self.check.mend),
+                ("", self.reason and f"declared as an expected failure: {self.reason}"),
+            ]
+        else:
+            lines = [("", self.reason)]
+        return "\n".join([f"{self.check.name}: {self.status}"] + [f"  {k:<9} {v}" for k, v in lines if v])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        given = {k: getattr(self, k) for k in ("reason", "found", "expected", "at", "where") if getattr(self, k)}
+        mend = {"mend": self.hint or self.check.mend} if self.found else {}
+        return {"check": self.check.name, "status": str(self.status), "claim": self.check.claim, **given, **mend}
+
+
+@dataclass(frozen=True)
+class Report:
+    """All results for one component, and the facts that were found out beside those it declares."""
+
+    kind: str
+    component: str
+    seed: int
+    examples: int
+    results: list[Result]
+    suggestions: list[str]
+
+    @property
+    def failures(self) -> list[Result]:
+        """The checks that failed, and were not expected to."""
+        return self.having(Status.FAILED)
+
+    @property
+    def warnings(self) -> list[Result]:
+        """What is right but seldom wanted, and checks that pass although they were declared to fail."""
+        return self.having(Status.WARNING, Status.UNEXPECTED)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed that was not declared to."""
+        return not self.failures
+
+    def having(self, *statuses: Status) -> list[Result]:
+        """The results with one of these statuses."""
+        return [result for result in self.results if result.status in statuses]
+
+    def summary(self) -> str:
+        """One line: 31 passed, 1 warning, 2 not applicable (seed 0, 40 examples a check)."""
+        counts = {s: len(self.having(s)) for s in Status}
+        told = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+        return f"{self.kind} {self.component}: {told} (seed {self.seed}, {self.examples} examples a check)"
+
+    def __str__(self) -> str:
+        """The summary, then everything that is not as it should be."""
+        told = self.having(Status.FAILED, Status.EXPECTED, Status.UNEXPECTED, Status.WARNING)
+        suggestions = [f"not stated, and found to hold: {', '.join(self.suggestions)}"] if self.suggestions else []
+        return "\n\n".join([self.summary(), *map(str, told), *suggestions])
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        head = {k: getattr(self, k) for k in ("kind", "component", "seed", "examples", "passed", "suggestions")}
+        return {**head, "results": [result.to_dict() for result in self.results]}
+
+
+class ConformanceError(AssertionError):
+    """A component does not keep what it claims; `report` has it all."""
+
+    def __init__(self, report: Report, results: Iterable[Result] | None = None) -> None:
+        self.report = report
+        failed = report.failures if results is None else list(results)
+        names = ", ".join(result.check.name for result in failed)
+        again = f"Again with seed={report.seed}: the same inputs."
+        told = [f"{report.kind} {report.component} fails {names}", *map(str, failed), again]
+        super().__init__("\n\n".join(told))

@@ -1,0 +1,170 @@
+"""One component under test: its checks are run with generated inputs, each once, after those that it needs."""
+
+import contextlib
+import copy
+import inspect
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import hypothesis
+import torch
+from hypothesis.errors import Flaky, Unsatisfiable
+from torch import Tensor
+
+from warpkit.errors import require, unknown
+from warpkit.testing import inputs
+from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
+from warpkit.testing.report import Report, Result, Status
+
+EXAMPLES, THOROUGH = 40, 1000
+_FULFILLED = (Status.PASSED, Status.WARNING, Status.UNEXPECTED, Status.SKIPPED)
+
+
+class Session:
+    """Runs checks on one component, which is itself never called: each check gets a copy of its own."""
+
+    def __init__(
+        self,
+        checks: Checks,
+        component: Any,
+        *,
+        seed: int = 0,
+        examples: int = EXAMPLES,
+        expected_failures: Mapping[str, str] | None = None,
+        start: Tensor | None = None,
+    ) -> None:
+        self.checks, self.component, self.seed, self.examples = checks, component, seed, examples
+        self.start = start  # θ around which a transform is tried
+        self.expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
+        require(
+            all(isinstance(reason, str) and reason.strip() for reason in self.expected.values()),
+            f"expected_failures: expected {{'check': 'reason'}}, got {self.expected!r}",
+        )
+        for name in self.expected:
+            if name not in checks.names():
+                raise unknown(f"check in expected_failures of {self.name}", name, checks.names())
+        self._results: dict[str, Result] = {}
+
+    @property
+    def name(self) -> str:
+        """The component's class."""
+        return type(self.component).__name__
+
+    def result(self, check: Check) -> Result:
+        """The outcome of this check, run at most once."""
+        if check.name not in self._results:
+            self._results[check.name] = self._run(check)
+        return self._results[check.name]
+
+    def report(self, names: list[str]) -> Report:
+        """The outcome of the checks of these names."""
+        results = [self.result(self.checks[name]) for name in names]
+        return Report(self.checks.kind, self.name, self.seed, self.examples, results, [])
+
+    def _run(self, check: Check) -> Result:
+        needed = [self.result(self.checks[name]) for name in check.needs]
+        missing = [result.check.name for result in needed if result.status not in _FULFILLED]
+        if missing:
+            return Result(check, Status.NOT_RUN, f"needs {', '.join(missing)}")
+        result = self._outcome(check)
+        reason = self.expected.get(check.name, "")
+        if reason and result.status is Status.FAILED:
+            return Result(**{**vars(result), "status": Status.EXPECTED, "reason": reason})
+        if reason and result.status is Status.PASSED:
+            return Result(check, Status.UNEXPECTED, f"declared to fail, and passes: {reason}")
+        return result
+
+    def _outcome(self, check: Check) -> Result:
+        try:
+            with undisturbed():
+                self._try(check)
+        except NotApplicable as why:
+            return Result(check, Status.SKIPPED, str(why))
+        except Unsatisfiable:
+            return Result(check, Status.SKIPPED, "no generated input is one that it can be judged by")
+        except Doubtful as doubt:
+            return Result(check, Status.WARNING, str(doubt), hint=doubt.hint)
+        except Broken as broken:
+            at = {name: shown(value) for name, value in (broken.at or {}).items()}
+            return Result(
+                check, Status.FAILED, found=shown(broken.found), expected=shown(broken.expected), at=at,
+                hint=broken.hint,
+            )  # fmt: skip
+        except Exception as error:  # whatever a plugin's code does
+            at = {name: shown(value) for name, value in getattr(error, "_warpkit_inputs", {}).items()}
+            found = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+            where = _where(error, self.component)
+            return Result(check, Status.FAILED, found=found, expected="no error", at=at, where=where)
+        return Result(check, Status.PASSED)
+
+    def _try(self, check: Check) -> None:
+        """Raises what the check raises, for the smallest input that makes it."""
+        if not check.inputs:
+            check.function(self._copy())
+            return
+        seen: list[Exception] = []
+        component = self._copy()
+
+        def attempt(**inputs: Any) -> None:
+            try:
+                check.function(component, **inputs)
+            except hypothesis.errors.UnsatisfiedAssumption:
+                raise
+            except Exception as error:
+                if isinstance(error, Broken) and error.at is None:
+                    error.at = inputs
+                error._warpkit_inputs = inputs  # type: ignore[attr-defined]
+                seen.append(error)
+                raise
+
+        run = hypothesis.given(**{name: strategy(component) for name, strategy in check.inputs.items()})(attempt)
+        run = hypothesis.settings(
+            max_examples=self.examples,
+            database=None,
+            deadline=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(hypothesis.HealthCheck),
+            phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
+        )(run)
+        try:
+            hypothesis.seed(self.seed)(run)()
+        except Flaky:  # it failed once, and not when the same input came again
+            raise seen[-1] from None
+
+    def _copy(self) -> Any:
+        """So that nothing that a check does reaches another; the component itself where it cannot be copied."""
+        try:
+            copied = copy.deepcopy(self.component)
+        except Exception:  # survives_copies tells
+            copied = self.component
+        if self.start is not None:
+            object.__setattr__(copied, inputs.START, self.start)
+        return copied
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """The caller's random state, default type and warnings stay as they are, and gradients are on."""
+    dtype = torch.get_default_dtype()
+    try:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            torch.random.fork_rng(devices=[]),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+
+
+def _where(error: BaseException, component: Any) -> str:
+    """The deepest line in the component's own file."""
+    try:
+        file = inspect.getsourcefile(type(component))
+    except (TypeError, OSError):
+        return ""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f"{frames[-1].name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""

@@ -1,0 +1,272 @@
+"""What every transform has to be: a function of one θ and one point, for each image and each point by itself."""
+
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Tensor
+
+from warpkit.errors import InputError
+from warpkit.testing import common, inputs
+from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
+from warpkit.testing.differences import derivative
+from warpkit.transforms.base import Transform
+
+checks = Checks("transform")
+# Where one of these fails, what the others would say means nothing.
+BASICS = (
+    "sizes_are_stated",
+    "one_point_for_each_point",
+    "inputs_are_not_changed",
+    "same_each_time",
+    "one_lattice_for_all",
+    "one_theta_for_all",
+    "each_image_alone",
+    "each_point_alone",
+    "keeps_the_type",
+    "float64_is_not_rounded",
+    "values_are_finite",
+)
+Rows = list[list[float]]
+
+
+@checks.add()
+def sizes_are_stated(transform: Transform) -> None:
+    """`ndim` is 1, 2 or 3, `num_params` a positive whole number, and `param_names`, where given, has a name for each.
+
+    Why:
+        The sampler and the regression layer of a transformer are built from them.
+    How:
+        The attributes are read.
+    Mend:
+        Set them in the class, or in `__init__` where they depend on options.
+    """
+    ndim, count = getattr(transform, "ndim", None), getattr(transform, "num_params", None)
+    expect(type(ndim) is int and ndim in (1, 2, 3), f"ndim = {ndim!r}", "1, 2 or 3")
+    expect(type(count) is int and count > 0, f"num_params = {count!r}", "a positive whole number")
+    names = tuple(transform.param_names)
+    expect(
+        len(names) == count, f"{len(names)} param_names for num_params = {count}", f"{count}", at={"param_names": names}
+    )
+
+
+def _inputs(transform: Transform, theta: Rows, points: Rows) -> tuple[Tensor, Tensor]:
+    """θ [N, P], and the points for each of them, moved a little from image to image: [N, M, D]."""
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)
+    return t, p - 0.05 * torch.arange(len(t)).to(t)[:, None, None]
+
+
+@checks.add(*BASICS[:1], theta=inputs.thetas(2), count=lambda _: st.integers(0, 3))
+def one_point_for_each_point(transform: Transform, theta: Rows, count: int) -> None:
+    """transform(theta [N, P], points [N, M, D]) gives points [N, M, D], whatever N and M.
+
+    Why:
+        The sampler hands over lattices and lists of any length; a batch may be empty.
+    How:
+        Two, one and no θ, with none to three points each.
+    Mend:
+        Keep the first axis for the batch and the last for x, y, z: `x, y = points.unbind(-1)`, `theta[:, None, 0]`
+        (one number for each image, for all its points), `torch.stack([…], dim=-1)`.
+    """
+    rows = [[0.1 * (i + 1) for _ in range(transform.ndim)] for i in range(count)]
+    for n in (2, 1, 0):
+        t = inputs.tensor(transform, theta)[:n]
+        p = inputs.tensor(transform, rows).reshape(1, count, transform.ndim).repeat(n, 1, 1)
+        given = transform(t, p)
+        at = {"theta": f"a tensor {list(t.shape)}", "points": f"a tensor {list(p.shape)}"}
+        expect(isinstance(given, Tensor), type(given).__name__, "a tensor", at=at)
+        expect(given.shape == p.shape, f"points {list(given.shape)}", f"points {list(p.shape)}", at=at)
+
+
+@checks.add(*BASICS[:2], theta=inputs.thetas(2), points=inputs.points())
+def inputs_are_not_changed(transform: Transform, theta: Rows, points: Rows) -> None:
+    """forward() leaves θ and the points as they were.
+
+    Why:
+        The same lattice serves every batch: it would be another one from the second batch on.
+    How:
+        Both are compared with copies after the call.
+    Mend:
+        No function that ends in an underscore, no `points[…] = …`, no `theta *= …`: make new tensors.
+    """
+    t, p = _inputs(transform, theta, points)
+    common.check_inputs_unchanged(transform, theta=t, points=p)
+
+
+@checks.add(*BASICS[:3], theta=inputs.thetas(2), points=inputs.points(), other=inputs.thetas(3))
+def same_each_time(transform: Transform, theta: Rows, points: Rows, other: Rows) -> None:
+    """The same θ and points give the same result, whatever was called before; no global state is read or moved.
+
+    Why:
+        Training is not repeatable otherwise, and what a cache kept of one batch would be used for the next.
+    How:
+        The call is repeated after others and under torch.no_grad(); earlier results, the global random state and the
+        default dtype are compared afterwards.
+    Mend:
+        No random numbers, counters or running means; return new tensors, no buffer that is filled again.
+    """
+    common.check_repeats(transform, _inputs(transform, theta, points), _inputs(transform, other, points[:1]))
+
+
+@checks.add(*BASICS[:4], theta=inputs.thetas(3), points=inputs.points())
+def one_lattice_for_all(transform: Transform, theta: Rows, points: Rows) -> None:
+    """Points [1, M, D] are shared by all θ [N, P].
+
+    Why:
+        One lattice serves a whole batch, and is stored once.
+    How:
+        Three θ with one set of points, beside each θ by itself.
+    Mend:
+        Write the formula so that it broadcasts: numbers of θ as [N, 1], coordinates as [1, M]; no
+        `points.reshape(theta.shape[0], …)`, no loop over the batch of one of them.
+    """
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)[None]
+    alone = torch.cat([transform(t[n : n + 1], p) for n in range(len(t))])
+    expect_close(transform(t, p), alone, common.SAME, "with one set of points T")
+
+
+@checks.add(*BASICS[:4], theta=inputs.thetas(1), points=inputs.points())
+def one_theta_for_all(transform: Transform, theta: Rows, points: Rows) -> None:
+    """One θ [1, P] is shared by points [N, M, D].
+
+    Why:
+        The same warp for a whole batch, or for points that differ from image to image.
+    How:
+        One θ with three sets of points, beside each set by itself.
+    Mend:
+        Write the formula so that it broadcasts: numbers of θ as [1, 1], coordinates as [N, M].
+    """
+    t, p = _inputs(transform, theta * 3, points)
+    alone = torch.cat([transform(t[:1], p[n : n + 1]) for n in range(3)])
+    expect_close(transform(t[:1], p), alone, common.SAME, "with one θ T")
+
+
+@checks.add(*BASICS[:6], theta=inputs.thetas(3), points=inputs.points())
+def each_image_alone(transform: Transform, theta: Rows, points: Rows) -> None:
+    """Each entry of the batch gives what it gives alone, in any order.
+
+    Why:
+        A network's answer would depend on what else is in the batch, and gradients would go to the wrong image.
+    How:
+        Three θ with their points at once, each by itself, and all in reverse.
+    Mend:
+        No `theta[0]`, no mean, max or norm over the first axis; sums and norms need a `dim`.
+    """
+    t, p = _inputs(transform, theta, points)
+    together = transform(t, p)
+    alone = torch.cat([transform(t[n : n + 1], p[n : n + 1]) for n in range(3)])
+    expect_close(together, alone, common.SAME, "in a batch T", at={"theta": theta, "points": p})
+    expect_close(transform(t.flip(0), p.flip(0)).flip(0), together, common.SAME, "in reverse order T")
+
+
+@checks.add(*BASICS[:6], theta=inputs.thetas(1), points=inputs.points(2, 5))
+def each_point_alone(transform: Transform, theta: Rows, points: Rows) -> None:
+    """Where a point goes depends on that point and θ alone, not on the other points, their number or their order.
+
+    Why:
+        A lattice of another size would be bent in another way, and a list of points in yet another.
+    How:
+        Several points at once, each by itself, and all in reverse.
+    Mend:
+        No mean, extent or norm of the points, no index into their axis, nothing that takes them for a lattice. What
+        depends on the size of the image belongs into an option.
+    """
+    t, p = _inputs(transform, theta, points)
+    together = transform(t, p)
+    alone = torch.cat([transform(t, p[:, m : m + 1]) for m in range(p.shape[1])], dim=1)
+    expect_close(together, alone, common.SAME, "among other points T", at={"theta": theta, "points": p})
+    expect_close(transform(t, p.flip(1)).flip(1), together, common.SAME, "in reverse order T")
+
+
+@checks.add(
+    *BASICS[:8],
+    theta=inputs.thetas(2),
+    points=inputs.points(),
+    dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
+)
+def keeps_the_type(transform: Transform, theta: Rows, points: Rows, dtype: torch.dtype) -> None:
+    """The result has the dtype of θ and points, and lies on their device.
+
+    Why:
+        float64 is what finite differences and registration rely on; float32 that turns into float64 halves the speed.
+    How:
+        Both in float32, both in float64.
+    Mend:
+        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)`.
+    """
+    t, p = (x.to(dtype) for x in _inputs(transform, theta, points))
+    given = transform(t, p)
+    expect(given.dtype == dtype, given.dtype, dtype)
+    expect(given.device == t.device, f"on {given.device}", f"on {t.device}")
+
+
+@checks.add(*BASICS[:9], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
+def float64_is_not_rounded(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
+    """float64 θ and points are not rounded to float32 on the way.
+
+    Why:
+        The result looks like float64 and is right to seven digits only; finite differences and gradcheck drown in it.
+    How:
+        θ, then the point, is moved by 1e-9: the result has to move by its slope times that.
+    Mend:
+        No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula.
+    """
+    t, p = _inputs(transform, theta, points)
+    told = 0
+    for what, of_theta in (("θ", True), ("the point", False)):
+        way = inputs.uniform(seed, *(t if of_theta else p).shape).to(t)
+
+        def values(steps: Tensor, of_theta: bool = of_theta, way: Tensor = way) -> Tensor:
+            h = steps.to(t)[:, None]
+            if of_theta:
+                return transform(t + h * way, p).cpu()
+            return transform(t, p + h[..., None] * way).cpu()
+
+        try:
+            common.check_not_rounded(values, what)
+        except NotApplicable:
+            told += 1
+    assume(told < 2)
+
+
+@checks.add(*BASICS[:9], theta=inputs.thetas(2), points=inputs.points())
+def values_are_finite(transform: Transform, theta: Rows, points: Rows) -> None:
+    """Points near −1 … 1 go to finite places; where one has none, the gradient of the others stays finite.
+
+    Why:
+        A place that is no number gets the fill value; but its gradient, 0 · ∞, would make the θ of every image NaN.
+    How:
+        θ near where the transform starts; for points that go nowhere, the gradient of the sum of the others.
+    Mend:
+        Select the argument before the delicate function, not its result: `safe = torch.where(r > 0, r, 1.0)`. A point
+        that has no image is NaN, selected at the end. If θ that is tried makes no sense for this transform, name one
+        that does: `check_transform(…, theta=…)`.
+    """
+    t, p = (x.requires_grad_() for x in _inputs(transform, theta, points))
+    given = transform(t, p)
+    finite = given.isfinite()
+    if bool(finite.all()):
+        return
+    at = {"theta": theta, "points": p, "T": given}
+    for gradient, what in zip(derivative(torch.where(finite, given, 0.0), t, p), ("θ", "the points"), strict=True):
+        expect(bool(gradient.isfinite().all()), f"a gradient of {what} that is no number", "finite numbers", at=at)
+    expect(bool(finite.any()), "no point goes to a finite place", "most do", at=at)
+
+
+@checks.add(*BASICS)
+def theta_length_is_checked(transform: Transform) -> None:
+    """A θ of another length is an InputError.
+
+    Why:
+        One number too many would be ignored, and one too few shared, without a word.
+    How:
+        θ with one number more and one fewer.
+    Mend:
+        Leave `__call__` to the base class, which checks, and define `forward`.
+    """
+    points = torch.zeros(1, 1, transform.ndim, dtype=torch.float64)
+    for count in (transform.num_params - 1, transform.num_params + 1):
+        try:
+            transform(torch.zeros(1, count, dtype=torch.float64), points)
+        except InputError:
+            continue
+        raise Broken(f"θ of length {count} is taken", "an InputError", {"num_params": transform.num_params})

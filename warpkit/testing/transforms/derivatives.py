@@ -1,0 +1,65 @@
+"""The transform's derivatives, in θ, in the points and in parameters of its own."""
+
+import torch
+
+from warpkit.testing import inputs
+from warpkit.testing.check import Checks, NotApplicable
+from warpkit.testing.differences import check_derivatives
+from warpkit.testing.transforms.contract import BASICS, Rows
+from warpkit.transforms.base import Transform
+
+checks = Checks("transform")
+
+
+@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+def derivative_in_theta(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
+    """Autograd's first and second derivatives in θ are those of the values.
+
+    Why:
+        It is what trains a localization network: a wrong gradient leads astray, a lost one leaves the transformer
+        where it starts, and nothing says so.
+    How:
+        Central differences along one number of θ and along all of them, wherever the result is smooth.
+    Mend:
+        No `.detach()`, `.item()`, `.data`, NumPy, `torch.tensor(theta…)` or `torch.no_grad()` on the way; a
+        `torch.autograd.Function` needs a backward that is right and can itself be differentiated.
+    """
+    t, p = inputs.tensor(transform, theta)[0], inputs.tensor(transform, points)[None]
+    check_derivatives(lambda x: transform(x[None], p), t, seed, "θ", {"theta": theta, "points": points})
+
+
+@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+def derivative_in_points(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
+    """Autograd's first and second derivatives in the points are those of the values.
+
+    Why:
+        In a composition the gradient of every earlier transform passes through here; the Jacobian is made of it.
+    How:
+        Central differences along one coordinate and along all of them, wherever the result is smooth.
+    Mend:
+        As for θ; what is made of the points (distances, cells) must not be detached.
+    """
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)
+    at = {"theta": theta, "points": points}
+    check_derivatives(lambda x: transform(t, x.reshape(1, *p.shape)), p.flatten(), seed, "the points", at)
+
+
+@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+def derivative_in_parameters(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
+    """Autograd's first and second derivatives in the transform's own parameters are those of the values.
+
+    Why:
+        A parameter whose gradient is lost never learns, and nothing says so.
+    How:
+        The parameters are moved along one entry and along all; central differences in float64.
+    Mend:
+        Use the nn.Parameter itself in the formula: `float(self.a)`, `self.a.item()` and `self.a.data` cut its gradient
+        off.
+    """
+    parameters = list(transform.parameters())
+    if not parameters:
+        raise NotApplicable("it has no parameters")
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)[None]
+    begin = torch.cat([x.detach().double().flatten() for x in parameters])
+    at = {"theta": theta, "points": points}
+    check_derivatives(lambda x: inputs.with_parameters(transform, x, t, p), begin, seed, "the parameters", at)

@@ -1,0 +1,249 @@
+"""What belongs to a transform beside its formula: identity, inverse, matrix, Jacobian."""
+
+import torch
+from hypothesis import assume
+from torch import Tensor
+
+from warpkit.errors import InputError
+from warpkit.testing import inputs
+from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
+from warpkit.testing.differences import TOLERANCE, derivative, slope
+from warpkit.testing.transforms.contract import BASICS, Rows
+from warpkit.transforms.base import Transform
+from warpkit.transforms.matrix import apply
+
+checks = Checks("transform")
+
+_CLOSE = 1e-6  # of normalised coordinates: a thousandth of a pixel in 2,000; an identity is float32
+_MANY = 256  # parameters that are looked at one by one
+
+
+def start(transform: Transform) -> Tensor:
+    """identity(), or `NotApplicable`."""
+    try:
+        return transform.identity()
+    except InputError as error:
+        raise NotApplicable("it has no identity") from error
+
+
+@checks.add(*BASICS, points=inputs.points())
+def identity(transform: Transform, points: Rows) -> None:
+    """identity() is a new floating-point tensor [P] that leaves every point where it is; or an InputError.
+
+    Why:
+        A spatial transformer starts there: what is off from the first step bends every image that it is given.
+    How:
+        Generated points in float64 and float32; what was returned is overwritten, and asked for again.
+    Mend:
+        Correct the numbers; express θ as an offset from the identity; return a copy of a kept tensor (`.clone()`). A
+        family that has no identity defines none.
+    """
+    theta = start(transform)
+    expect(
+        isinstance(theta, Tensor),
+        f"{type(theta).__name__} {theta!r:.40}",
+        "a tensor [P]",
+        at={"num_params": transform.num_params},
+    )
+    expect(theta.shape == (transform.num_params,), f"shape {list(theta.shape)}", f"shape [{transform.num_params}]")
+    expect(theta.is_floating_point(), theta.dtype, "a floating-point tensor")
+    for dtype, tolerance in ((torch.float64, _CLOSE), (torch.float32, 10 * _CLOSE)):
+        p = inputs.tensor(transform, points).to(dtype)[None]
+        moved = transform(theta.detach().to(p)[None], p)
+        expect_close(moved, p, tolerance, f"at the identity, in {dtype}, T", at={"point": p})
+    before = theta.detach().clone()
+    theta.detach().add_(1.0)
+    again = transform.identity()
+    expect(torch.equal(again, before), f"{again.tolist()}, after the first result was written to", f"{before.tolist()}")
+
+
+@checks.add(*BASICS, "identity", points=inputs.points())
+def identity_gradients_are_finite(transform: Transform, points: Rows) -> None:
+    """At the identity the gradients in θ and in the points are finite numbers.
+
+    Why:
+        Training starts there; one NaN in the first step and the whole network is NaN. Norms (of a rotation axis, say),
+        acos(1), atan2(0, 0) and sqrt(0) have such gradients.
+    How:
+        Autograd for generated points, and for the centre.
+    Mend:
+        Select the argument before the delicate function: `safe = torch.where(r > 0, r, 1.0)`; or use a series near 0.
+    """
+    theta = start(transform).detach().double().to(inputs.device(transform))[None].requires_grad_()
+    p = inputs.tensor(transform, [*points, [0.0] * transform.ndim])[None].requires_grad_()
+    for gradient, what in zip(derivative(transform(theta, p), theta, p), ("θ", "the points"), strict=True):
+        finite = bool(gradient.isfinite().all())
+        expect(
+            finite, f"the gradient in {what} is {gradient.flatten()[:12].tolist()}", "finite numbers", at={"points": p}
+        )
+
+
+@checks.add(*BASICS)
+def every_parameter_counts(transform: Transform) -> None:
+    """Every number of θ moves some point.
+
+    Why:
+        One that moves nothing is most often an index that was mistyped: another number is used twice.
+    How:
+        Each is moved by a quarter, at several θ, for points over and around the image.
+    Mend:
+        Look where θ's numbers are taken apart; or lower `num_params`.
+    """
+    count = transform.num_params
+    p = 1.3 * inputs.uniform(1, 1, 5**transform.ndim + 20, transform.ndim).to(inputs.device(transform))
+    begin = inputs.centre(transform).to(p)
+    indices = range(count) if count <= _MANY else inputs.uniform(2, count).argsort()[:_MANY].tolist()
+    idle = set(indices)
+    for seed in range(3):
+        theta = begin + 0.2 * inputs.uniform(seed, count).to(p)
+        here = transform(theta[None], p)
+        for i in sorted(idle):
+            moved = theta.clone()
+            moved[i] += 0.25
+            if bool(((transform(moved[None], p) - here).abs().nan_to_num(1.0) > 1e-9).any()):
+                idle.discard(i)
+    names = tuple(transform.param_names)
+    expect(not idle, f"{', '.join(names[i] for i in sorted(idle)[:8])} moves no point", "every number of θ moves some")
+
+
+@checks.add(*BASICS, "identity", "identity_gradients_are_finite")
+def gradient_at_the_identity(transform: Transform) -> None:
+    """At the identity every number of θ has a gradient other than zero.
+
+    Why:
+        A transformer starts there. A parameter whose gradient is zero (one that enters as its square, say) stays where
+        it is for ever.
+    How:
+        Autograd, for points over and around the image and several sums of the results.
+    Mend:
+        Let θ enter with a slope: θ, not θ²; exp(θ), not cosh(θ). Or start elsewhere: `SpatialTransformer(init=…)`.
+    """
+    theta = start(transform).detach().double().to(inputs.device(transform))[None].requires_grad_()
+    p = 1.3 * inputs.uniform(1, 1, 64, transform.ndim).to(theta)
+    total = torch.zeros_like(theta)
+    for seed in range(3):
+        weights = inputs.uniform(seed, *p.shape).to(theta)
+        given = transform(theta, p)
+        total = total + derivative(torch.where(given.isfinite(), given, 0.0) * weights, theta)[0].detach().abs()
+    idle = [name for name, g in zip(transform.param_names, total[0].tolist(), strict=True) if g < 1e-9]
+    if idle:
+        raise Doubtful(
+            f"at the identity {', '.join(idle[:8])} has a gradient of zero: a transformer that starts there never "
+            "moves it",
+            "let θ enter with a slope (θ, not θ²), or start elsewhere: SpatialTransformer(…, init=…)",
+        )
+
+
+@checks.add(*BASICS, theta=inputs.thetas(2), points=inputs.points())
+def matrix_agrees(transform: Transform, theta: Rows, points: Rows) -> None:
+    """matrix(theta) takes points, in homogeneous coordinates, to where forward takes them.
+
+    Why:
+        The sampler uses the matrix and never calls `forward`: images and points would be warped differently.
+    How:
+        The product and the division by its last entry, beside the transform's result.
+    Mend:
+        The matrix acts on columns [x, y, 1] from the left, its rows give x, y and w. Leave `forward` to
+        MatrixTransform.
+    """
+    if not transform.is_matrix:
+        raise NotApplicable("it is no matrix transform")
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)[None]
+    m = transform.matrix(t)
+    e = transform.ndim + 1
+    expect(
+        m.ndim == 3 and m.shape[1:] == (e, e) and m.shape[0] in (1, 2), f"shape {list(m.shape)}", f"shape [2, {e}, {e}]"
+    )
+    expect(m.dtype == t.dtype, f"a matrix in {m.dtype}", f"{t.dtype}, as θ")
+    given, expected = transform(t, p), apply(m.expand(2, e, e), p, is_affine=False)
+    expect_close(given, expected, 1e-9, "by forward T", at={"point": p.expand_as(expected), "theta": theta})
+
+
+@checks.add(*BASICS, "matrix_agrees", theta=inputs.thetas(2))
+def affine_is_affine(transform: Transform, theta: Rows) -> None:
+    """With `is_affine`, the matrix's last row is 0 … 0 1.
+
+    Why:
+        The sampler then leaves the division out: the image would be warped by another mapping.
+    How:
+        The last row at generated θ.
+    Mend:
+        `is_affine = False` for a projective family.
+    """
+    if not (transform.is_matrix and transform.is_affine):
+        raise NotApplicable("it does not promise to be affine")
+    last = transform.matrix(inputs.tensor(transform, theta))[:, -1]
+    expected = torch.eye(transform.ndim + 1).to(last)[-1].expand_as(last)
+    expect_close(last, expected, 1e-12, "in the last row", at={"theta": theta})
+
+
+@checks.add(*BASICS, "matrix_agrees", theta=inputs.thetas(2))
+def from_matrix_undoes_matrix(transform: Transform, theta: Rows) -> None:
+    """from_matrix(matrix(θ)) is a θ of the same matrix.
+
+    Why:
+        Inverses, and transformers that look several times (`steps`), go through it.
+    How:
+        The matrices, each divided by its last entry.
+    Mend:
+        Take the entries in the order in which `matrix` puts them.
+    """
+    if not transform.is_matrix or type(transform).from_matrix is Transform.from_matrix:
+        raise NotApplicable("it has no from_matrix")
+    m = transform.matrix(inputs.tensor(transform, theta))
+    back = transform.from_matrix(m)
+    expect(back.shape == (2, transform.num_params), f"θ of shape {list(back.shape)}", f"[2, {transform.num_params}]")
+    again = transform.matrix(back)
+    last = (slice(None), slice(-1, None), slice(-1, None))
+    expect_close(again / again[last], m / m[last], _CLOSE, "an entry of the matrix", at={"theta": theta})
+
+
+@checks.add(*BASICS, theta=inputs.thetas(2), points=inputs.points())
+def inverse_undoes(transform: Transform, theta: Rows, points: Rows) -> None:
+    """transform(inverse(θ), transform(θ, p)) = p, and the other way round.
+
+    Why:
+        Points of a label or landmark would be taken to a wrong place, and residuals in registration never vanish.
+    How:
+        Generated θ and points, both orders.
+    Mend:
+        Derive it again; an approximate inverse (−θ) is none: leave `inverse` out then.
+    """
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)[None]
+    try:
+        back = transform.inverse(t)
+    except InputError as error:
+        if type(transform).inverse is not Transform.inverse and "singular" in str(error):
+            assume(False)
+        raise NotApplicable("it has no inverse") from error
+    expect(back.shape == t.shape, f"θ of shape {list(back.shape)}", f"shape {list(t.shape)}")
+    for first, second, order in ((t, back, "T(inverse, T(θ, p))"), (back, t, "T(θ, T(inverse, p))")):
+        there = transform(first, p)
+        again = transform(second, there)
+        known = again.isfinite() & (there.abs() < 1e3).all(-1, keepdim=True)
+        expected = p.expand_as(again)
+        expect_close(
+            torch.where(known, again, expected), expected, 10 * _CLOSE, order, at={"point": expected, "theta": theta}
+        )
+
+
+@checks.add(*BASICS, "derivative_in_points", theta=inputs.thetas(1), points=inputs.points(1, 2))
+def jacobian_agrees(transform: Transform, theta: Rows, points: Rows) -> None:
+    """jacobian(θ, points) [N, M, D, D] has ∂T_i/∂p_j at [i, j].
+
+    Why:
+        Folds and areas are measured by it, and velocities and tensors carried along.
+    How:
+        Central differences, wherever the mapping is smooth.
+    Mend:
+        Leave it to the base class; a hand-written one has the output's axis before the input's.
+    """
+    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)[None]
+    found = transform.jacobian(t, p)
+    shape = [1, len(points), transform.ndim, transform.ndim]
+    expect(list(found.shape) == shape, f"shape {list(found.shape)}", f"shape {shape}")
+    for j in range(transform.ndim):
+        axis = torch.eye(transform.ndim).to(p)[j]
+        expected, smooth = slope(lambda steps, axis=axis: transform(t, p + steps.to(p)[:, None, None] * axis))  # type: ignore[misc]
+        column = torch.where(smooth, found[0, ..., j].cpu(), expected.cpu())
+        expect_close(column, expected, TOLERANCE, f"∂T/∂p{j + 1}", at={"theta": theta, "points": points})
