@@ -54,6 +54,6 @@ def test_extras_are_loaded_late_and_a_missing_one_says_what_to_install():
     said = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True).stdout.splitlines()
     assert said == [
         "set()",
-        "2 warpkit: this needs Pillow: pip install warpkit[demo]",
-        "2 warpkit: this needs Matplotlib: pip install warpkit[demo]",
+        "2 warpkit: this needs Pillow: pip install 'warpkit[demo]'",
+        "2 warpkit: this needs Matplotlib: pip install 'warpkit[demo]'",
     ]

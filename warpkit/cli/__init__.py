@@ -6,10 +6,15 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from warpkit.cli import bench, catalogue, demo, info, warp
+from warpkit.cli import bench, catalogue, check, demo, info, new, warp
 from warpkit.errors import InputError
 
-_EXTRAS = {"matplotlib": "Matplotlib", "PIL": "Pillow"}  # what the extra "demo" brings
+_EXTRAS = {  # module: what it is called, and which extra brings it
+    "matplotlib": ("Matplotlib", "demo"),
+    "PIL": ("Pillow", "demo"),
+    "hypothesis": ("hypothesis", "testing"),
+    "pytest": ("pytest", "testing"),
+}
 
 
 class _Friendly(TyperGroup):
@@ -24,7 +29,8 @@ class _Friendly(TyperGroup):
             package = (error.name or "").partition(".")[0]
             if package not in _EXTRAS:
                 raise
-            message = f"this needs {_EXTRAS[package]}: pip install warpkit[demo]"
+            title, extra = _EXTRAS[package]
+            message = f"this needs {title}: pip install 'warpkit[{extra}]'"
         Console(stderr=True, soft_wrap=True).print(f"warpkit: {message}", style="red", markup=False, highlight=False)
         raise typer.Exit(2)
 
@@ -61,6 +67,8 @@ app.command("list")(catalogue.catalogue)
 app.command("warp", cls=warp.WarpCommand)(warp.warp)
 app.command("info")(info.info)
 app.command("bench")(bench.bench)
+app.command("check", cls=check.CheckCommand)(check.check)
+app.command("new")(new.new)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import unittest
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -34,8 +35,8 @@ class Doubtful(Exception):  # noqa: N818
         self.hint = hint
 
 
-class NotApplicable(Exception):  # noqa: N818
-    """The claim is none of this component's."""
+class NotApplicable(unittest.SkipTest):
+    """The claim is none of this component's. hypothesis lets a SkipTest through at once."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ class Check:
     """A named check. Its docstring holds the claim, and what follows `Why:`, `How:` and `Mend:`.
 
     `inputs` gives, for each generated argument, a strategy for the component at hand; without any the check runs once.
-    A check is not run where one that it `needs` has failed.
+    A check is not run where one that it `needs` has failed. `afresh`: each input meets a component never called before.
     """
 
     name: str
     function: Function
     needs: tuple[str, ...]
     inputs: Mapping[str, Callable[[Any], SearchStrategy[Any]]]
+    afresh: bool = False
 
     @property
     def claim(self) -> str:
@@ -86,11 +88,13 @@ class Checks:
         self.kind = kind
         self._checks: dict[str, Check] = {name: check for part in parts for name, check in part._checks.items()}
 
-    def add(self, *needs: str, **inputs: Callable[[Any], SearchStrategy[Any]]) -> Callable[[F], F]:
+    def add(
+        self, *needs: str, afresh: bool = False, **inputs: Callable[[Any], SearchStrategy[Any]]
+    ) -> Callable[[F], F]:
         """Decorator: a function (component, **generated inputs) that raises `Broken`, `Doubtful` or `NotApplicable`."""
 
         def take(function: F) -> F:
-            self._checks[function.__name__] = Check(function.__name__, function, needs, inputs)
+            self._checks[function.__name__] = Check(function.__name__, function, needs, inputs, afresh)
             return function
 
         return take

@@ -31,19 +31,29 @@ def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
 
 def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> None:
     """`Broken` where a result depends on earlier calls, on random numbers or on whether gradients are recorded."""
+    try:
+        unused = copy.deepcopy(call)
+    except Exception:  # survives_copies tells
+        unused = call
     first = call(*inputs)
     kept = first.clone()
     torch.manual_seed(0)
     state, default = torch.get_rng_state(), torch.get_default_dtype()
-    for _ in range(3):
-        call(*others)
+    for again in (others, tuple(0.9 * x for x in inputs), others):
+        expect_close(call(*again), unused(*again), _EXACT, "after another call")
+        expect_close(
+            first, kept, _EXACT, "the first result, after another call",
+            hint="the result is kept and written to again: return a new tensor",
+        )  # fmt: skip
         expect_close(call(*inputs), kept, _EXACT, "the same input again")
-    expect_close(
-        first, kept, _EXACT, "the first result, after later calls",
-        hint="the result is kept and written to again: return a new tensor",
-    )  # fmt: skip
     with torch.no_grad():
         expect_close(call(*inputs), kept, _EXACT, "under torch.no_grad()")
+    expect(
+        torch.is_grad_enabled(),
+        "gradients are turned off after the call",
+        "on, as before",
+        hint=("`with torch.no_grad():` ends with its block; torch.set_grad_enabled(False) stays"),
+    )
     expect(torch.equal(torch.get_rng_state(), state), "the global random state has moved", "it stays as it was")
     expect(torch.get_default_dtype() == default, f"the default dtype is {torch.get_default_dtype()}", default)
 
@@ -153,11 +163,11 @@ def check_not_rounded(values: Callable[[Tensor], Tensor], what: str) -> None:
     `NotApplicable` where it hardly moves at all, or not smoothly.
     """
     step, wide = 2.0**-33, 1e-4
-    steps = torch.tensor([-wide, 0.0, wide, 8 * step], dtype=torch.float64)
-    before, here, after, near = values(steps).detach().double().unbind(0)
-    left, right = (here - before) / wide, (after - here) / wide
-    slope = (left + right) / 2
-    smooth = ((left - right).abs() <= 1e-2 * slope.abs()) & (slope.abs() > 1e-2) & slope.isfinite()
+    steps = torch.tensor([-wide, -wide / 10, 0.0, wide / 10, wide, 8 * step], dtype=torch.float64)
+    far_left, left, here, right, far_right, near = values(steps).detach().double().unbind(0)
+    secants = torch.stack([here - far_left, 10 * (here - left), 10 * (right - here), far_right - here]) / wide
+    slope = secants.mean(0)
+    smooth = ((secants - slope).abs().amax(0) <= 0.02 * slope.abs()) & (slope.abs() > 1e-2) & slope.isfinite()
     if not bool(smooth.any()):
         raise NotApplicable("it hardly moves here")
     found, slope = ((near - here) / (8 * step))[smooth], slope[smooth]

@@ -57,7 +57,7 @@ def special_distance(kernel: Kernel) -> st.SearchStrategy[float]:
 
 def fraction(_: Kernel) -> st.SearchStrategy[float]:
     """Where the sampled place lies between two pixels."""
-    return decimals(0, 1)
+    return st.sampled_from((0.5, 0.25, 0.75)) | decimals(0, 1)
 
 
 def phi(kernel: Kernel) -> st.SearchStrategy[int]:
@@ -71,10 +71,12 @@ def has_phi(kernel: Kernel) -> bool:
 
 
 def at_phi(kernel: Kernel, phi: int) -> Kernel:
-    """The kernel after its parameters have moved, as they do in training."""
-    if phi == 0:
+    """The kernel after its parameters have moved, as they do in training; they are float64, so that facts are exact."""
+    if not has_phi(kernel):
         return kernel
-    moved = copy.deepcopy(kernel)
+    moved = copy.deepcopy(kernel).double()
+    if phi == 0:
+        return moved
     with torch.no_grad():
         for i, p in enumerate(moved.parameters()):
             p.add_((0.1 * p.abs() + 0.05) * uniform(97 * phi + i, *p.shape).to(p))

@@ -17,6 +17,7 @@ from warpkit.testing.inputs import device
 _BINOMIALS = [(-1.0) ** k * math.comb(8, k) for k in range(9)]
 _SEEN = 100  # times the noise: a smooth function's differences then fall into the noise when the step is halved
 _STEPS = [1 / 64, 1 / 128, 1 / 256, 1 / 512, 1 / 1024, 1 / 2048]
+_JUMP = 1e-6  # of the value, relative to the peak: less is rounding
 _SMOOTHEST = 6  # derivatives beyond are not told apart from noise
 
 
@@ -31,15 +32,19 @@ class Joint(NamedTuple):
 def joints(kernel: Kernel) -> list[Joint]:
     """Every place where some derivative up to the fifth jumps, ±radius included, where zero begins."""
     found: list[Joint] = []
-    level = _SEEN * _noise(kernel)
+    level, negligible = _SEEN * _noise(kernel), 35 * _JUMP * peak(kernel)  # a jump of 1 has differences up to 35
     for step in _STEPS:  # a joint is seen at the coarser steps, and located by the finest that sees it
         seen = _rough_places(kernel, step, level)
         if len(seen) > 8 * kernel.taps * kernel.pieces + 16:  # a rough function, or a steep one at this step
             continue
         for place in seen:
-            order = _order(kernel, place, step)
+            order, size = _order(kernel, place, step)
+            if size < negligible:  # rounded constants: under a real joint they show at the finest steps only
+                order = max([order, *(j.order for j in found if _near(j, place, step))])
+                if order < 0.5:
+                    continue
             if order < _SMOOTHEST:
-                found = [j for j in found if abs(j.at - place) > j.within + 5 * step]
+                found = [j for j in found if not _near(j, place, step)]
                 found.append(Joint(place, order, 5 * step))
     return sorted(found)
 
@@ -88,13 +93,17 @@ def _rough_places(kernel: Kernel, step: float, level: float) -> list[float]:
     return places
 
 
-def _order(kernel: Kernel, place: float, step: float) -> float:
-    """j, from how much the differences around this place fall when the step is halved."""
+def _near(joint: Joint, place: float, step: float) -> bool:
+    return abs(joint.at - place) <= joint.within + 5 * step
+
+
+def _order(kernel: Kernel, place: float, step: float) -> tuple[float, float]:
+    """j, from how much the differences around this place fall when the step is halved; and how large they are."""
     coarse = _differences(kernel, step, around=place, width=12 * step).max()
     fine = _differences(
         kernel, step / 2, around=place, width=10 * step
     ).max()  # windows of half the width: same centres
-    return float(torch.log2(coarse / fine.clamp(min=1e-300)))
+    return float(torch.log2(coarse / fine.clamp(min=1e-300))), float(coarse)
 
 
 def _differences(kernel: Kernel, step: float, around: float = 0.0, width: float = math.inf) -> Tensor:

@@ -36,12 +36,10 @@ class Result:
     where: str = ""
     hint: str = ""
 
-    def __str__(self) -> str:
-        """What a plugin's author needs to know, a line each."""
-        if self.status is Status.WARNING:
-            lines = [("", self.reason), ("mend", self.hint)]
-        elif self.found:
-            lines = [
+    def lines(self) -> list[tuple[str, str]]:
+        """What a plugin's author needs to know: a word and a text each."""
+        if self.found:
+            told = [
                 ("claim", self.check.claim),
                 ("smallest", ", ".join(f"{name} = {value}" for name, value in self.at.items())),
                 ("found", self.found),
@@ -49,11 +47,15 @@ class Result:
                 ("in", self.where),
                 ("why", self.check.why),
                 ("mend", self.hint or self.check.mend),
-                ("", self.reason and f"declared as an expected failure: {self.reason}"),
+                ("declared", self.reason),
             ]
         else:
-            lines = [("", self.reason)]
-        return "\n".join([f"{self.check.name}: {self.status}"] + [f"  {k:<9} {v}" for k, v in lines if v])
+            told = [("because", self.reason), ("mend", self.hint)]
+        return [(word, text) for word, text in told if text]
+
+    def __str__(self) -> str:
+        """The lines below the check's name."""
+        return "\n".join([f"{self.check.name}: {self.status}"] + [f"  {word:<9} {text}" for word, text in self.lines()])
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -92,17 +94,21 @@ class Report:
         """The results with one of these statuses."""
         return [result for result in self.results if result.status in statuses]
 
+    @property
+    def told(self) -> list[Result]:
+        """Everything that is not as it should be."""
+        return self.having(Status.FAILED, Status.EXPECTED, Status.UNEXPECTED, Status.WARNING)
+
     def summary(self) -> str:
-        """One line: 31 passed, 1 warning, 2 not applicable (seed 0, 40 examples a check)."""
+        """One line: 31 passed, 1 warning, 2 not applicable (seed 0, 30 examples a check)."""
         counts = {s: len(self.having(s)) for s in Status}
-        told = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
-        return f"{self.kind} {self.component}: {told} (seed {self.seed}, {self.examples} examples a check)"
+        counted = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
+        return f"{self.kind} {self.component}: {counted} (seed {self.seed}, {self.examples} examples a check)"
 
     def __str__(self) -> str:
         """The summary, then everything that is not as it should be."""
-        told = self.having(Status.FAILED, Status.EXPECTED, Status.UNEXPECTED, Status.WARNING)
         suggestions = [f"not stated, and found to hold: {', '.join(self.suggestions)}"] if self.suggestions else []
-        return "\n\n".join([self.summary(), *map(str, told), *suggestions])
+        return "\n\n".join([self.summary(), *map(str, self.told), *suggestions])
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""

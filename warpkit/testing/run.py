@@ -47,7 +47,7 @@ def check_kernel(
         kernel: a name, a table `{"type": name, **options}` or a `Kernel`. It is not called itself: copies of it are.
         only: the name of one check, or several; all unless given. Those that they need run too.
         seed: the same seed gives the same inputs.
-        thorough: 1,000 generated inputs for each check instead of 40.
+        thorough: 1,000 generated inputs for each check instead of 30.
         expected_failures: check → reason, for what it cannot pass; beside those in its attribute of that name.
 
     Returns:
@@ -58,7 +58,7 @@ def check_kernel(
         InputError: for an unknown name, of a kernel or of a check.
 
     >>> print(check_kernel("bilinear", only="partition_of_unity").summary())
-    kernel Bilinear: 1 passed (seed 0, 40 examples a check)
+    kernel Bilinear: 1 passed (seed 0, 30 examples a check)
     """
     return _checked("kernel", kernel, only, seed, thorough, expected_failures)
 
@@ -91,7 +91,7 @@ def check_transform(
         InputError: for an unknown name, or a θ of another length.
 
     >>> print(check_transform("affine", only=["identity", "inverse_undoes"]).summary())
-    transform Affine: 2 passed (seed 0, 40 examples a check)
+    transform Affine: 2 passed (seed 0, 30 examples a check)
     """
     return _checked("transform", transform, only, seed, thorough, expected_failures, theta)
 
@@ -154,14 +154,20 @@ def _checked(
     return report
 
 
-def run(session: Session, only: str | Sequence[str] | None = None) -> Report:
-    """The report, failures and all."""
+def run(
+    session: Session, only: str | Sequence[str] | None = None, begins: Callable[[str], object] = lambda name: None
+) -> Report:
+    """The report, failures and all; `begins` is told the name of each check."""
     known = session.checks.names()
     names = [only] if isinstance(only, str) else only
     for name in names or ():
         if name not in known:
             raise unknown(f"check of {session.checks.kind}s", name, known)
-    report = session.report(list(names) if names is not None else known)
+    chosen = list(names) if names is not None else known
+    for name in chosen:
+        begins(name)
+        session.result(session.checks[name])
+    report = session.report(chosen)
     basics_hold = not [r for r in report.results if r.status is Status.NOT_RUN]
     if names is None and isinstance(session.component, Kernel) and basics_hold:
         with undisturbed():
@@ -201,7 +207,7 @@ def parametrize_with_checks(
         components: kernels, transforms and backends, as objects or names, mixed as you like. They are made when pytest
             collects the test.
         seed: the same seed gives the same inputs.
-        thorough: 1,000 generated inputs for each check instead of 40.
+        thorough: 1,000 generated inputs for each check instead of 30.
 
     The function takes `check` and calls it; before it, it may take the component. Checks that are declared in
     `expected_failures` are reported as xfail, those that do not apply are skipped.
@@ -249,3 +255,8 @@ def kind_of(component: Any) -> str:
             return kind
     hint = " (a class: give an object of it)" if isinstance(component, type) else ""
     raise InputError(f"expected a kernel, transform or backend, or its name, got {component!r:.80}{hint}")
+
+
+def registry_of(name: str) -> Registry[Any]:
+    """Where this name is registered."""
+    return _KINDS[kind_of(name)][0]

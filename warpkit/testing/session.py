@@ -18,7 +18,7 @@ from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
 from warpkit.testing.report import Report, Result, Status
 
-EXAMPLES, THOROUGH = 40, 1000
+EXAMPLES, THOROUGH = 30, 1000
 _FULFILLED = (Status.PASSED, Status.WARNING, Status.UNEXPECTED, Status.SKIPPED)
 
 
@@ -109,7 +109,7 @@ class Session:
 
         def attempt(**inputs: Any) -> None:
             try:
-                check.function(component, **inputs)
+                check.function(self._copy() if check.afresh else component, **inputs)
             except hypothesis.errors.UnsatisfiedAssumption:
                 raise
             except Exception as error:

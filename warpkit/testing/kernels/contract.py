@@ -86,8 +86,9 @@ def one_weight_for_each_distance(kernel: Kernel, shape: list[int]) -> None:
     if not isinstance(given, torch.Tensor):
         raise Broken(f"{type(given).__name__} {given!r:.40}", "a tensor", at)
     expect(given.shape == distance.shape, f"shape {list(given.shape)}", f"shape {shape}", at=at)
-    turned = kernel(distance.clone().mT.contiguous().mT if len(shape) > 1 else distance.clone())
-    expect_close(turned, given, common.SAME, "of a tensor with other strides: k", at={"distance": distance})
+    if len(shape) > 1:
+        strided = kernel(distance.mT.contiguous().mT)
+        expect(strided.shape == distance.shape, f"shape {list(strided.shape)} for other strides", f"shape {shape}", at)
 
 
 @checks.add(*BASICS[:3], distances=inputs.distances)
@@ -105,7 +106,7 @@ def input_is_not_changed(kernel: Kernel, distances: list[float]) -> None:
     common.check_inputs_unchanged(kernel, distance=inputs.tensor(kernel, distances))
 
 
-@checks.add(*BASICS[:4], distances=inputs.distances, others=inputs.distances)
+@checks.add(*BASICS[:4], afresh=True, distances=inputs.distances, others=inputs.distances)
 def same_each_time(kernel: Kernel, distances: list[float], others: list[float]) -> None:
     """The same distances give the same weights, whatever was called before; no global state is read or moved.
 
@@ -167,7 +168,8 @@ def float64_is_not_rounded(kernel: Kernel, distance: float) -> None:
     How:
         The distance is moved by 1e-9 of a pixel: the weight has to move by its slope times that.
     Mend:
-        No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula.
+        No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula. Digits are lost by cancellation too:
+        acos near 1, 1 − cos(x) and √(1 − x²) near 0.
     """
     try:
         common.check_not_rounded(

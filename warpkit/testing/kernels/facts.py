@@ -34,7 +34,7 @@ def radius_reaches_zero(kernel: Kernel, phi: int) -> None:
     moved = inputs.at_phi(kernel, phi)
     largest = joints.peak(moved)
     for side in (-1, 1):
-        far, near = joints.extended(moved, torch.tensor([moved.radius - 1e-6, moved.radius - 1e-10]) * side).tolist()
+        far, near = joints.extended(moved, _float64(moved.radius - 1e-6, moved.radius - 1e-10) * side).tolist()
         jumps = abs(near) > 1e-5 * largest and abs(near) > 0.5 * abs(far)  # a square root still falls: it gets there
         expect(
             not jumps, f"k = {near:.6g} just inside", "0", at={"distance": side * moved.radius, **_where(moved, phi)}
@@ -100,7 +100,7 @@ def partition_of_unity(kernel: Kernel, fraction: float, phi: int) -> None:
     if not kernel.partition_of_unity:
         raise NotApplicable("it says that its weights do not sum to one")
     moved = inputs.at_phi(kernel, phi)
-    total = _moments(moved, torch.tensor([fraction], dtype=torch.float64), 0)[:, 0]
+    total = _moments(moved, _float64(fraction), 0)[:, 0]
     expect_close(
         total, torch.ones(1), _TOLERANCE, "the sum of the weights", at={"fraction": fraction, **_where(moved, phi)}
     )
@@ -120,7 +120,7 @@ def symmetric(kernel: Kernel, distance: float, phi: int) -> None:
     if not kernel.symmetric:
         raise NotApplicable("it does not say that it is symmetric")
     moved = inputs.at_phi(kernel, phi)
-    d = torch.tensor([distance, -distance], dtype=torch.float64)
+    d = _float64(distance, -distance)
     values, hair = joints.extended(moved, d), 1e-9
     jumps = (joints.extended(moved, d + hair) - joints.extended(moved, d - hair)).abs() > _TOLERANCE
     if not bool(jumps.any()):  # at a jump the side it belongs to is a matter of taste: a half rounds up
@@ -167,7 +167,7 @@ def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
         raise NotApplicable("it states no degree")
     moved = inputs.at_phi(kernel, phi)
     degree = int(min(kernel.reproduces, 12))
-    moments = _moments(moved, torch.tensor([fraction], dtype=torch.float64), degree)[0]
+    moments = _moments(moved, _float64(fraction), degree)[0]
     for j, moment in enumerate(moments.tolist()):
         expect(
             abs(moment - (j == 0)) <= _TOLERANCE * moved.radius**j,
@@ -194,7 +194,32 @@ def pieces_name_the_joints(kernel: Kernel) -> None:
         pieces = joints.pieces_for(kernel)
         places = ", ".join(_neat(joint) for joint in stray[:6])
         hint = f"pieces = {pieces}" if pieces else "move the joints to multiples of a fraction of a pixel"
-        raise Doubtful(f"joints at d = {places} are no multiples of 1/{kernel.pieces} from −radius", hint)
+        step = f"1/{kernel.pieces} of a pixel" if kernel.pieces > 1 else "a pixel"
+        raise Doubtful(f"joints at d = {places} lie between those of the table, each {step} from −radius on", hint)
+
+
+@checks.add(*BASICS)
+def jumps_belong_to_the_right(kernel: Kernel) -> None:
+    """Where the formula jumps, its value is the limit from the right.
+
+    Why:
+        Sampling takes the limit from the right at every joint (a half rounds up): the formula says one thing there,
+        the image shows another.
+    How:
+        The value at each declared joint, beside the values a hair away.
+    Mend:
+        `<` instead of `<=` where the piece on the left ends.
+    """
+    cells = torch.arange(1, kernel.taps * kernel.pieces, dtype=torch.float64)
+    place = cells / kernel.pieces - kernel.radius
+    before, here, after = (joints.extended(kernel, place + side) for side in (-1e-10, 0.0, 1e-10))
+    wrong = ((after - before).abs() > _TOLERANCE) & ((here - after).abs() > _TOLERANCE)
+    if bool(wrong.any()):
+        d, value, limit = (x[wrong][0].item() for x in (place, here, after))
+        raise Doubtful(
+            f"k({d:g}) = {value:.6g}, and {limit:.6g} to the right of it: sampling takes the latter",
+            "`<` instead of `<=` where the piece on the left ends",
+        )
 
 
 @checks.add(*BASICS)
@@ -239,6 +264,10 @@ def found_facts(kernel: Kernel) -> list[str]:
         "partition_of_unity": True if holds[0] and not kernel.partition_of_unity else None,
     }
     return [f"{name} = {value}" for name, value in suggestions.items() if value is not None]
+
+
+def _float64(*values: float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
 
 
 def _moments(kernel: Kernel, fraction: Tensor, degree: int) -> Tensor:

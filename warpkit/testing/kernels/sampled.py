@@ -40,6 +40,7 @@ def _image(kernel: Kernel, seed: int, batch: int = 1, channels: int = 1) -> Tens
 @checks.add(
     *BASICS,
     "interpolating",
+    "weights_agree_with_formula",
     size=lambda _: inputs.size(2),
     seed=inputs.seed,
     padding=inputs.padding,
@@ -60,10 +61,10 @@ def identity_warp(kernel: Kernel, size: list[int], seed: int, padding: str, alig
     image = inputs.uniform(seed, 1, 2, *size).to(inputs.device(kernel))
     theta = torch.eye(2, 3, dtype=torch.float64).reshape(1, 6).to(image)
     given = warp(image, "affine", theta, kernel=kernel, padding_mode=padding, align_corners=aligned)
-    expect_close(given, image, 1e-6, "a pixel")
+    expect_close(given, image, 1e-5, "a pixel")
 
 
-@checks.add(*BASICS, places=_places, seed=inputs.seed)
+@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed)
 def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each channel of the result comes from that channel alone.
 
@@ -79,7 +80,7 @@ def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(image, coords, kernel=kernel), alone, SAME, "with other channels a value")
 
 
-@checks.add(*BASICS, places=_places, seed=inputs.seed)
+@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed)
 def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each image of a batch gives what it gives alone.
 
@@ -96,7 +97,7 @@ def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(images, coords, kernel=kernel), alone, SAME, "in a batch a value")
 
 
-@checks.add(*BASICS, places=_places, seed=inputs.seed, padding=inputs.padding)
+@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
 def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
     """A sum of images gives the sum of the results, and a multiple the multiple.
 
@@ -115,7 +116,7 @@ def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding:
     expect_close(result(2 * u - 3 * v), 2 * result(u) - 3 * result(v), SAME, "of 2U − 3V a value")
 
 
-@checks.add(*BASICS, "partition_of_unity", places=_places)
+@checks.add(*BASICS, "partition_of_unity", "weights_agree_with_formula", places=_places)
 def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     """A constant image stays constant, for a kernel whose weights sum to one.
 
@@ -129,10 +130,10 @@ def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     if not kernel.partition_of_unity:
         raise NotApplicable("it says that its weights do not sum to one")
     given = sample(torch.ones_like(_image(kernel, 0)), _coords(kernel, places), kernel=kernel, padding_mode="border")
-    expect_close(given, torch.ones_like(given), 1e-6, "a value")
+    expect_close(given, torch.ones_like(given), 1e-5, "a value")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", place=_place, seed=inputs.seed)
+@checks.add(*BASICS, "table_agrees_with_formula", "weights_agree_with_formula", place=_place, seed=inputs.seed)
 def sampled_gradients(kernel: Kernel, place: float, seed: int) -> None:
     """Sampling has the right gradient in the coordinate: off the joints, and, from the right, on them.
 
@@ -155,13 +156,22 @@ def sampled_gradients(kernel: Kernel, place: float, seed: int) -> None:
     (found,) = derivative(sample(image, at, kernel=kernel), at)
     expect(bool(found.isfinite().all()), f"a gradient of {float(found):g}", "a finite number")
     expected, smooth = slope(values)
-    if not bool(smooth):
-        assume(place == round(place) or 2 * place == round(2 * place))
+    if not bool(
+        smooth
+    ):  # on a joint the table has the right-hand derivative; a formula's own autograd may say anything
+        assume(kernel.table(torch.float64) is not None)
         expected = slope_after(values)
     expect_close(found.flatten()[0] * scale, expected, 10 * TOLERANCE, "by autograd dV/dx", at={"place": place})
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
+@checks.add(
+    *BASICS,
+    "table_agrees_with_formula",
+    "weights_agree_with_formula",
+    places=_places,
+    seed=inputs.seed,
+    padding=inputs.padding,
+)
 def same_on_every_backend(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
     """The backend that is chosen for this kernel gives what the reference gives, with its gradients.
 

@@ -47,7 +47,7 @@ def tensors_are_registered(kernel: Kernel) -> None:
     common.check_tensors_are_registered(kernel)
 
 
-@checks.add(*BASICS)
+@checks.add(*BASICS, "survives_copies")
 def trains_after_inference_mode(kernel: Kernel) -> None:
     """A kernel that was first used under torch.inference_mode() can be trained with afterwards.
 

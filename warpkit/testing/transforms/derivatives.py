@@ -11,7 +11,9 @@ from warpkit.transforms.base import Transform
 checks = Checks("transform")
 
 
-@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+@checks.add(
+    *BASICS, "identity_gradients_are_finite", theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed
+)
 def derivative_in_theta(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
     """Autograd's first and second derivatives in θ are those of the values.
 
@@ -28,7 +30,9 @@ def derivative_in_theta(transform: Transform, theta: Rows, points: Rows, seed: i
     check_derivatives(lambda x: transform(x[None], p), t, seed, "θ", {"theta": theta, "points": points})
 
 
-@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+@checks.add(
+    *BASICS, "identity_gradients_are_finite", theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed
+)
 def derivative_in_points(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
     """Autograd's first and second derivatives in the points are those of the values.
 
@@ -44,7 +48,9 @@ def derivative_in_points(transform: Transform, theta: Rows, points: Rows, seed: 
     check_derivatives(lambda x: transform(t, x.reshape(1, *p.shape)), p.flatten(), seed, "the points", at)
 
 
-@checks.add(*BASICS, theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed)
+@checks.add(
+    *BASICS, "identity_gradients_are_finite", theta=inputs.thetas(1), points=inputs.points(1, 3), seed=inputs.seed
+)
 def derivative_in_parameters(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
     """Autograd's first and second derivatives in the transform's own parameters are those of the values.
 

@@ -34,8 +34,8 @@ def _image(transform: Transform, seed: int, size: list[int], batch: int = 1, cha
 
 
 @checks.add(
-    *BASICS, theta=inputs.thetas(2), size=_size, out=_size, seed=inputs.seed, kernel=_kernel,
-    padding=inputs.padding, aligned=inputs.aligned,
+    *BASICS, "matrix_agrees", "affine_is_affine", theta=inputs.thetas(2), size=_size, out=_size, seed=inputs.seed,
+    kernel=_kernel, padding=inputs.padding, aligned=inputs.aligned,
 )  # fmt: skip
 def warp_agrees_with_sample(
     transform: Transform,

@@ -49,7 +49,7 @@ def tensors_are_registered(transform: Transform) -> None:
     common.check_tensors_are_registered(transform)
 
 
-@checks.add(*BASICS)
+@checks.add(*BASICS, "survives_copies")
 def trains_after_inference_mode(transform: Transform) -> None:
     """A transform that was first used under torch.inference_mode() can be trained with afterwards.
 
