@@ -19,6 +19,7 @@ from PIL import Image
 from torch import Tensor
 
 import warpkit as wk
+from warpkit.testing import pictures
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs/img"
@@ -239,8 +240,21 @@ def lens() -> Figure:
     return over_and_under(rows, photo(256))
 
 
+def bump() -> Figure:
+    """The quadratic B-spline, as `warpkit check --plot` draws it."""
+
+    class Bump(wk.Kernel):
+        radius = 1.5
+
+        def forward(self, distance: Tensor) -> Tensor:
+            d = distance.abs()
+            return torch.where(d < 0.5, 0.75 - d**2, (1.5 - d) ** 2 / 2)
+
+    return pictures.kernel_figure(Bump())
+
+
 FIGURES: list[tuple[Callable[[], Figure], Path]] = [
-    *[(draw, PAGES / f"{draw.__name__}.png") for draw in (warps, coordinates, padding, taps, joints, kernels)],
+    *[(draw, PAGES / f"{draw.__name__}.png") for draw in (warps, coordinates, padding, taps, joints, kernels, bump)],
     *[(draw, ROOT / f"plugins/warpkit-{draw.__name__}/{draw.__name__}.png") for draw in (lanczos, lens)],
 ]
 

@@ -1,5 +1,6 @@
 """What a run of the checks found, as an object, as text and as data."""
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -54,8 +55,12 @@ class Result:
         return [(word, text) for word, text in told if text]
 
     def __str__(self) -> str:
-        """The lines below the check's name."""
-        return "\n".join([f"{self.check.name}: {self.status}"] + [f"  {word:<9} {text}" for word, text in self.lines()])
+        """The lines below the check's name, not too long to read."""
+        told = [
+            textwrap.fill(text, 100, initial_indent=f"  {word:<9} ", subsequent_indent=" " * 12)
+            for word, text in self.lines()
+        ]
+        return "\n".join([f"{self.check.name}: {self.status}", *told])
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
