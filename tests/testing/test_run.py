@@ -100,7 +100,7 @@ def test_an_expected_failure_that_passes_is_reported():
 
 
 def test_an_expected_failure_needs_a_known_name_and_a_reason():
-    with pytest.raises(wk.InputError, match="'symetric'.*Did you mean 'symmetric'"):
+    with pytest.raises(wk.InputError, match="Did you mean 'symmetric'"):
         check_kernel("bilinear", expected_failures={"symetric": "a reason"})
     with pytest.raises(wk.InputError, match="reason"):
         check_kernel("bilinear", expected_failures={"symmetric": " "})

@@ -239,18 +239,22 @@ def values_are_finite(transform: Transform, theta: Rows, points: Rows) -> None:
         θ near where the transform starts; for points that go nowhere, the gradient of the sum of the others.
     Mend:
         Select the argument before the delicate function, not its result: `safe = torch.where(r > 0, r, 1.0)`. A point
-        that has no image is NaN, selected at the end. If θ that is tried makes no sense for this transform, name one
-        that does: `check_transform(…, theta=…)`.
+        that has no image is NaN, selected at the end.
     """
     t, p = (x.requires_grad_() for x in _inputs(transform, theta, points))
     given = transform(t, p)
     finite = given.isfinite()
     if bool(finite.all()):
         return
+    everywhere = inputs.uniform(0, 1, 200, transform.ndim).to(p)
+    expect(
+        bool(transform(t.detach(), everywhere).isfinite().any()), "no point goes to a finite place", "most do",
+        at={"theta": theta},
+        hint="If such a θ makes no sense for this transform, name one that does: check_transform(…, theta=…).",
+    )  # fmt: skip
     at = {"theta": theta, "points": p, "T": given}
     for gradient, what in zip(derivative(torch.where(finite, given, 0.0), t, p), ("θ", "the points"), strict=True):
         expect(bool(gradient.isfinite().all()), f"a gradient of {what} that is no number", "finite numbers", at=at)
-    expect(bool(finite.any()), "no point goes to a finite place", "most do", at=at)
 
 
 @checks.add(*BASICS)
