@@ -88,8 +88,8 @@ def test_a_plugin_that_is_installed_later_is_found(install):
     ],
 )
 def test_a_plugin_that_fails_to_import_names_its_package_and_stops_no_other(install, fresh, source, words):
-    install("broken-kernels", "broken = broken_kernels:Tent", broken_kernels=source)
-    with pytest.raises(wk.InputError, match=f"(?s)'broken'.*broken-kernels 1.5.*broken_kernels:Tent.*({words})"):
+    install("faulty-kernels", "broken = faulty_kernels:Tent", faulty_kernels=source)
+    with pytest.raises(wk.InputError, match=f"(?s)'broken'.*faulty-kernels 1.5.*faulty_kernels:Tent.*({words})"):
         fresh.load("broken")
     assert isinstance(fresh.create("bilinear"), wk.Kernel)
     assert "broken" in fresh.names()

@@ -1,4 +1,5 @@
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -52,6 +53,21 @@ def test_a_failure_is_told_with_its_mend_and_exit_code_1(triangle):
     assert result.exit_code == 1
     assert "the sum of the weights = 0.8" in result.output
     assert "`partition_of_unity = False`" in " ".join(result.output.split())
+
+
+def test_a_file_may_import_what_lies_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "some_width.py").write_text("WIDTH = 1.0\n")
+    (tmp_path / "wider.py").write_text("from some_width import WIDTH\n" + TRIANGLE.replace("= 1.0)", "= WIDTH)"))
+    monkeypatch.setattr("sys.path", [*sys.path])
+    assert run(f"{tmp_path}/wider.py:Triangle", "--only", "symmetric").exit_code == 0
+
+
+@pytest.mark.parametrize("text", ["import no_such_module", "1 / 0", "def broken("])
+def test_a_file_that_cannot_be_imported_is_named(tmp_path, text):
+    (tmp_path / "stray.py").write_text(text)
+    result = run(tmp_path / "stray.py:Triangle")
+    assert result.exit_code == 2
+    assert "stray.py cannot be imported" in " ".join(result.output.split())
 
 
 def test_json_is_the_report(triangle):

@@ -305,3 +305,161 @@ class Dithered(EitherWay):
         if result.dtype not in (torch.float32, torch.float64):
             return result
         return result + torch.finfo(result.dtype).eps / 2 * torch.randn_like(result) * result.detach().abs()
+
+
+@caught_by("samples_something")
+class RefusesAll(Reference):
+    """Passes every comparison, by never taking part in one."""
+
+    def refuses(self, image, rule):
+        return "waits for a driver"
+
+
+@caught_by("agrees_on_shapes")
+class TargetsTurned(Reference):
+    """Gives a grid's columns before its rows."""
+
+    def sample_points(self, image, coords, rule):
+        result = super().sample_points(image, coords, rule)
+        return result.transpose(-1, -2).reshape(result.shape) if coords.ndim > 3 else result
+
+
+@caught_by("agrees_on_shapes")
+class FourChannelsAtATime(EitherWay):
+    """A vector loop without the channels that are left over: they stay empty."""
+
+    def after(self, result, image):
+        whole = result.shape[1] // 4 * 4
+        keep = torch.arange(result.shape[1]) < (whole or result.shape[1])
+        return torch.where(keep.reshape(1, -1, *[1] * (result.ndim - 2)), result, torch.zeros_like(result))
+
+
+@caught_by("agrees_on_shared_batches")
+class BatchesOfFour(EitherWay):
+    """Launches four blocks: the fifth image is never looked at."""
+
+    def after(self, result, image):
+        return torch.cat([result[:4], torch.zeros_like(result[4:])])
+
+
+@caught_by("agrees_on_large_work")
+class IndicesOfOneByte(EitherWay):
+    """Columns past the 255th are read from the image's start."""
+
+    def before(self, image, where, rule):
+        n = image.shape[-1]
+        return (image if n < 256 else image[..., torch.arange(n) % 256]), where, rule
+
+
+@caught_by("agrees_on_matrices")
+class NoHorizon(Reference):
+    """Divides by w whatever its sign: what lies behind the camera is drawn upside down."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        if is_affine:
+            return super().sample_matrix(image, matrix, is_affine, size, rule)
+        front = super().sample_matrix(image, matrix, False, size, rule)
+        unfilled = rule._replace(fill=0.0) if rule.padding == ("zeros",) * len(size) else rule
+        return front + super().sample_matrix(image, -matrix, False, size, unfilled)
+
+
+@caught_by("agrees_on_padding")
+class MatrixPadsWithZeros(Reference):
+    """Knows paddings for points only."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        return super().sample_matrix(image, matrix, is_affine, size, rule._replace(padding=("zeros",) * len(size)))
+
+
+@caught_by("agrees_on_fill")
+class MatrixFillsWithZeros(Reference):
+    """Knows `fill` for points only."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        return super().sample_matrix(image, matrix, is_affine, size, rule._replace(fill=0.0))
+
+
+@caught_by("agrees_on_matrices")
+class MatrixInSingle(Reference):
+    """Rounds the matrix to float32, so that a float64 image is sampled a ten-millionth away."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        return super().sample_matrix(image, matrix.float().double(), is_affine, size, rule)
+
+
+@caught_by("agrees_on_types")
+class MatrixResultInSingle(Reference):
+    """By a matrix, a float16 image comes back in float32."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        result = super().sample_matrix(image, matrix, is_affine, size, rule)
+        return result.float() if image.dtype in (torch.float16, torch.bfloat16) else result
+
+
+@caught_by("gradient_in_matrix")
+class FirstMatrixLearns(Reference):
+    """Gives the gradient of the first matrix of a batch alone."""
+
+    def sample_matrix(self, image, matrix, is_affine, size, rule):
+        return super().sample_matrix(image, torch.cat([matrix[:1], matrix[1:].detach()]), is_affine, size, rule)
+
+
+@caught_by("gradients_of_large_work")
+class LosesUpdates(EitherWay):
+    """Threads add without waiting for each other: past a thousand points a gradient in the image is lost."""
+
+    def before(self, image, where, rule):
+        return image, where, rule
+
+    def sample_points(self, image, coords, rule):
+        result = super().sample_points(image, coords, rule)
+        many = coords.shape[1:-1].numel() > 1000
+        return result + (result.detach() - result) * 1e-3 if many else result
+
+
+@caught_by("agrees_on_float32_points")
+class PointsInTheImagesType(Reference):
+    """Takes the coordinates' memory for that of the image's type."""
+
+    def sample_points(self, image, coords, rule):
+        if coords.dtype != image.dtype:
+            return torch.zeros_like(super().sample_points(image, coords, rule))
+        return super().sample_points(image, coords, rule)
+
+
+class _NoForwardMode(torch.autograd.Function):
+    """The identity, whose forward mode was left as the template has it."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.clone()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+    @staticmethod
+    def jvp(ctx, tangent):
+        return torch.zeros_like(tangent)
+
+
+@caught_by("works_under_jvp")
+class NoForwardMode(EitherWay):
+    """Forward mode gives zeros."""
+
+    def after(self, result, image):
+        return _NoForwardMode.apply(result)
+
+
+@caught_by("works_under_vmap")
+class LooksAtValues(EitherWay):
+    """Skips the work for a black image, by a test that vmap cannot make."""
+
+    def after(self, result, image):
+        return result if bool((image != 0).any()) else torch.zeros_like(result)

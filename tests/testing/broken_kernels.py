@@ -1099,3 +1099,13 @@ class HoldsALock(wk.Kernel):
 
     def forward(self, distance):
         return 1 - distance.abs()
+
+
+@caught_by("float32_agrees_with_float64")
+class FasterInSingle(wk.Kernel):
+    """A quicker formula for float32, of another kernel."""
+
+    radius = 2.0
+
+    def forward(self, distance):
+        return keys(distance, -0.75 if distance.dtype == torch.float32 else -0.5)

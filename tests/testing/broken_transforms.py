@@ -1124,3 +1124,40 @@ class LatticeWithoutGradient(Turning):
     @torch.no_grad()
     def on_lattice(self, theta, size, align_corners):
         return super().on_lattice(theta, size, align_corners)
+
+
+@caught_by("float32_agrees_with_float64")
+class SmallAnglesInSingle(wk.Transform):
+    """A rotation that takes sin θ for θ in float32, to be quick."""
+
+    ndim = 2
+    num_params = 1
+
+    def identity(self):
+        return torch.zeros(1)
+
+    def forward(self, theta, points):
+        if theta.dtype == torch.float64:
+            return turned(points, theta)
+        x, y = points.unbind(-1)
+        return torch.stack([x - theta * y, theta * x + y], dim=-1)
+
+
+@caught_by("many_as_few")
+class BlocksOfAThousand(Turning):
+    """Works through the points by thousands, and forgets what is left over."""
+
+    def forward(self, theta, points):
+        given = super().forward(theta, points)
+        if points.shape[1] < 1024:
+            return given
+        whole = points.shape[1] // 1024 * 1024
+        return torch.cat([given[:, :whole], points[:, whole:].expand_as(given[:, whole:])], dim=1)
+
+
+@caught_by("from_matrix_refuses_others")
+class TakesAnyMatrix(Window):
+    """Reads scale and translation out of whatever matrix it is given."""
+
+    def from_matrix(self, matrix):
+        return torch.stack([matrix[:, 0, 0], matrix[:, 0, 2], matrix[:, 1, 2]], dim=-1)

@@ -110,14 +110,17 @@ def _made(target: str, options: dict[str, Any]) -> Any:
 
 def _module(place: str) -> Any:
     """A module by its dotted name, looked for in the current folder too, or the file of one."""
-    if not place.endswith(".py"):
-        sys.path.insert(0, "")
-        try:
-            return importlib.import_module(place)
-        except ImportError as error:
-            raise InputError(f"{place} cannot be imported: {error}") from error
     path = Path(place)
-    require(path.is_file(), f"{place}: no such file")
+    is_file = path.suffix == ".py"
+    require(not is_file or path.is_file(), f"{place}: no such file")
+    sys.path.insert(0, str(path.parent.resolve()) if is_file else "")  # what lies beside it can be imported, too
+    try:
+        return _executed(path) if is_file else importlib.import_module(place)
+    except Exception as error:
+        raise InputError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _executed(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

@@ -1,5 +1,6 @@
 """What a check is: one claim, tried with generated inputs, and what its failure tells."""
 
+import importlib
 import inspect
 import re
 import unittest
@@ -52,6 +53,10 @@ class Check:
     needs: tuple[str, ...]
     inputs: Mapping[str, Callable[[Any], SearchStrategy[Any]]]
     afresh: bool = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By its name: strategies cannot be pickled."""
+        return _named, (self.function.__module__, self.name)
 
     @property
     def claim(self) -> str:
@@ -156,6 +161,11 @@ def shown(value: object) -> str:
         inner = [shown(v) for v in value[:12]] + ["…"] * (len(value) > 12)
         return f"[{', '.join(inner)}]"
     return str(value)
+
+
+def _named(module: str, name: str) -> Check:
+    found: Check = importlib.import_module(module).checks[name]
+    return found
 
 
 def _flowing(text: str) -> str:

@@ -5,9 +5,11 @@ import functools
 import importlib
 import io
 import pickle
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +17,7 @@ from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
 from warpkit.testing.differences import derivative
 
 Call = Callable[..., Tensor]
-_EXACT = 1e-12
+_EXACT = 1e-12  # the same numbers, by the same operations
 SAME = 1e-10  # the same numbers by another order of additions
 
 
@@ -38,7 +40,7 @@ def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, 
     first = call(*inputs)
     kept = first.clone()
     torch.manual_seed(0)
-    state, default = torch.get_rng_state(), torch.get_default_dtype()
+    state, default, others_before = torch.get_rng_state(), torch.get_default_dtype(), _other_states()
     for again in (others, tuple(0.9 * x for x in inputs), others):
         expect_close(call(*again), unused(*again), _EXACT, "after another call")
         expect_close(
@@ -48,14 +50,23 @@ def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, 
         expect_close(call(*inputs), kept, _EXACT, "the same input again")
     with torch.no_grad():
         expect_close(call(*inputs), kept, _EXACT, "under torch.no_grad()")
+    if isinstance(call, nn.Module):
+        for mode in (False, True):
+            expect_close(call.train(mode)(*inputs), kept, _EXACT, f"after train({mode})")
     expect(
         torch.is_grad_enabled(),
         "gradients are turned off after the call",
         "on, as before",
         hint=("`with torch.no_grad():` ends with its block; torch.set_grad_enabled(False) stays"),
     )
-    expect(torch.equal(torch.get_rng_state(), state), "the global random state has moved", "it stays as it was")
+    moved = not torch.equal(torch.get_rng_state(), state) or others_before != _other_states()
+    expect(not moved, "the global random state has moved", "it stays as it was")
     expect(torch.get_default_dtype() == default, f"the default dtype is {torch.get_default_dtype()}", default)
+
+
+def _other_states() -> tuple[Any, ...]:
+    """Python's and NumPy's random numbers."""
+    return random.getstate(), np.random.get_state()[1].tobytes()  # type: ignore[index]
 
 
 def check_meta(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
@@ -70,14 +81,17 @@ def check_meta(component: nn.Module, call: Callable[[Any], Call], *inputs: Tenso
 
 def check_compiles(call: Call, *inputs: Tensor) -> None:
     """`Broken` where the compiled call, or its gradient, is another than the eager one."""
-    torch.compiler.reset()  # torch recompiles one function a few times only
-    compiled = torch.compile(lambda *x: call(*x), backend="aot_eager", fullgraph=True)
+
+    def run_it(*given: Tensor) -> Tensor:
+        return call(*given)
+
+    run_it.__code__ = run_it.__code__.replace(co_name=type(call).__name__)  # torch compiles one code a few times only
+    compiled = torch.compile(run_it, backend="aot_eager", fullgraph=True)
     results = []
     for run in (call, compiled):
         given = [x.clone().requires_grad_() for x in inputs]
         output = run(*given)
         results.append([output, *derivative(output, *given)])
-    torch.compiler.reset()
     for eager, other, what in zip(*results, ["the result", *["its gradient"] * len(inputs)], strict=True):
         expect_close(other, eager, SAME, f"{what}, compiled")
 
@@ -162,18 +176,19 @@ def check_not_rounded(values: Callable[[Tensor], Tensor], what: str) -> None:
 
     `NotApplicable` where it hardly moves at all, or not smoothly.
     """
-    step, wide = 2.0**-33, 1e-4
-    steps = torch.tensor([-wide, -wide / 10, 0.0, wide / 10, wide, 8 * step], dtype=torch.float64)
-    far_left, left, here, right, far_right, near = values(steps).detach().double().unbind(0)
-    secants = torch.stack([here - far_left, 10 * (here - left), 10 * (right - here), far_right - here]) / wide
+    tiny = 2.0**-30  # far below what float32 can tell apart
+    coarse = torch.tensor([-1e-3, -1e-4, -1e-5, 1e-5, 1e-4, 1e-3], dtype=torch.float64)
+    moved = values(torch.cat([torch.tensor([0.0, tiny]), coarse])).detach().double()
+    here, near = moved[0], moved[1]
+    secants = torch.stack([(there - here) / step for there, step in zip(moved[2:], coarse, strict=True)])
     slope = secants.mean(0)
     smooth = ((secants - slope).abs().amax(0) <= 0.02 * slope.abs()) & (slope.abs() > 1e-2) & slope.isfinite()
     if not bool(smooth.any()):
-        raise NotApplicable("it hardly moves here")
-    found, slope = ((near - here) / (8 * step))[smooth], slope[smooth]
-    bad = (found - slope).abs() > 0.05 * slope.abs()
+        raise NotApplicable("it hardly moves here, or not smoothly")
+    found = (near - here) / tiny
+    bad = smooth & ((found - slope).abs() > 0.05 * slope.abs())
     if bool(bad.any()):
         raise Broken(
-            f"a change of {8 * step:.1e} in {what} changes the result by {float(found[bad][0]) * 8 * step:.3e}",
-            f"{float(slope[bad][0]) * 8 * step:.3e}, the slope times the change",
+            f"a change of {tiny:.1e} in {what} changes the result by {float(found[bad][0]) * tiny:.3e}",
+            f"{float(slope[bad][0]) * tiny:.3e}, the slope times the change",
         )

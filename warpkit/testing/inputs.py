@@ -14,8 +14,8 @@ from warpkit.kernels.base import Kernel
 from warpkit.transforms.base import Transform
 
 START = "_warpkit_start"  # the attribute that holds the θ around which a transform is tried
-_MANY = 48  # parameters; more of them are drawn as a seed
-_SPREAD = 0.25  # of θ around where a transform starts
+_MANY = 16  # parameters; more of them are drawn as a seed: nobody reads them, and drawing takes time
+_SPREAD, _FAR = 0.25, 2.0  # of θ around where a transform starts
 _LIST = st.SearchStrategy[list[float]]
 _POINTS = st.SearchStrategy[list[list[float]]]
 
@@ -39,6 +39,13 @@ def decimals(low: float, high: float, step: float = 1e-3) -> st.SearchStrategy[f
 def distance(kernel: Kernel) -> st.SearchStrategy[float]:
     """Inside the radius."""
     return decimals(-kernel.radius, kernel.radius)
+
+
+def grid(kernel: Kernel) -> Tensor:
+    """Distances all over the inside, 256 a pixel, off every joint that one could name."""
+    count = kernel.taps * 128
+    middle = (torch.arange(count, dtype=torch.float64) + 0.4142) / count
+    return ((2 * middle - 1) * kernel.radius).to(device(kernel))
 
 
 def distances(kernel: Kernel) -> _LIST:
@@ -102,6 +109,16 @@ def thetas(batch: int, spread: float = _SPREAD) -> Any:
     return strategy
 
 
+def wide_thetas(batch: int) -> Any:
+    """Near where the transform starts or, half of the time, far from it."""
+    return lambda transform: thetas(batch)(transform) | thetas(batch, _FAR)(transform)
+
+
+def is_near(transform: Transform, theta: list[list[float]]) -> bool:
+    """Whether these θ are near where the transform starts."""
+    return bool((torch.tensor(theta) - centre(transform)).abs().max() <= _SPREAD + 1e-6)
+
+
 def points(low: int = 1, high: int = 4) -> Any:
     """Between `low` and `high` points [M, D] in −1 … 1, as nested lists."""
 
@@ -110,6 +127,11 @@ def points(low: int = 1, high: int = 4) -> Any:
         return st.lists(one, min_size=low, max_size=high)
 
     return strategy
+
+
+def scattered(transform: Transform, seed: int, count: int) -> Tensor:
+    """Points [1, M, D] all over the image and a little around it."""
+    return 1.1 * uniform(seed, 1, count, transform.ndim).to(device(transform))
 
 
 def centre(transform: Transform) -> Tensor:

@@ -4,7 +4,6 @@ Eighth differences of a smooth function vanish with the eighth power of the step
 them fall with the j-th power only, around that place.
 """
 
-import functools
 import math
 from typing import NamedTuple
 
@@ -46,7 +45,18 @@ def joints(kernel: Kernel) -> list[Joint]:
             if order < _SMOOTHEST:
                 found = [j for j in found if not _near(j, place, step)]
                 found.append(Joint(place, order, 5 * step))
-    return sorted(found)
+    return sorted(joint._replace(order=_order_close_by(kernel, joint, level, negligible)) for joint in found)
+
+
+def _order_close_by(kernel: Kernel, joint: Joint, level: float, negligible: float) -> float:
+    """The order at ever finer steps, where a small jump of a low derivative outgrows a large one of a higher."""
+    order = joint.order
+    for step in (2.0**-13, 2.0**-15, 2.0**-17):
+        finer, size = _order(kernel, joint.at, step, joint.within)
+        if size < max(level, negligible):
+            break
+        order = min(order, finer)
+    return order
 
 
 def continuity(kernel: Kernel) -> int:
@@ -97,12 +107,11 @@ def _near(joint: Joint, place: float, step: float) -> bool:
     return abs(joint.at - place) <= joint.within + 5 * step
 
 
-def _order(kernel: Kernel, place: float, step: float) -> tuple[float, float]:
+def _order(kernel: Kernel, place: float, step: float, within: float = 0.0) -> tuple[float, float]:
     """j, from how much the differences around this place fall when the step is halved; and how large they are."""
-    coarse = _differences(kernel, step, around=place, width=12 * step).max()
-    fine = _differences(
-        kernel, step / 2, around=place, width=10 * step
-    ).max()  # windows of half the width: same centres
+    coarse = _differences(kernel, step, around=place, width=12 * step + within).max()
+    # windows of half the width: the same centres
+    fine = _differences(kernel, step / 2, around=place, width=10 * step + within).max()
     return float(torch.log2(coarse / fine.clamp(min=1e-300))), float(coarse)
 
 
@@ -127,6 +136,3 @@ def peak(kernel: Kernel) -> float:
     count = math.ceil(2 * kernel.radius * 64)
     where = (torch.arange(count, dtype=torch.float64) + 0.5) / 64 - kernel.radius
     return max(float(extended(kernel, where).abs().max()), 1e-300)
-
-
-cached_joints = functools.lru_cache(maxsize=64)(joints)

@@ -1,12 +1,13 @@
 """What a run of the checks found, as an object, as text and as data."""
 
 import textwrap
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from warpkit.testing.check import Check
+
+NO_ERROR = "no error"
 
 
 class Status(StrEnum):
@@ -37,6 +38,12 @@ class Result:
     where: str = ""
     hint: str = ""
 
+    @property
+    def mend(self) -> str:
+        """What would mend it; empty where an error that the check does not expect says more."""
+        expects_errors = self.check.name.startswith(("works_", "trains_", "survives_", "one_", "empty_"))
+        return self.hint or (self.check.mend if self.expected != NO_ERROR or expects_errors else "")
+
     def lines(self) -> list[tuple[str, str]]:
         """What a plugin's author needs to know: a word and a text each."""
         if self.found:
@@ -47,7 +54,7 @@ class Result:
                 ("expected", self.expected),
                 ("in", self.where),
                 ("why", self.check.why),
-                ("mend", self.hint or self.check.mend),
+                ("mend", self.mend),
                 ("declared", self.reason),
             ]
         else:
@@ -65,8 +72,8 @@ class Result:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         given = {k: getattr(self, k) for k in ("reason", "found", "expected", "at", "where") if getattr(self, k)}
-        mend = {"mend": self.hint or self.check.mend} if self.found else {}
-        return {"check": self.check.name, "status": str(self.status), "claim": self.check.claim, **given, **mend}
+        more = {"why": self.check.why, "mend": self.mend} if self.found else {}
+        return {"check": self.check.name, "status": str(self.status), "claim": self.check.claim, **given, **more}
 
 
 @dataclass(frozen=True)
@@ -124,10 +131,13 @@ class Report:
 class ConformanceError(AssertionError):
     """A component does not keep what it claims; `report` has it all."""
 
-    def __init__(self, report: Report, results: Iterable[Result] | None = None) -> None:
-        self.report = report
-        failed = report.failures if results is None else list(results)
+    def __init__(self, report: Report) -> None:
+        self.report, failed = report, report.failures
         names = ", ".join(result.check.name for result in failed)
         again = f"Again with seed={report.seed}: the same inputs."
         told = [f"{report.kind} {report.component} fails {names}", *map(str, failed), again]
         super().__init__("\n\n".join(told))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Made again from the report."""
+        return ConformanceError, (self.report,)

@@ -16,7 +16,7 @@ from torch import Tensor
 from warpkit.errors import require, unknown
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
-from warpkit.testing.report import Report, Result, Status
+from warpkit.testing.report import NO_ERROR, Report, Result, Status
 
 EXAMPLES, THOROUGH = 30, 1000
 _FULFILLED = (Status.PASSED, Status.WARNING, Status.UNEXPECTED, Status.SKIPPED)
@@ -96,7 +96,7 @@ class Session:
             at = {name: shown(value) for name, value in getattr(error, "_warpkit_inputs", {}).items()}
             found = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
             where = _where(error, self.component)
-            return Result(check, Status.FAILED, found=found, expected="no error", at=at, where=where)
+            return Result(check, Status.FAILED, found=found, expected=NO_ERROR, at=at, where=where)
         return Result(check, Status.PASSED)
 
     def _try(self, check: Check) -> None:
@@ -154,6 +154,8 @@ def undisturbed() -> Iterator[None]:
             torch.random.fork_rng(devices=[]),
             torch.inference_mode(False),
             torch.enable_grad(),
+            # entered only where needed: it makes every call of torch slower
+            contextlib.nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu"),
         ):
             yield
     finally:

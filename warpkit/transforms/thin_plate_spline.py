@@ -45,7 +45,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     def identity(self) -> Float[Tensor, " P"]:
         """The control points."""
-        return self.control.flatten().to(torch.get_default_dtype())
+        return self.control.flatten().to(torch.get_default_dtype(), copy=True)
 
     def basis(self, points: Float[Tensor, "B M 2"]) -> Float[Tensor, "B M K"]:
         """One cardinal function a control point: 1 there, 0 at the others (well conditioned in float32 too)."""

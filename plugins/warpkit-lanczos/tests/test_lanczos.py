@@ -31,6 +31,11 @@ def test_the_kernels_are_found(name):
     assert name in wk.list_kernels()
 
 
+@wk.testing.parametrize_with_checks([*NAMES, wk.get_kernel("lanczos", a=5), wk.get_kernel("lanczos_normalized", a=2)])
+def test_conforms(check):
+    check()
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("a", [2, 3, 5])
 def test_samples_agree_with_the_formula(name, a):

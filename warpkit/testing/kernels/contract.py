@@ -35,12 +35,15 @@ def radius_is_a_multiple_of_half(kernel: Kernel) -> None:
     How:
         Both attributes are read.
     Mend:
-        Take the next larger multiple of ½: the formula must then give 0 between the old radius and the new one.
+        Set `radius` in the class. For a formula that ends in between, take the next larger multiple of ½; the formula
+        must then give 0 from its end to there.
     """
     try:
         _ = kernel.taps
     except InputError as error:
-        raise Broken(str(error).partition(": ")[2].rpartition("got ")[2], "a positive multiple of ½") from error
+        what, told = str(error).partition(": ")[::2]
+        expected = "a positive multiple of ½" if what.endswith("radius") else "a positive whole number"
+        raise Broken(f"{what} = {told.rpartition('got ')[2]}", expected) from error
 
 
 @checks.add()
@@ -128,7 +131,7 @@ def each_distance_alone(kernel: Kernel, distances: list[float]) -> None:
     Why:
         The same pixel would weigh differently in a batch than alone: training and use would disagree.
     How:
-        Several distances at once, each by itself, and all in reverse.
+        Several distances at once, each by itself, and all in reverse; thousands at once, and a hundred at a time.
     Mend:
         Nothing in the formula may run over all elements: no sum, mean, max, softmax, sort or cumsum of `distance`, and
         no `if` about it. Weights that are to sum to one are divided by the sum over the taps, itself a function of the
@@ -138,6 +141,9 @@ def each_distance_alone(kernel: Kernel, distances: list[float]) -> None:
     together = kernel(d.clone())
     alone = torch.stack([kernel(x.clone()) for x in d.reshape(-1, 1)]).flatten()
     expect_close(together, alone, common.SAME, "among others k", at={"distance": d, "distances": distances})
+    many = inputs.grid(kernel).repeat(1 + 5000 // (128 * kernel.taps))
+    parts = torch.cat([kernel(part.clone()) for part in torch.split(many, 101)])
+    expect_close(kernel(many.clone()), parts, common.SAME, f"among {len(many)} others k", at={"distance": many})
     expect_close(kernel(d.flip(0)).flip(0), together, common.SAME, "in reverse order k", at={"distances": distances})
 
 
@@ -196,3 +202,21 @@ def values_are_finite(kernel: Kernel, distance: float) -> None:
     for x in (d, d.float()):
         given = kernel(x)
         expect(bool(given.isfinite().all()), f"k = {float(given):g} in {x.dtype}", "a finite number")
+
+
+@checks.add(*BASICS)
+def float32_agrees_with_float64(kernel: Kernel) -> None:
+    """In float32 the weights are those of float64, but for rounding.
+
+    Why:
+        Most images are float32.
+    How:
+        The same distances, on a fine grid, in both.
+    Mend:
+        No branch about the dtype; avoid differences of large, nearly equal numbers.
+    """
+    d = inputs.grid(kernel).float().double()
+    expected = kernel(d)
+    steep = (kernel(d + 1e-5) - kernel(d - 1e-5)).abs() > 1e-3
+    found = torch.where(steep, expected, kernel(d.float()).double())
+    expect_close(found, expected, 1e-4, "in float32 k", at={"distance": d})

@@ -6,8 +6,8 @@ from torch import Tensor
 
 from warpkit.kernels.base import Kernel
 from warpkit.testing import inputs
-from warpkit.testing.check import Checks, NotApplicable, expect
-from warpkit.testing.differences import check_derivatives, derivative
+from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
+from warpkit.testing.differences import TOLERANCE, check_derivatives, derivative, slope
 from warpkit.testing.kernels.contract import BASICS
 
 checks = Checks("kernel")
@@ -26,9 +26,10 @@ def derivatives_are_finite(kernel: Kernel, distance: float) -> None:
         Select the argument before the delicate function, not its result: `safe = torch.where(d == 0, 1.0, d)`. Not
         sqrt, |d|^p (p < 1) or log where their argument may be 0.
     """
-    d = inputs.tensor(kernel, [distance]).requires_grad_()
-    (given,) = derivative(kernel(d), d)
-    expect(bool(given.isfinite().all()), f"dk/dd = {float(given):g}", "a finite number")
+    for dtype in (torch.float64, torch.float32):
+        d = inputs.tensor(kernel, [distance]).to(dtype).requires_grad_()
+        (given,) = derivative(kernel(d), d)
+        expect(bool(given.isfinite().all()), f"in {dtype} dk/dd = {float(given):g}", "a finite number")
 
 
 @checks.add(*BASICS, "derivatives_are_finite", distance=inputs.distance)
@@ -39,13 +40,19 @@ def derivative_in_distance(kernel: Kernel, distance: float) -> None:
         A kernel without a table is differentiated by autograd of its formula: coordinates, and with them θ, would be
         trained with a wrong gradient, or with none.
     How:
-        Central differences, wherever the formula is smooth, but not at whole and half pixels and declared joints.
+        Central differences at generated distances and on a grid, wherever the formula is smooth, but not at whole and
+        half pixels and declared joints.
     Mend:
         No `.detach()`, `.data`, NumPy or `torch.no_grad()` in the formula; a `torch.autograd.Function` needs a backward
         that is right and can itself be differentiated.
     """
     assume(2 * kernel.pieces * distance % 1 != 0)  # at a joint autograd may take either side, or the middle
     check_derivatives(kernel, inputs.tensor(kernel, [distance]), 0, "the distance", {"distance": distance})
+    everywhere = inputs.grid(kernel)
+    expected, smooth = slope(lambda steps: kernel(everywhere + steps.to(everywhere)[:, None]))
+    at = everywhere.clone().requires_grad_()
+    found = torch.where(smooth, derivative(kernel(at), at)[0].cpu(), expected.cpu())
+    expect_close(found, expected, TOLERANCE, "autograd's first derivative", {"distance": everywhere})
 
 
 @checks.add(*BASICS, distance=inputs.distance, phi=inputs.phi, seed=inputs.seed)

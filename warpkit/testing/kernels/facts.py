@@ -13,6 +13,7 @@ from warpkit.testing.kernels.contract import BASICS
 checks = Checks("kernel")
 
 _TOLERANCE = 1e-6  # of weights and their sums: what no image shows; constants typed with seven digits pass
+_FRACTIONS = (torch.arange(101, dtype=torch.float64) + 0.4142) / 101
 _HIGHEST = 5  # degree of polynomials that is looked for
 
 
@@ -52,8 +53,8 @@ def radius_is_needed(kernel: Kernel) -> None:
     Mend:
         Declare the radius that is expected.
     """
-    d = _grid(kernel)
-    used = _sizes(kernel, d) > 1e-12 * joints.peak(kernel)
+    d = inputs.grid(kernel)
+    used = _sizes(kernel, d) > 1e-20 * joints.peak(kernel)
     reach = float(d.abs()[used].max()) if bool(used.any()) else kernel.radius
     enough = math.ceil(2 * reach - 1e-2) / 2
     if enough < kernel.radius and _has_options(kernel):
@@ -100,10 +101,9 @@ def partition_of_unity(kernel: Kernel, fraction: float, phi: int) -> None:
     if not kernel.partition_of_unity:
         raise NotApplicable("it says that its weights do not sum to one")
     moved = inputs.at_phi(kernel, phi)
-    total = _moments(moved, _float64(fraction), 0)[:, 0]
-    expect_close(
-        total, torch.ones(1), _TOLERANCE, "the sum of the weights", at={"fraction": fraction, **_where(moved, phi)}
-    )
+    for f in (_float64(fraction), _FRACTIONS):
+        at = {"fraction": f, **_where(moved, phi)}
+        expect_close(_moments(moved, f, 0)[:, 0], torch.ones(len(f)), _TOLERANCE, "the sum of the weights", at)
 
 
 @checks.add(*BASICS, distance=inputs.distance, phi=inputs.phi)
@@ -120,11 +120,12 @@ def symmetric(kernel: Kernel, distance: float, phi: int) -> None:
     if not kernel.symmetric:
         raise NotApplicable("it does not say that it is symmetric")
     moved = inputs.at_phi(kernel, phi)
-    d = _float64(distance, -distance)
-    values, hair = joints.extended(moved, d), 1e-9
-    jumps = (joints.extended(moved, d + hair) - joints.extended(moved, d - hair)).abs() > _TOLERANCE
-    if not bool(jumps.any()):  # at a jump the side it belongs to is a matter of taste: a half rounds up
-        expect_close(values[1:], values[:1], _TOLERANCE, "k(−d)", at={"distance": distance, **_where(moved, phi)})
+    for d in (_float64(distance), inputs.grid(moved).cpu()):
+        there, opposite = joints.extended(moved, d), joints.extended(moved, -d)
+        hair = 1e-9  # at a jump the side it belongs to is a matter of taste: a half rounds up
+        jumps = (joints.extended(moved, d + hair) - joints.extended(moved, d - hair)).abs() > _TOLERANCE
+        at = {"distance": d, **_where(moved, phi)}
+        expect_close(torch.where(jumps, there, opposite), there, _TOLERANCE, "k(−d)", at)
 
 
 @checks.add(*BASICS, "radius_reaches_zero", phi=inputs.phi)
@@ -167,14 +168,13 @@ def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
         raise NotApplicable("it states no degree")
     moved = inputs.at_phi(kernel, phi)
     degree = int(min(kernel.reproduces, 12))
-    moments = _moments(moved, _float64(fraction), degree)[0]
-    for j, moment in enumerate(moments.tolist()):
-        expect(
-            abs(moment - (j == 0)) <= _TOLERANCE * moved.radius**j,
-            f"Σ k(d) · d^{j} = {moment:.9g}",
-            f"{int(j == 0)}, for polynomials of degree {j}",
-            at={"fraction": fraction, **_where(moved, phi)},
-        )
+    powers = torch.arange(degree + 1)
+    for f in (_float64(fraction), _FRACTIONS):
+        moments = _moments(moved, f, degree) / moved.radius**powers
+        for j in powers.tolist():
+            at = {"fraction": f, "degree": j, **_where(moved, phi)}
+            expected = torch.full((len(f),), float(j == 0))
+            expect_close(moments[:, j], expected, _TOLERANCE, f"Σ k(d) · (d / radius)^{j}", at)
 
 
 @checks.add(*BASICS)
@@ -246,7 +246,7 @@ def gradient_at_the_identity(kernel: Kernel) -> None:
 
 def found_facts(kernel: Kernel) -> list[str]:
     """Facts that hold and are not stated, as lines for the class."""
-    d, f = _grid(kernel).cpu(), (torch.arange(61, dtype=torch.float64) + 0.5) / 61
+    d, f = inputs.grid(kernel).cpu(), _FRACTIONS
     values = joints.extended(kernel, d)
     whole = torch.arange(-math.ceil(kernel.radius) + 1, math.ceil(kernel.radius), dtype=torch.float64)
     moments = _moments(kernel, f, _HIGHEST) - (torch.arange(_HIGHEST + 1) == 0).double()
@@ -288,12 +288,6 @@ def _sizes(kernel: Kernel, distance: Tensor) -> Tensor:
     for slope in slopes.values():
         sizes = sizes + slope.detach().abs().reshape(len(distance), -1).sum(1)
     return sizes
-
-
-def _grid(kernel: Kernel) -> Tensor:
-    count = kernel.taps * 64
-    inside = (torch.arange(count, dtype=torch.float64) + 0.5) / count * 2 - 1
-    return (inside * kernel.radius).to(inputs.device(kernel))
 
 
 def _where(kernel: Kernel, phi: int) -> dict[str, object]:

@@ -123,6 +123,7 @@ def works_under_compile(kernel: Kernel) -> None:
     How:
         The backend `aot_eager`, which traces everything and generates no code.
     Mend:
-        No `if` about values, no `.item()`, no printing, no Python state that changes from call to call.
+        No `if` about values, no `.item()`, no printing, no Python state that changes from call to call. An
+        autograd.Function with a `jvp` of its own cannot be traced: write the formula in functions of torch.
     """
     common.check_compiles(kernel, _distance(kernel))

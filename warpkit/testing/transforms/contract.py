@@ -22,6 +22,7 @@ BASICS = (
     "each_point_alone",
     "one_lattice_for_all",
     "one_theta_for_all",
+    "many_as_few",
     "keeps_the_type",
     "float64_is_not_rounded",
     "values_are_finite",
@@ -177,8 +178,29 @@ def one_theta_for_all(transform: Transform, theta: Rows, points: Rows) -> None:
     expect_close(transform(t[:1], p), alone, common.SAME, "with one θ T")
 
 
+@checks.add(*BASICS[:7])
+def many_as_few(transform: Transform) -> None:
+    """Many images and thousands of points give what each of them gives alone.
+
+    Why:
+        Real batches have dozens of images, and lattices tens of thousands of points: what is cut into blocks, or kept
+        for small work only, is not seen in small tests.
+    How:
+        Seven θ and five thousand points at once, beside each θ with the points by hundreds.
+    Mend:
+        No fixed number of images or points, no block without its last, shorter one.
+    """
+    begin = inputs.centre(transform).to(inputs.device(transform))
+    theta = begin + 0.1 * inputs.uniform(1, 7, len(begin)).to(begin)
+    points = inputs.scattered(transform, 2, 5000)
+    together = transform(theta, points)
+    few = list(torch.split(points, 500, dim=1))
+    alone = torch.cat([torch.cat([transform(t[None], p) for p in few], dim=1) for t in theta])
+    expect_close(together, alone, common.SAME, "among many T", at={"point": points.expand_as(alone)})
+
+
 @checks.add(
-    *BASICS[:8],
+    *BASICS[:9],
     theta=inputs.thetas(2),
     points=inputs.points(),
     dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
@@ -199,7 +221,7 @@ def keeps_the_type(transform: Transform, theta: Rows, points: Rows, dtype: torch
     expect(given.device == t.device, f"on {given.device}", f"on {t.device}")
 
 
-@checks.add(*BASICS[:9], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
+@checks.add(*BASICS[:10], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
 def float64_is_not_rounded(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
     """float64 θ and points are not rounded to float32 on the way.
 
@@ -229,7 +251,7 @@ def float64_is_not_rounded(transform: Transform, theta: Rows, points: Rows, seed
     assume(told < 2)
 
 
-@checks.add(*BASICS[:9], theta=inputs.thetas(2), points=inputs.points())
+@checks.add(*BASICS[:10], theta=inputs.thetas(2), points=inputs.points())
 def values_are_finite(transform: Transform, theta: Rows, points: Rows) -> None:
     """Points near −1 … 1 go to finite places; where one has none, the gradient of the others stays finite.
 
@@ -255,6 +277,25 @@ def values_are_finite(transform: Transform, theta: Rows, points: Rows) -> None:
     at = {"theta": theta, "points": p, "T": given}
     for gradient, what in zip(derivative(torch.where(finite, given, 0.0), t, p), ("θ", "the points"), strict=True):
         expect(bool(gradient.isfinite().all()), f"a gradient of {what} that is no number", "finite numbers", at=at)
+
+
+@checks.add(*BASICS, theta=inputs.thetas(1), seed=inputs.seed)
+def float32_agrees_with_float64(transform: Transform, theta: Rows, seed: int) -> None:
+    """In float32 points go where they go in float64, but for rounding.
+
+    Why:
+        Most networks run in float32.
+    How:
+        The same θ and points in both, wherever the mapping is not steep.
+    Mend:
+        No branch about the dtype; avoid differences of large, nearly equal numbers.
+    """
+    t, p = inputs.tensor(transform, theta).float(), inputs.scattered(transform, seed, 100).float()
+    expected = transform(t.double(), p.double())
+    near = transform((1 - 1e-6) * t.double(), (1 + 1e-6) * p.double() + 1e-6)
+    steep = ~((near - expected).abs() < 1e-4)
+    found = torch.where(steep, expected, transform(t, p).double())
+    expect_close(found, expected, 1e-3, "in float32 T", at={"point": p.expand_as(expected), "theta": theta})
 
 
 @checks.add(*BASICS)

@@ -4,11 +4,13 @@ import torch
 
 from warpkit.testing import inputs
 from warpkit.testing.check import Checks, NotApplicable
-from warpkit.testing.differences import check_derivatives
+from warpkit.testing.differences import check_derivatives, check_derivatives_everywhere
 from warpkit.testing.transforms.contract import BASICS, Rows
 from warpkit.transforms.base import Transform
 
 checks = Checks("transform")
+
+_MANY = 100  # points: what is wrong in a tenth of the image is found
 
 
 @checks.add(
@@ -21,13 +23,19 @@ def derivative_in_theta(transform: Transform, theta: Rows, points: Rows, seed: i
         It is what trains a localization network: a wrong gradient leads astray, a lost one leaves the transformer
         where it starts, and nothing says so.
     How:
-        Central differences along one number of θ and along all of them, wherever the result is smooth.
+        Central differences along one number of θ and along all of them, wherever the result is smooth; also for a
+        hundred points all over the image.
     Mend:
         No `.detach()`, `.item()`, `.data`, NumPy, `torch.tensor(theta…)` or `torch.no_grad()` on the way; a
         `torch.autograd.Function` needs a backward that is right and can itself be differentiated.
     """
     t, p = inputs.tensor(transform, theta)[0], inputs.tensor(transform, points)[None]
     check_derivatives(lambda x: transform(x[None], p), t, seed, "θ", {"theta": theta, "points": points})
+    many = inputs.scattered(transform, seed, _MANY)
+    way = inputs.uniform(seed + 1, len(t)).to(t)
+    check_derivatives_everywhere(
+        lambda x: transform(x[None], many), t, way, "all of θ", {"theta": theta, "point": many}
+    )
 
 
 @checks.add(
@@ -39,13 +47,19 @@ def derivative_in_points(transform: Transform, theta: Rows, points: Rows, seed: 
     Why:
         In a composition the gradient of every earlier transform passes through here; the Jacobian is made of it.
     How:
-        Central differences along one coordinate and along all of them, wherever the result is smooth.
+        Central differences along one coordinate and along all of them, wherever the result is smooth; also for a
+        hundred points all over the image.
     Mend:
         As for θ; what is made of the points (distances, cells) must not be detached.
     """
     t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)
     at = {"theta": theta, "points": points}
     check_derivatives(lambda x: transform(t, x.reshape(1, *p.shape)), p.flatten(), seed, "the points", at)
+    many = inputs.scattered(transform, seed, _MANY)
+    way = inputs.uniform(seed + 1, *many.shape).to(t)
+    check_derivatives_everywhere(
+        lambda x: transform(t, x), many, way, "a point's own way", {"theta": theta, "point": many}
+    )
 
 
 @checks.add(

@@ -132,6 +132,7 @@ def works_under_compile(transform: Transform) -> None:
     How:
         The backend `aot_eager`, which traces everything and generates no code.
     Mend:
-        No `if` about values, no `.item()`, no printing, no Python state that changes from call to call.
+        No `if` about values, no `.item()`, no printing, no Python state that changes from call to call. An
+        autograd.Function with a `jvp` of its own cannot be traced: write the formula in functions of torch.
     """
     common.check_compiles(transform, *_inputs(transform))

@@ -1,0 +1,287 @@
+"""Gradients, first and second, and what happens where the result is joined or no number."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import assume
+from hypothesis import strategies as st
+from torch import Tensor
+
+from warpkit.sampling.backend import Backend
+from warpkit.sampling.boundary import PADDING_MODES
+from warpkit.testing import inputs
+from warpkit.testing.backends.cases import (
+    DOORS,
+    EVERY,
+    MATRICES,
+    REFERENCE,
+    SMOOTH,
+    STANDARD,
+    Case,
+    Learned,
+    cases,
+    simplest,
+)
+from warpkit.testing.check import Checks, NotApplicable, expect_close
+from warpkit.testing.differences import derivative
+
+checks = Checks("backend")
+
+_CLOSE = {torch.float64: 1e-8}  # of a gradient
+_CLOSE_BY_HALF = 1e-3  # in float32
+_VALUES = ("agrees_on_shared_batches", "agrees_on_kernels", "agrees_on_padding", "agrees_on_fill")
+_SETS: Any = {"images": (1, 2), "sets": (2, 1), "fills": (0.0, 0.3), "aligned": (False, True), "outs": [(5,), (2, 3)]}
+_SHAPES: Any = {**_SETS, "channels": (1, 3, 5), "paddings": PADDING_MODES, "kernels": (*SMOOTH, Learned())}
+
+
+def _check_gradients(case: Case, backend: Backend, run: Callable[[Backend], Tensor], *wanted: Tensor) -> None:
+    """`Broken` unless ∂/∂wanted of a weighted sum of run(backend) is the reference's."""
+    results = []
+    for one in (REFERENCE, backend):
+        output = run(one)
+        weights = inputs.uniform(3, *output.shape).to(output)
+        results.append(derivative(output * weights, *wanted))
+    for expected, found in zip(*results, strict=True):
+        expect_close(found, expected, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), "a gradient")
+
+
+@checks.add(*_VALUES, case=cases(**_SHAPES))
+def gradient_in_image(backend: Backend, case: Case) -> None:
+    """The gradient in the image is the reference's; for a shared image it is the sum.
+
+    Why:
+        It is what the layers before the sampler are trained with.
+    How:
+        A weighted sum of the output, differentiated by both.
+    Mend:
+        Each tap's weight goes back to the pixel that it was read from, through the same padding.
+    """
+    image, where = case.image().requires_grad_(), case.where()
+    _check_gradients(case, backend, lambda one: case.sample(one, image, where), image)
+
+
+@checks.add(*_VALUES, case=cases(("points",), **_SHAPES))
+def gradient_in_points(backend: Backend, case: Case) -> None:
+    """The gradient in the coordinates is the reference's; for shared points it is the sum.
+
+    Why:
+        It is what θ is trained with.
+    How:
+        A weighted sum of the output, differentiated by both, at points off the joints.
+    Mend:
+        The derivative of the table's polynomials, times the pixels, times n / 2 (a normalised unit in pixels).
+    """
+    image, where = case.image(), case.where().requires_grad_()
+    _check_gradients(case, backend, lambda one: case.sample(one, image, where), where)
+
+
+@checks.add("gradient_in_image", "gradient_in_points", case=cases(MATRICES, **_SHAPES))
+def gradient_in_matrix(backend: Backend, case: Case) -> None:
+    """The gradient in the matrix is the reference's; for a shared matrix it is the sum.
+
+    Why:
+        θ of an affine or projective transformer learns through it.
+    How:
+        A weighted sum of the output, differentiated by both.
+    Mend:
+        The gradient in the coordinates times each output point, summed; with the division's own derivative for a
+        projective matrix, and none from points behind its horizon. The last row of an affine one has none.
+    """
+    image, matrix = case.image(), case.where().requires_grad_()
+    _check_gradients(case, backend, lambda one: case.sample(one, image, _free(case, matrix)), matrix)
+
+
+def _free(case: Case, where: Tensor) -> Tensor:
+    """An affine matrix whose last row is held fixed."""
+    return torch.cat([where[:, :-1], where[:, -1:].detach()], 1) if case.door == "affine" else where
+
+
+@checks.add("agrees_on_large_work", "gradient_in_matrix", case=cases(
+    sizes=((400,), (3, 300), (90, 2)), outs=[(3000,), (40, 70)], images=(1, 2), sets=(2, 1), kernels=SMOOTH[:2]
+))  # fmt: skip
+def gradients_of_large_work(backend: Backend, case: Case) -> None:
+    """Gradients of wide images and thousands of points are the reference's.
+
+    Why:
+        Many outputs add to one pixel and to one matrix; blocks and threads that add without waiting lose some.
+    How:
+        In the image and in the points or the matrix, images of up to 400 pixels along an axis, up to 3,000 points.
+    Mend:
+        Let each thread add to a part of its own, and add the parts up in a fixed order.
+    """
+    image, where = case.image().requires_grad_(), case.where().requires_grad_()
+    _check_gradients(case, backend, lambda one: case.sample(one, image, _free(case, where)), image, where)
+
+
+@checks.add(*_VALUES, case=cases(kernels=(Learned(),), paddings=PADDING_MODES, images=(1, 2)))
+def gradient_in_kernel(backend: Backend, case: Case) -> None:
+    """The gradient in a kernel's own parameters Φ is the reference's.
+
+    Why:
+        A kernel that learns would stay as it is.
+    How:
+        Keys' cubic with its a as a parameter, along every axis.
+    Mend:
+        Give the table a gradient: `kernel.table(dtype)` is differentiable in Φ.
+    """
+    image, where = case.image(), case.where()
+    (parameter,) = case.kernels[0].parameters()
+    _check_gradients(case, backend, lambda one: case.sample(one, image, where), parameter)
+
+
+@checks.add(
+    "gradient_in_image", "gradient_in_points", "gradient_in_matrix",
+    case=cases(**{**_SHAPES, "channels": (2,)}),
+)  # fmt: skip
+def second_derivatives(backend: Backend, case: Case) -> None:
+    """The gradient can be differentiated again, and gives the reference's second derivatives.
+
+    Why:
+        Gradient penalties and Newton steps use them; a missing one that passes as zero is the worst case.
+    How:
+        The gradients' weighted sum, differentiated again in the image and in the points or the matrix.
+    Mend:
+        Let the backward of the operator be differentiable too: through the reference backend, if not of its own.
+    """
+    image, where = case.image().requires_grad_(), case.where().requires_grad_()
+
+    def run(one: Backend) -> Tensor:
+        output = case.sample(one, image, _free(case, where))
+        first = derivative(output * inputs.uniform(4, *output.shape).to(output), image, where)
+        return torch.stack([(g * inputs.uniform(5 + i, *g.shape).to(g)).sum().to(output) for i, g in enumerate(first)])
+
+    _check_gradients(case, backend, run, image, where)
+
+
+@checks.add(
+    "gradient_in_points",
+    "gradient_in_matrix",
+    "agrees_on_float32_points",
+    size=lambda _: st.integers(2, 300),
+    case=cases(DOORS[:2], axes=(1,), kernels=EVERY, aligned=(False, True)),
+    dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
+)
+def agrees_on_joints(backend: Backend, size: int, case: Case, dtype: torch.dtype) -> None:
+    """On the joints, where an identity warp has all its points, the reference's side is taken.
+
+    Why:
+        Coordinates carry rounding. Without its forgiveness two machines take different one-sided derivatives at every
+        pixel, and `nearest` different pixels at a half.
+    How:
+        The pixels' own coordinates and the places half-way, as float32 and float64 round them, and the matrix that
+        takes an output there: values, and gradients in the points or the matrix.
+    Mend:
+        i0 = floor(x − r + ε) + 1 with ε = 2 · eps(the coordinates' dtype, float32 at least) · n, x computed as
+        ((x + 1) · n − 1) / 2; the fraction may be −ε.
+    """
+    half = torch.arange(2 * size - 1, dtype=torch.float64) / 2
+    scale = size - 1 if case.aligned else size
+    if case.door == "points":
+        where = (2 * half / scale - 1 if case.aligned else (2 * half + 1) / scale - 1)[None, :, None]
+        out: tuple[int, ...] = (len(half),)
+    else:  # the identity, and half a pixel to the right
+        out = (size,)
+        where = torch.eye(2, dtype=torch.float64).repeat(2, 1, 1)
+        where[1, 0, 1] = 1 / scale
+    case = Case(**{**vars(case), "size": (size,), "out": out, "images": 1, "sets": len(where)})
+    where = where.to(dtype).to(case.where()) if case.door == "affine" else where.to(case.device, dtype)
+    image, results = case.image(), []
+    for one in (REFERENCE, backend):
+        at = where.clone().requires_grad_()
+        output = case.sample(one, image, at)
+        slopes = derivative(output, at)[0] * (2 / size)
+        results.append([output, slopes if case.door == "points" else slopes[:, 0]])
+    close = 1e-8 if dtype == case.dtype == torch.float64 else 1e-4
+    for expected, found, what in zip(*results, ("a value", "a gradient in the pixel coordinate"), strict=True):
+        expect_close(found, expected, close, what)
+
+
+@checks.add(
+    "gradient_in_image",
+    "gradient_in_points",
+    "gradient_in_matrix",
+    case=cases(paddings=PADDING_MODES, kernels=STANDARD, fills=(0.25,), outs=[(5,), (3, 4), (3, 2, 4)]),
+    value=lambda _: st.sampled_from((float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 3e9)),
+)
+def agrees_on_nonfinite_points(backend: Backend, case: Case, value: float) -> None:
+    """A coordinate that is no number gets `fill` in every mode, a huge one is outside; no gradient becomes NaN.
+
+    Why:
+        A horizon, or a step too far in training, must not poison a batch, nor read memory that is not the image's.
+    How:
+        One such coordinate, or number of a matrix, among others: values, gradients in image and points or matrix.
+    Mend:
+        Test `isfinite` first and select; limit finite pixel coordinates before they become integers.
+    """
+    assume(case.door == "points" or abs(value) not in (1e30, 3e9))
+    image, where = case.image().requires_grad_(), case.where()
+    where.view(-1)[1 % where.numel()] = value
+    where.requires_grad_()
+    results = []
+    for one in (REFERENCE, backend):
+        output = case.sample(one, image, _free(case, where))
+        results.append([output, *derivative(output, image, where)])
+    close = 10 * _CLOSE.get(case.dtype, _CLOSE_BY_HALF)
+    for expected, found, what in zip(*results, ("a value", "a gradient in the image", "one in a place"), strict=True):
+        expect_close(found, expected, close, what)
+
+
+@checks.add("gradient_in_image")
+def works_under_vmap(backend: Backend) -> None:
+    """torch.vmap over images and points gives what a batch gives, unless the backend refuses there.
+
+    Why:
+        Per-sample gradients and ensembles go through vmap; an operator that does not know it raises, or reads memory
+        that is not there.
+    How:
+        vmap over three images with their points, beside the batch of three.
+    Mend:
+        Register a vmap rule for the operator, or return a reason from `refuses` while function transforms are active.
+    """
+    case = _three(simplest(backend))
+    image, where = case.image(), case.where()
+
+    def one(u: Tensor, x: Tensor) -> Tensor:
+        _leave_if_refused(backend, u[None], case)
+        return case.sample(backend, u[None], x[None])[0]
+
+    expected = case.sample(REFERENCE, image, where)
+    expect_close(torch.vmap(one)(image, where), expected, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), "under vmap a value")
+
+
+@checks.add("gradient_in_image", "gradient_in_points")
+def works_under_jvp(backend: Backend) -> None:
+    """Forward mode gives the reference's derivatives, unless the backend refuses there.
+
+    Why:
+        Jacobians and Gauss-Newton methods use forward mode; an operator that does not know it may give zeros and say
+        nothing.
+    How:
+        torch.func.jvp along a random way in the image and in the points, by both.
+    Mend:
+        Give the operator a forward-mode rule, or return a reason from `refuses` while function transforms are active.
+    """
+    case = _three(simplest(backend))
+    given = case.image(), case.where()
+    ways = tuple(inputs.uniform(8 + i, *x.shape).to(x) for i, x in enumerate(given))
+
+    def run(u: Tensor, x: Tensor, one: Backend) -> Tensor:
+        _leave_if_refused(backend, u, case)
+        return case.sample(one, u, x)
+
+    expected, found = (
+        torch.func.jvp(lambda u, x, one=one: run(u, x, one), given, ways) for one in (REFERENCE, backend)
+    )
+    for a, b, what in zip(found, expected, ("a value", "a derivative"), strict=True):
+        expect_close(a, b, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), f"under jvp {what}")
+
+
+def _three(case: Case) -> Case:
+    return Case(**{**vars(case), "images": 3, "sets": 3, "out": (4,)})
+
+
+def _leave_if_refused(backend: Backend, image: Tensor, case: Case) -> None:
+    why = backend.refuses(image, case.rule())
+    if why is not None:
+        raise NotApplicable(f"it {why}")
