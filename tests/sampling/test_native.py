@@ -352,3 +352,19 @@ def test_the_operator_refuses_what_it_would_read_past():
     ):
         with pytest.raises(RuntimeError, match=r"warpkit::sample"):
             sample(**wrong)
+
+
+@pytest.mark.parametrize(("images", "sets"), [(3, 1), (1, 3), (3, 3)])
+@pytest.mark.parametrize("kernel_name", ["bilinear", "bicubic"])
+def test_second_derivatives_of_what_is_shared(images, sets, kernel_name):
+    def second(name):
+        image = uniform(1, images, 2, 5, 4).requires_grad_()
+        coords = uniform(2, sets, 6, 2).requires_grad_()
+        with wk.use_backend(name):
+            output = wk.sample(image, coords, kernel=kernel_name)
+        first = torch.autograd.grad((output * uniform(3, *output.shape)).sum(), (image, coords), create_graph=True)
+        total = sum((g * uniform(4 + i, *g.shape)).sum() for i, g in enumerate(first))
+        return torch.autograd.grad(total, (image, coords))
+
+    for expected, found in zip(second("reference"), second("native"), strict=True):
+        torch.testing.assert_close(found, expected)

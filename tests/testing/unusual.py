@@ -852,14 +852,14 @@ class InDouble(Reference):
 
 
 @backend
-class PointByPoint(Reference):
-    """Samples one point after the other."""
+class FewAtATime(Reference):
+    """Samples sixty-four points after the other."""
 
     def sample_points(self, image, coords, rule):
         flat = coords.flatten(1, -2) if coords.ndim > 2 else coords[:, None]
         if flat.shape[1] == 0:
             return super().sample_points(image, coords, rule)
-        each = [super(PointByPoint, self).sample_points(image, point, rule) for point in flat.split(1, dim=1)]
+        each = [super(FewAtATime, self).sample_points(image, few, rule) for few in flat.split(64, dim=1)]
         result = torch.cat(each, dim=2)
         return result.reshape(*result.shape[:2], *coords.shape[1:-1])
 

@@ -177,10 +177,13 @@ def _second_derivative(ctx: Any, *outer: Tensor | None) -> tuple[Any, ...]:
     *rest, wants_image, wants_where, wants_table = ctx.rest
     with torch.enable_grad():
         inputs = [t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in (grad, image, where, table)]
-        result = _by_reference(inputs[1], inputs[2], inputs[3], fill, *rest)
-        chosen = [x for x, wanted in zip(inputs[1:], (wants_image, wants_where, wants_table), strict=True) if wanted]
+        # sample_backward gives each image's own gradient in places that all of them share
+        each = inputs[2].expand(image.shape[0], -1, -1) if where.shape[0] == 1 else inputs[2]
+        result = _by_reference(inputs[1], each, inputs[3], fill, *rest)
+        wanted = (inputs[1], wants_image), (each, wants_where), (inputs[3], wants_table)
+        chosen = [x for x, wants in wanted if wants]
         first = torch.autograd.grad(result, chosen, inputs[0], create_graph=True, allow_unused=True)
-        given = [o for o, wanted in zip(outer, (wants_image, wants_where, wants_table), strict=True) if wanted]
+        given = [o for o, (_, wants) in zip(outer, wanted, strict=True) if wants]
         pairs = [
             (f, o.to(f.dtype).reshape(f.shape))
             for f, o in zip(first, given, strict=True)

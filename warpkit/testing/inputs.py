@@ -116,7 +116,7 @@ def wide_thetas(batch: int) -> Any:
 
 def is_near(transform: Transform, theta: list[list[float]]) -> bool:
     """Whether these θ are near where the transform starts."""
-    return bool((torch.tensor(theta) - centre(transform)).abs().max() <= _SPREAD + 1e-6)
+    return bool(((torch.tensor(theta) - centre(transform)).abs() <= _SPREAD + 1e-6).all())
 
 
 def points(low: int = 1, high: int = 4) -> Any:

@@ -333,4 +333,8 @@ def theta_length_is_checked(transform: Transform) -> None:
             transform(torch.zeros(1, count, dtype=torch.float64), points)
         except InputError:
             continue
-        raise Broken(f"θ of length {count} is taken", "an InputError", {"num_params": transform.num_params})
+        except Exception as error:
+            told = f"θ of length {count} raises {type(error).__name__}"
+        else:
+            told = f"θ of length {count} is taken"
+        raise Broken(told, "an InputError", {"num_params": transform.num_params})
