@@ -177,8 +177,9 @@ def _second_derivative(ctx: Any, *outer: Tensor | None) -> tuple[Any, ...]:
     *rest, wants_image, wants_where, wants_table = ctx.rest
     with torch.enable_grad():
         inputs = [t.view_as(t) if t.requires_grad else t.detach().requires_grad_() for t in (grad, image, where, table)]
-        # sample_backward gives each image's own gradient in places that all of them share
-        each = inputs[2].expand(image.shape[0], -1, -1) if where.shape[0] == 1 else inputs[2]
+        # sample_backward gives each image's own gradient in points that all of them share
+        shared = rest[3] == _POINTS and where.shape[0] == 1
+        each = inputs[2].expand(image.shape[0], -1, -1) if shared else inputs[2]
         result = _by_reference(inputs[1], each, inputs[3], fill, *rest)
         wanted = (inputs[1], wants_image), (each, wants_where), (inputs[3], wants_table)
         chosen = [x for x, wants in wanted if wants]
