@@ -14,6 +14,8 @@ from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.backend import Backend, use_backend
 from warpkit.sampling.sampler import sample, warp
 from warpkit.spec.build import build
+from warpkit.spec.describe import normalize_spec, to_spec
+from warpkit.spec.files import load, save
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
@@ -38,10 +40,14 @@ __all__ = [
     "list_kernels",
     "list_modules",
     "list_transforms",
+    "load",
+    "normalize_spec",
     "register_kernel",
     "register_module",
     "register_transform",
     "sample",
+    "save",
+    "to_spec",
     "use_backend",
     "warp",
 ]

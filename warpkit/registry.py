@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from warpkit import tracing
+from warpkit.described import Described, note_options
 from warpkit.errors import InputError, require, unknown
 
 T = TypeVar("T")
@@ -124,7 +125,10 @@ class Registry(Generic[T]):
             k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options
         ]
         require(not missing, f"{self.kind} {name!r} needs {', '.join(missing)}")
-        return cls(**options)
+        made = cls(**options)
+        if isinstance(made, nn.Module) and not isinstance(made, Described):
+            note_options(made, options)
+        return made
 
     def own(self, given: Any, **defaults: Any) -> T:
         """A new object for a name or a table `{"type": name, **options}`; an object is itself.

@@ -70,5 +70,6 @@ def test_unusual_backends_pass(make):
 
 def test_options_that_built_ins_have_pass():
     check_kernel(wk.get_kernel("bicubic", a=-0.5))
+    check_kernel(wk.get_kernel("bicubic", learnable=True))
     check_transform(wk.get_transform("attention", scale=0.5))
     check_transform(wk.get_transform("thin_plate_spline", points=[[-1, -1], [1, -1], [-1, 1], [1, 1], [0, 0.2]]))

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from warpkit.cli import bench, catalogue, check, demo, info, new, warp
+from warpkit.cli import bench, build, catalogue, check, demo, info, new, schema, show, validate, warp
 from warpkit.errors import InputError
 
 _EXTRAS = {  # module: what it is called, and which extra brings it
@@ -14,6 +14,7 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "PIL": ("Pillow", "demo"),
     "hypothesis": ("hypothesis", "testing"),
     "pytest": ("pytest", "testing"),
+    "yaml": ("PyYAML", "spec"),
 }
 
 
@@ -69,6 +70,10 @@ app.command("info")(info.info)
 app.command("bench")(bench.bench)
 app.command("check", cls=check.CheckCommand)(check.check)
 app.command("new")(new.new)
+app.command("show")(show.show)
+app.command("schema")(schema.schema)
+app.command("validate")(validate.validate)
+app.command("build")(build.build)
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from warpkit.cli.files import check_writable, written_whole
 from warpkit.errors import InputError, require
+from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from warpkit.benchmark.peer import Peer

@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from warpkit.cli.files import check_writable, written_whole
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options
 from warpkit.errors import InputError, require
+from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from warpkit.testing.report import Report, Result

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from warpkit.cli.files import check_writable, written_whole
 from warpkit.errors import require
+from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from warpkit.cli.files import written_whole
 from warpkit.errors import InputError, require
+from warpkit.files import written_whole
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}  # channels → Pillow's word, for 8 bits
 _PNG_COLOUR = {2: 4, 3: 2, 4: 6}  # channels → the colour type in a PNG's head

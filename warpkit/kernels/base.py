@@ -4,12 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.described import Described
 from warpkit.edits import CountsEdits
 from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 
-class Kernel(CountsEdits):
+class Kernel(Described, CountsEdits):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
 
     A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius

@@ -2,7 +2,7 @@
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
@@ -11,7 +11,7 @@ from warpkit.kernels.base import Kernel
 class Bicubic(Kernel):
     """Cubic convolution: C1, interpolating; reproduces quadratics at a = −0.5 (Catmull-Rom), else constants.
 
-    `a` is the slope at distance 1: −0.75 as in torch and OpenCV, −0.5 as in Pillow.
+    `a` is the slope at distance 1: −0.75 as in torch and OpenCV, −0.5 as in Pillow. `learnable`: `a` is a parameter.
 
     R. Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 29(6), 1981, eq. 15.
     """
@@ -20,15 +20,15 @@ class Bicubic(Kernel):
     symmetric = True
     continuity = 1
 
-    def __init__(self, a: float = -0.75) -> None:
+    def __init__(self, a: float = -0.75, learnable: bool = False) -> None:
         super().__init__()
         require(isinstance(a, int | float) and abs(a) < float("inf"), f"a: expected a finite number, got {a!r}")
-        self.a = float(a)
+        self.a = nn.Parameter(torch.tensor(float(a))) if learnable else float(a)
 
     @property
     def reproduces(self) -> int:  # type: ignore[override]
         """Degree of the polynomials that it gives back."""
-        return 2 if self.a == -0.5 else 0
+        return 2 if isinstance(self.a, float) and self.a == -0.5 else 0
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         """Keys' two cubics, joined at |d| = 1."""

@@ -5,16 +5,17 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from warpkit.described import Described
 from warpkit.errors import InputError, require
 from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
-class ConvLocalization(nn.Module):
+class ConvLocalization(Described, nn.Module):
     """Convolutions that halve the image, a fixed 4-pixel pooling, one fully connected layer: any size → `[N,
     features]`.
 
-    `channels`: of each 3×3 convolution, each followed by ReLU and a 2× maximum. The input's channels are found on first
-    use.
+    `channels`: of each 3×3 convolution, each followed by ReLU and a 2× maximum. `features`: of the fully connected
+    layer. The input's channels are found on first use.
     """
 
     def __init__(self, channels: Sequence[int] = (16, 32), features: int = 64, ndim: int = 2) -> None:
@@ -38,10 +39,10 @@ class ConvLocalization(nn.Module):
         return self.layers(image)  # type: ignore[no-any-return]
 
 
-class DenseLocalization(nn.Module):
+class DenseLocalization(Described, nn.Module):
     """Fully connected layers with ReLU, on images of one size: `[N, C, *S]` → `[N, hidden[-1]]`.
 
-    The paper's is 32, 32. The input's size is found on first use.
+    `hidden`: the width of each; the paper's is 32, 32. The input's size is found on first use.
     """
 
     def __init__(self, hidden: Sequence[int] = (32, 32)) -> None:

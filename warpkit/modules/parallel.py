@@ -7,12 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from warpkit.described import Described
 from warpkit.errors import require
 from warpkit.modules.base import modules
 from warpkit.modules.spatial_transformer import ThetaFrom
 
 
-class Parallel(nn.Module):
+class Parallel(Described, nn.Module):
     """Each transformer on the same input, their results joined along channels. They may share a localization network.
 
     Jaderberg et al. 2015, section 3.4 and 4.3.
@@ -25,6 +26,10 @@ class Parallel(nn.Module):
         valid = isinstance(transformers, list | tuple | nn.ModuleList) and len(transformers) > 0
         require(valid, f"transformers: expected one at least, got {transformers!r}")
         self.transformers = nn.ModuleList(modules.own(t) for t in transformers)
+
+    def spec_options(self) -> dict[str, Any]:
+        """The transformers as they are."""
+        return {"transformers": list(self.transformers)}
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N K *T"]:
         """[N, C, *S] → [N, C · transformers, *size]."""

@@ -5,11 +5,12 @@ from typing import Any
 
 from torch import nn
 
+from warpkit.described import Described
 from warpkit.errors import require
 from warpkit.modules.base import modules
 
 
-class Sequential(nn.Sequential):
+class Sequential(Described, nn.Sequential):
     """Each layer on what the one before gave.
 
     `layers`: modules, names or tables.
@@ -18,6 +19,10 @@ class Sequential(nn.Sequential):
     def __init__(self, layers: Sequence[nn.Module | str | dict[str, Any]]) -> None:
         require(isinstance(layers, list | tuple), f"layers: expected a list, got {layers!r}")
         super().__init__(*(modules.own(layer) for layer in layers))
+
+    def spec_options(self) -> dict[str, Any]:
+        """The layers as they are."""
+        return {"layers": list(self)}
 
     def __getitem__(self, index: int | slice) -> nn.Module:
         """A layer, or the layers of a slice."""

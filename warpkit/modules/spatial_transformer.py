@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit import tracing
+from warpkit.described import Described
 from warpkit.errors import InputError, require
 from warpkit.kernels.base import kernels
 from warpkit.lattice import check_size, lattice
@@ -30,7 +31,7 @@ class _Regression(LazyLinear):
             _zeroed(self)
 
 
-class SpatialTransformer(KeepsPrecision):
+class SpatialTransformer(Described, KeepsPrecision):
     """A layer that warps its input as its localization network says.
 
     Args:
@@ -129,6 +130,13 @@ class SpatialTransformer(KeepsPrecision):
             theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None]
         )
 
+    def spec_options(self) -> dict[str, Any]:
+        """The options, with the components as they are."""
+        given = super().spec_options()
+        several = isinstance(given.get("kernel"), list | tuple)
+        kernel = list(self.kernels) if several else self.kernels[0]
+        return {**given, "localization": self.localization, "transform": self.transform, "kernel": kernel}
+
     def extra_repr(self) -> str:
         """What is not a submodule."""
         names = ("size", "padding_mode", "fill", "align_corners", "steps")
@@ -226,7 +234,7 @@ def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
-    require(isinstance(steps, int) and steps >= 1, f"steps: expected a positive integer, got {steps!r}")
+    require(isinstance(steps, int) and 1 <= steps <= 1000, f"steps: expected a whole number, 1 to 1000, got {steps!r}")
     if steps > 1:
         name = type(transform).__name__
         require(transform.is_matrix, f"steps: {name} is no matrix transform, so its steps cannot be composed")

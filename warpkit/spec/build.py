@@ -1,79 +1,254 @@
 """A spec becomes a module; every mistake in it is named by its path, all of them at once."""
 
+import copy
 import inspect
+import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from warpkit.described import inputs_of, note, note_inputs
 from warpkit.errors import InputError, require, unknown
 from warpkit.modules.base import modules
+from warpkit.modules.network import WARPED, Network
+from warpkit.modules.sequential import Sequential
 from warpkit.registry import Registry
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
-from warpkit.spec.read import read
+from warpkit.spec.read import overridden, read
+from warpkit.spec.thrifty import Thrifty, on_meta
+
+__all__ = ["build", "inputs_of", "planned"]
 
 VERSION = 1
+_ONE = "input"  # the name of the only image
+_TOP = ("version", "input", "inputs", "$schema")
 Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
 
 
-def build(spec: dict[str, Any] | str | Path) -> nn.Module:
+class _NeedsNumbersError(Exception):
+    """A component cannot be tried on the `meta` device."""
+
+
+def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> nn.Module:
     """The module that a spec describes.
 
-    `spec`: a dict, or the path of a TOML, YAML or JSON file. It holds `layers`, or `type` and the options of one
-    module; with `input`, the shape [C, *S] of one image, the widths of every layer are inferred and none is left lazy.
+    Args:
+        spec: a dict, or the path of a TOML, YAML or JSON file. It holds `layers`, or `type` and the options of one
+            module; with `input`, the shape [C, *S] of one image, or `inputs`, a shape for each name, the widths of
+            every layer are inferred and none is left lazy.
+        overrides: path → value, such as `{"layers.0.transform.type": "projective"}`.
 
-    Raises `InputError` that names each mistake by its path, such as `layers[0].transform.grid`.
+    Raises:
+        InputError: names each mistake by its path, such as `layers[0].transform.grid`. Sizes that do not fit are found
+            before the weights are made.
 
     >>> build({"version": 1, "input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 10}]})[1]
     Linear(in_features=784, out_features=10, bias=True)
     """
-    table = dict(read(spec))
-    builder = _Builder()
-    version = table.pop("version", VERSION)
-    if version != VERSION:
-        builder.complain(
-            "version", f"got {version!r}, this warpkit reads {VERSION}: install the one the spec was written for"
-        )
-    shape = builder.input_shape(table.pop("input", None))
-    if "type" not in table:
-        table = {"type": "sequential", **table}
-        if "layers" not in table:
-            builder.complain(
-                "layers", f"missing; got {', '.join(map(repr, sorted(table.keys() - {'type'}))) or 'nothing'}"
-            )
-    module = builder.component(modules, table, "", shape) if not builder.mistakes else None
-    if shape is not None and isinstance(module, nn.Module) and not isinstance(module, nn.Sequential):
-        builder.shape_after(module, "", shape)
-    if builder.mistakes:
-        raise InputError("spec: " + "\n      ".join(builder.mistakes))
-    assert isinstance(module, nn.Module)
-    return module
+    plan = planned(spec, overrides)
+    builder = _Builder(plan.inferred, plan.routes)
+    made = builder.build(plan.table, plan.shapes)
+    builder.raise_mistakes()
+    assert made is not None
+    _initialise(made, plan.lazy)
+    return made
+
+
+class Plan:
+    """A spec that was tried: its data, the module on `meta` (or with numbers), and what was found out by it."""
+
+    def __init__(self, table: dict[str, Any], builder: "_Builder", module: nn.Module, shapes: Shapes | None) -> None:
+        self.table, self.module, self.shapes = table, module, shapes
+        self.inferred, self.routes, self.lazy = builder.inferred, builder.routes, builder.lazy
+
+
+def planned(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
+    """Tries a spec without the memory that it would take; raises as `build` does."""
+    table = dict(overridden(read(spec), overrides or {}))
+    try:
+        try:
+            return _tried(table, numbers=False)
+        except _NeedsNumbersError:
+            return _tried(table, numbers=True)
+    except RecursionError as error:
+        raise InputError("spec: nested too deeply") from error
+
+
+def _tried(table: dict[str, Any], numbers: bool) -> Plan:
+    builder = _Builder(numbers=numbers, tries=True)
+    builder.check_version(table.get("version", VERSION))
+    shapes = builder.shapes(table)
+    with torch.random.fork_rng(devices=[]):
+        made = builder.build(table, shapes)
+        if not builder.mistakes and made is not None and shapes:
+            builder.run_whole(made, shapes)
+    builder.raise_mistakes()
+    assert made is not None
+    _check_memory(made)
+    return Plan(table, builder, made, shapes)
+
+
+def _check_memory(module: nn.Module) -> None:
+    size = sum(p.numel() * p.element_size() for p in module.parameters() if not is_lazy(p))
+    try:
+        most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError, AttributeError):  # another system
+        return
+    require(size < 0.75 * most, f"spec: its weights need {size / 1e9:.0f} GB, and this machine has {most / 1e9:.0f}")
+
+
+def _initialise(module: nn.Module, shapes: Mapping[str, list[Shape]]) -> None:
+    """Lazy layers get their weights from the shapes that they met when the spec was tried."""
+    for name, part in module.named_modules():
+        if name in shapes:
+            seen = tuple(torch.empty(shape, device="meta") for shape in shapes[name])
+            part._infer_parameters(part, seen)  # what its first call would do
 
 
 class _Builder:
-    def __init__(self) -> None:
+    """Builds a spec once: to try it (`tries`), on `meta` where nothing needs `numbers`, or for good."""
+
+    def __init__(
+        self,
+        inferred: dict[str, dict[str, Any]] | None = None,
+        routes: list[tuple[str, ...] | None] | None = None,
+        *,
+        numbers: bool = False,
+        tries: bool = False,
+    ) -> None:
         self.mistakes: list[str] = []
-        self.named: dict[str, Any] = {}
+        self.inferred = inferred or {}  # path → option → value
+        self.routes = routes or []
+        self.lazy: dict[str, list[Shape]] = {}
+        self._numbers, self._tries = numbers, tries
+        self._named: dict[str, Any] = {}
+        self._copies: dict[int, Any] = {}
+        self._inputs: Shapes | None = None  # of a network of several images
+        self._is_sized = False
+
+    # ------------------------------------------------------------------------------------------ the top of a spec
+
+    def raise_mistakes(self) -> None:
+        """All of them in one `InputError`."""
+        if self.mistakes:
+            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes)))
 
     def complain(self, path: str, message: str) -> None:
         self.mistakes.append(f"{path}: {message}" if path else message)
 
-    def input_shape(self, given: Any) -> Shape | None:
-        if given is None:
+    def check_version(self, given: Any) -> None:
+        """A spec of another version may say the same in other words."""
+        if type(given) is int and given > VERSION:
+            self.complain("version", f"got {given}, this warpkit reads {VERSION}: pip install --upgrade warpkit")
+        elif given != VERSION or isinstance(given, bool):
+            self.complain("version", f"got {given!r}, expected {VERSION}")
+
+    def shapes(self, table: dict[str, Any]) -> Shapes | None:
+        """Of one image of each input; None where they are not given."""
+        if "inputs" not in table:
+            shape = self._shape("input", table["input"]) if "input" in table else None
+            return {_ONE: shape} if shape else None
+        given = table["inputs"]
+        if "input" in table:
+            self.complain("input", "beside `inputs`: one of them is enough")
+        if not isinstance(given, dict) or not given or not all(isinstance(name, str) for name in given):
+            self.complain("inputs", f"got {given!r:.80}, expected a table: a name and a shape [C, *S] for each image")
             return None
-        if isinstance(given, list | tuple) and 1 <= len(given) <= 4 and all(type(n) is int and n > 0 for n in given):
+        if WARPED in given:
+            self.complain(f"inputs.{WARPED}", "this is the name of the first image, as it is warped so far")
+        found = {name: self._shape(f"inputs.{name}", shape) for name, shape in given.items()}
+        return found if all(found.values()) else None  # type: ignore[return-value]
+
+    def _shape(self, path: str, given: Any) -> Shape | None:
+        listed = isinstance(given, list | tuple) and 1 <= len(given) <= 4
+        if listed and all(type(n) is int and 0 < n < 2**31 for n in given):
             return tuple(given)
-        self.complain("input", f"got {given!r}, expected the shape of one image, [C, *S]")
+        self.complain(path, f"got {given!r:.80}, expected the shape of one image, [C, *S]")
         return None
 
-    def component(self, registry: Registry[Any], given: Any, path: str, shape: Shape | None) -> Any:
-        """A transform, kernel or module; None where it could not be built, with a complaint."""
+    def build(self, table: dict[str, Any], shapes: Shapes | None) -> nn.Module | None:
+        """The whole module, or None where there are mistakes."""
+        self._is_sized = "input" in table or "inputs" in table
+        if "inputs" in table:
+            self._inputs = shapes or {}
+        table = {key: value for key, value in table.items() if key not in _TOP}
+        shape = next(iter(shapes.values())) if shapes else None
+        if self._inputs is not None:
+            made: Any = self._network(table, shape)
+        elif "type" in table:
+            made = self.component(modules, table, "", shape)
+            if made is not None and shape is not None and not isinstance(made, nn.Sequential):
+                self._shape_after(made, "", shape)
+        else:
+            made = self._layers_alone(table, shape)
+        if made is None or self.mistakes:
+            return None
+        if shapes:
+            note_inputs(made, shapes)
+        return made  # type: ignore[no-any-return]
+
+    def _layers_alone(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
+        if "layers" not in table:
+            told = ", ".join(map(repr, map(str, table))) or "nothing"
+            near = unknown("key", next(iter(table), ""), ["layers", "type", *_TOP[:3]]) if table else ""
+            self.complain("layers", f"missing; got {told}" + (f" ({near})" if near else ""))
+            return None
+        return self.component(modules, {"type": "sequential", **table}, "", shape)  # type: ignore[no-any-return]
+
+    def _network(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
+        """A network of several images."""
+        layers = table.pop("layers", None)
+        for key in table:
+            self.mistakes.append(f"{key}: {unknown('key beside `inputs`', key, ['layers', *_TOP[:3]])}")
+        if not isinstance(layers, list | tuple):
+            self.complain("layers", f"expected a list, got {layers!r:.80}")
+            return None
+        assert self._inputs is not None
+        plain = []
+        if self._tries:
+            self.routes = []
+        for i, layer in enumerate(layers):
+            route = layer.get("theta_from") if isinstance(layer, dict) else None
+            layer = {k: v for k, v in layer.items() if k != "theta_from"} if isinstance(layer, dict) else layer
+            if self._tries:
+                self.routes.append(self._route(route, f"layers[{i}].theta_from"))
+            plain.append(layer)
+        made = self._layers(plain, "layers", shape)
+        if self.mistakes or any(layer is None for layer in made):
+            return None
+        with self._at(""):
+            return Network(made, tuple(self._inputs), self.routes)
+        return None
+
+    def _route(self, given: Any, path: str) -> tuple[str, ...] | None:
+        if given is None:
+            return None
+        if not isinstance(given, list | tuple) or not given:
+            self.complain(path, f"got {given!r:.80}, expected a list of names")
+            return None
+        known = [WARPED, *(self._inputs or ())]
+        wrong = [i for i, name in enumerate(given) if not isinstance(name, str) or name not in known]
+        self.mistakes += [f"{path}[{i}]: {unknown('input', given[i], known)}" for i in wrong]
+        return None if wrong else tuple(given)
+
+    # -------------------------------------------------------------------------------------------- components
+
+    def component(
+        self, registry: Registry[Any], given: Any, path: str, shape: Shape | None, seen: Shape | None = None
+    ) -> Any:
+        """A transform, kernel or module; None where it could not be built, with a complaint.
+
+        `seen`: what its own networks see, where that is not the input.
+        """
         if isinstance(given, registry.base):
-            return given
+            return self._copied(given)
         if isinstance(given, dict) and "use" in given:
             return self._used(registry, given, path)
         before = len(self.mistakes)
@@ -81,94 +256,191 @@ class _Builder:
             name, table = registry._parse(given)
             table = dict(table)
             label = table.pop("id", None)
-            require(label is None or isinstance(label, str), f"id: expected a name, got {label!r}")
+            require(
+                label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {label!r:.80}"
+            )
             cls = registry.load(name)
-            options = self._options(registry, name, cls, table, path, shape)
-            if len(self.mistakes) == before:
-                with self._at(path, options):
+            options = self._options(registry, name, cls, table, path, shape, seen)
+            if len(self.mistakes) == before and options is not None:
+                with self._at(path, options), self._thriftily(registry):
                     made = registry.create(name, **options)
+                    note(made, label=label, inferred=set(self.inferred.get(path, ())))
                     if label is not None:
-                        if label in self.named:
+                        if label in self._named:
                             self.complain(f"{path}.id" if path else "id", f"{label!r} is taken")
-                        self.named[label] = made
+                        self._named[label] = made
                     return made
+            elif label is not None:
+                self._named.setdefault(label, None)  # what uses it has no mistake of its own
         return None
 
+    def _thriftily(self, registry: Registry[Any]) -> Any:
+        small = self._tries and not self._numbers and registry is modules
+        return Thrifty() if small else nullcontext()
+
+    def _copied(self, given: Any) -> Any:
+        """An object that was given; a copy of it where the spec is only tried."""
+        if not self._tries or not isinstance(given, nn.Module):
+            return given
+        if id(given) not in self._copies:
+            self._copies[id(given)] = given, copy.deepcopy(given)  # kept, so that its id is nobody else's
+        return self._copies[id(given)][1]
+
     def _used(self, registry: Registry[Any], given: dict[str, Any], path: str) -> Any:
-        made = self.named.get(given["use"]) if isinstance(given["use"], str) else None
-        if made is None:
-            self.mistakes.append(f"{path}.use: {unknown('id', given['use'], self.named)}")
+        name = given["use"]
+        made = self._named.get(name) if isinstance(name, str) else None
+        if not isinstance(name, str) or name not in self._named:
+            known = [label for label in self._named if isinstance(label, str)]
+            self.mistakes.append(f"{_below(path, 'use')}: {unknown('id', name, known)}")
         elif len(given) > 1:
-            self.complain(path, f"`use` stands alone, got {sorted(given)}")
-        elif not isinstance(made, registry.base):
-            self.complain(path, f"{given['use']!r} is no {registry.kind}")
+            self.complain(path, f"`use` stands alone, got {', '.join(map(str, given))}")
+        elif made is not None and not isinstance(made, registry.base):
+            self.complain(path, f"{name!r} is no {registry.kind}")
+            return None
         return made
 
     def _options(
-        self, registry: Registry[Any], name: str, cls: type, table: dict[str, Any], path: str, shape: Shape | None
-    ) -> dict[str, Any]:
-        """The constructor's arguments: components built, plain values checked, widths inferred."""
+        self,
+        registry: Registry[Any],
+        name: str,
+        cls: type,
+        table: dict[str, Any],
+        path: str,
+        shape: Shape | None,
+        seen: Shape | None,
+    ) -> dict[str, Any] | None:
+        """The constructor's arguments: components built, plain values checked, widths inferred.
+
+        None where a width is missing that would follow from the input, were nothing before it wrong.
+        """
         known = {k: p for k, p in registry.options(name).items() if is_offered(k, p)}
         hints = hints_of(cls)
         made: dict[str, Any] = {}
-        for option, value in table.items():
-            where = f"{path}.{option}" if path else option
+        for option in sorted(table, key=lambda option: list(known).index(option) if option in known else -1):
+            value, where = table[option], _below(path, option)
             if option not in known:
-                self.mistakes.append(f"{where}: {unknown(f'option of {registry.kind} {name!r}', option, known)}")
+                if not takes_any(registry.options(name)):
+                    self.mistakes.append(f"{where}: {unknown(f'option of {registry.kind} {name!r}', option, known)}")
+                else:
+                    made[option] = value
                 continue
             kind = registry_of(hints.get(option))
-            if name == "sequential" and option == "layers" and isinstance(value, list | tuple):
+            below = seen if seen is not None and kind is modules else shape
+            if cls is Sequential and option == "layers" and isinstance(value, list | tuple):
                 made[option] = self._layers(value, where, shape)
             elif kind is not None and isinstance(value, list | tuple) and takes_several(hints[option]):
-                made[option] = [self.component(kind, part, f"{where}[{i}]", shape) for i, part in enumerate(value)]
+                made[option] = [self.component(kind, part, f"{where}[{i}]", below) for i, part in enumerate(value)]
             elif kind is not None:
-                made[option] = self.component(kind, value, where, shape)
+                made[option] = self.component(kind, value, where, below)
             else:
                 with self._at(where):
-                    made[option] = check(hints[option], value) if option in hints else value
-        if shape is not None:
-            for option, parameter in known.items():
-                if option not in table:
-                    made.update(self._inferred(option, parameter.default, registry_of(hints.get(option)), path, shape))
-        return made
+                    made[option] = check(option, hints.get(option, Any), value)
+        for option, value in self._follows(known, hints, table, path, shape).items():
+            made.setdefault(option, value)
+        missing = [k for k, p in known.items() if p.default is p.empty and k not in made and k not in table]
+        unknown_yet = self._is_sized and shape is None  # something before it is wrong: a width would follow
+        for option in missing:
+            if not (unknown_yet and input_width(option, (1, 1)) is not None):
+                self.complain(path or name, f"needs {option}")
+        return None if missing else made
 
-    def _inferred(
-        self, option: str, default: Any, kind: Registry[Any] | None, path: str, shape: Shape
+    def _follows(
+        self,
+        known: Mapping[str, inspect.Parameter],
+        hints: Mapping[str, Any],
+        table: dict[str, Any],
+        path: str,
+        shape: Shape | None,
     ) -> dict[str, Any]:
-        """What an option that is not given takes from the input's shape: its width, or its number of dimensions."""
-        if default is inspect.Parameter.empty:
-            width = input_width(option, shape)
-            return {} if width is None else {option: width}
-        if option == "ndim" and len(shape) > 1:
-            return {option: len(shape) - 1}
-        if kind is not None and isinstance(default, str):
-            return {option: self.component(kind, default, f"{path}.{option}", shape)}
-        return {}
+        """What options that are not given take from the input's shape: widths, the number of dimensions."""
+        if not self._tries:
+            values = dict(self.inferred.get(path, {}))
+        else:
+            values = {}
+            for option, parameter in known.items() if shape is not None else ():
+                assert shape is not None
+                width = input_width(option, shape) if parameter.default is parameter.empty else None
+                if width is None and option == "ndim" and len(shape) > 1:
+                    width = len(shape) - 1
+                if width is not None and table.get(option, width) == width:
+                    values[option] = width
+            if values:
+                self.inferred[path] = values
+        for option, parameter in known.items():
+            kind = registry_of(hints.get(option))
+            if option not in table and kind is not None and isinstance(parameter.default, str):
+                values[option] = self.component(kind, parameter.default, _below(path, option), shape)
+        return values
 
-    def _layers(self, layers: Any, path: str, shape: Shape | None) -> list[Any]:
+    # ------------------------------------------------------------------------------------------------ shapes
+
+    def _layers(self, layers: Sequence[Any], path: str, shape: Shape | None) -> list[Any]:
         made = []
+        routes = self.routes if path == "layers" and self._inputs is not None else []
         for i, given in enumerate(layers):
             before = len(self.mistakes)
-            layer = self.component(modules, given, f"{path}[{i}]", shape)
+            route = routes[i] if i < len(routes) else None
+            seen = self._joined(route, shape, f"{path}[{i}].theta_from") if route and shape is not None else None
+            layer = self.component(modules, given, f"{path}[{i}]", shape, seen)
             made.append(layer)
-            if shape is not None:
+            if shape is not None and self._tries:
                 # Behind a layer that could not be built nothing can be said about shapes.
-                shape = self.shape_after(layer, f"{path}[{i}]", shape) if len(self.mistakes) == before else None
+                fine = len(self.mistakes) == before and layer is not None
+                shape = self._shape_after(layer, f"{path}[{i}]", shape, seen) if fine else None
         return made
 
-    def shape_after(self, module: nn.Module, path: str, shape: Shape) -> Shape | None:
-        """The shape that a module makes of another, found by trying; its lazy layers are given their widths by that."""
-        was_training = [m for m in module.modules() if m.training]
+    def _joined(self, route: tuple[str, ...], shape: Shape, path: str) -> Shape | None:
+        """The shape of several images joined along channels."""
+        found = [shape if name == WARPED else (self._inputs or {}).get(name, shape) for name in route]
+        if len({s[1:] for s in found}) != 1:
+            told = ", ".join(f"{name} {list(s)}" for name, s in zip(route, found, strict=True))
+            self.complain(path, f"images of one size are joined, got {told}")
+            return None
+        return (sum(s[0] for s in found), *found[0][1:])
+
+    def _shape_after(self, module: nn.Module, path: str, shape: Shape, seen: Shape | None = None) -> Shape | None:
+        """The shape that a module makes of another."""
+        if not self._tries:
+            return None
+        return self._run(module, path, [shape], seen)
+
+    def _run(self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None) -> Shape | None:
+        """The shape of what the module gives for one image of each shape."""
+        device = torch.device("cpu" if self._numbers else "meta")
         try:
             with torch.no_grad():
-                return tuple(module.eval()(torch.zeros(1, *shape)).shape[1:])
+                module = (copy.deepcopy(module) if self._numbers else on_meta(module)).eval()
+                images = [torch.zeros(1, *shape, device=device) for shape in shapes]
+                more: dict[str, Any] = {}
+                if seen is not None:
+                    joined = torch.zeros(1, *seen, device=device)
+                    more["theta_from"] = (lambda _: joined) if getattr(module, "steps", 1) > 1 else joined
+                given = module(*images, **more)
+            if isinstance(given, Tensor) and given.ndim > 0:
+                return tuple(given.shape[1:])
+            self.complain(path, f"gives {type(given).__name__}, expected a tensor [N, …]")
+        except InputError as error:
+            self.complain(path, f"does not fit an input of shape {_told(shapes)}: {error}")
         except Exception as error:  # torch says what does not fit in many ways
+            if not self._numbers and (isinstance(error, NotImplementedError) or "meta" in str(error)):
+                raise _NeedsNumbersError from error
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self.complain(path, f"does not fit an input of shape {list(shape)}: {reason}")
-            return None
-        finally:
-            for m in was_training:
-                m.training = True
+            self.complain(path, f"does not fit an input of shape {_told(shapes)}: {reason}")
+        return None
+
+    def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
+        """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
+        handles = []
+        for name, part in module.named_modules():
+            if any(map(is_lazy, part.parameters(recurse=False))):
+
+                def look(_: nn.Module, args: Any, name: str = name) -> None:
+                    self.lazy.setdefault(name, [tuple(x.shape) for x in args])
+
+                handles.append(part.register_forward_pre_hook(look, prepend=True))
+        self._run(module, "", list(shapes.values()))
+        for handle in handles:
+            handle.remove()
 
     @contextmanager
     def _at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
@@ -179,8 +451,27 @@ class _Builder:
             message = str(error)
             about = re.match(r"(?:unknown )?(\w+)(: )?", message)
             if options is not None and about and about[1] in options:
-                path = f"{path}.{about[1]}" if path else about[1]
+                path = _below(path, about[1])
                 message = message[about.end() :] if about[2] else message
             self.complain(path, message)
-        except (RuntimeError, TypeError, ValueError, OverflowError, MemoryError) as error:  # of a constructor
+        except _NeedsNumbersError:
+            raise
+        except RecursionError:
+            raise
+        except Exception as error:  # whatever a stranger's constructor does
+            if self._tries and not self._numbers and "meta" in str(error):
+                raise _NeedsNumbersError from error
             self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+
+
+def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
+    """Whether a constructor takes options by any name."""
+    return any(p.kind is p.VAR_KEYWORD for p in options.values())
+
+
+def _below(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _told(shapes: Sequence[Shape]) -> str:
+    return ", ".join(str(list(shape)) for shape in shapes)

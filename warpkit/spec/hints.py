@@ -13,6 +13,12 @@ from warpkit.modules.base import modules
 from warpkit.registry import Registry
 from warpkit.transforms.base import Transform, transforms
 
+# Options of torch.nn that torch takes at any value.
+_POSITIVE = {
+    "in_features", "out_features", "in_channels", "out_channels", "num_features", "num_channels", "kernel_size",
+    "stride", "dilation", "groups", "output_size", "normalized_shape",
+}  # fmt: skip
+
 
 def hints_of(cls: type) -> dict[str, Any]:
     """The type hint of each option; no entry where there is none, or where it cannot be resolved."""
@@ -36,8 +42,11 @@ def takes_several(hint: Any) -> bool:
     return Sequence in _parts(hint)
 
 
-def check(hint: Any, value: Any) -> Any:
+def check(option: str, hint: Any, value: Any) -> Any:
     """`value` if the hint allows it, lists as tuples where it wants these; `InputError` otherwise."""
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if option in _POSITIVE and any(isinstance(n, int) and n < 1 for n in numbers):
+        raise InputError(f"got {value!r:.80}, expected {'positive numbers' if len(numbers) > 1 else 'at least 1'}")
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
@@ -51,7 +60,7 @@ def check(hint: Any, value: Any) -> Any:
                 pass
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
-        raise InputError(f"got {value!r}, expected {expected}") from error
+        raise InputError(f"got {value!r:.80}, expected {expected}") from error
 
 
 def _parts(hint: Any) -> set[Any]:

@@ -1,11 +1,17 @@
-"""A spec's data out of a file."""
+"""A spec's data out of a file, and what is overridden in it."""
 
+import copy
 import json
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from warpkit.errors import InputError, require
+from warpkit.kernels.base import kernels
+from warpkit.modules.base import modules
+from warpkit.transforms.base import transforms
 
 
 def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
@@ -22,7 +28,7 @@ def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
         data = _parse(path.read_text(encoding="utf-8-sig"), path)
     except InputError:
         raise
-    except Exception as error:  # each parser has its own
+    except (Exception, RecursionError) as error:  # each parser has its own
         raise InputError(f"spec: {path} cannot be parsed: {error}") from error
     require(isinstance(data, dict), f"spec: {path} holds {type(data).__name__}, expected a table")
     return data  # type: ignore[no-any-return]
@@ -38,6 +44,58 @@ def _parse(text: str, path: Path) -> Any:
             try:
                 import yaml
             except ImportError as error:
-                raise InputError("spec: reading YAML needs PyYAML: pip install pyyaml") from error
+                raise InputError("spec: reading YAML needs PyYAML: pip install 'warpkit[spec]'") from error
             return yaml.safe_load(text)
     raise InputError(f"spec: expected a file that ends in .toml, .yaml or .json, got {path}")
+
+
+def overridden(spec: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The spec with the values at some paths replaced: `{"layers.0.transform.type": "projective"}`.
+
+    Numbers count from 0 into lists; a component that is a name becomes a table where an option of it is set. Another
+    `type` drops the options that it does not know. Raises `InputError` for a path that leads nowhere.
+    """
+    data = copy.deepcopy(spec) if overrides else spec
+    for path, value in overrides.items():
+        keys = re.sub(r"\[(\d+)\]", r".\1", path).split(".")
+        holder: Any = data
+        for i, key in enumerate(keys[:-1]):
+            holder = _inside(holder, key, ".".join(keys[: i + 1]))
+        _set(holder, keys[-1], value, path)
+    return data
+
+
+def _inside(holder: Any, key: str, path: str) -> Any:
+    """What lies at `key`, made a table where it is a name or missing."""
+    if isinstance(holder, list):
+        index = _index(holder, key, path)
+        if isinstance(holder[index], str):
+            holder[index] = {"type": holder[index]}
+        return holder[index]
+    require(isinstance(holder, dict), f"override {path}: {key!r} of {holder!r:.60} cannot be set")
+    if isinstance(holder.get(key, {}), str):
+        holder[key] = {"type": holder[key]}
+    return holder.setdefault(key, {})
+
+
+def _set(holder: Any, key: str, value: Any, path: str) -> None:
+    if isinstance(holder, list):
+        holder[_index(holder, key, path)] = value
+        return
+    require(isinstance(holder, dict), f"override {path}: {key!r} of {holder!r:.60} cannot be set")
+    if key == "type" and value != holder.get("type"):
+        kept = {"id", "version", "input", "inputs"} | {
+            option
+            for registry in (transforms, kernels, modules)
+            if isinstance(value, str) and value in registry.names()
+            for option in registry.options(value)
+        }
+        for option in holder.keys() - kept:
+            del holder[option]
+    holder[key] = value
+
+
+def _index(holder: list[Any], key: str, path: str) -> int:
+    right = key.isdigit() and int(key) < len(holder)
+    require(right, f"override {path}: expected a number from 0 to {len(holder) - 1}, got {key!r}")
+    return int(key)

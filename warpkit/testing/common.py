@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from warpkit.described import NOTES
 from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
 from warpkit.testing.differences import derivative
 
@@ -111,7 +112,7 @@ def check_tensors_are_registered(component: nn.Module) -> None:
     """`Broken` where a tensor that wants a gradient is no parameter."""
     for module in component.modules():
         for name, value in vars(module).items():
-            if name in ("_parameters", "_buffers", "_modules"):
+            if name in ("_parameters", "_buffers", "_modules", *NOTES):
                 continue
             for tensor in _tensors_in(value):
                 kind = "nn.Parameter" if isinstance(tensor, nn.Parameter) else "tensor that requires a gradient"

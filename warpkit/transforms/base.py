@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.described import Described
 from warpkit.edits import CountsEdits
 from warpkit.errors import InputError
 from warpkit.lattice import lattice
@@ -16,7 +17,7 @@ from warpkit.precision import working
 from warpkit.registry import Registry
 
 
-class Transform(CountsEdits):
+class Transform(Described, CountsEdits):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates

@@ -34,6 +34,10 @@ class Compose(Transform):
         self.is_matrix = all(part.is_matrix for part in parts)
         self.is_affine = all(part.is_affine for part in parts)
 
+    def spec_options(self) -> dict[str, object]:
+        """The parts as they are."""
+        return {**super().spec_options(), "of": self._parts()}
+
     @property
     def param_names(self) -> tuple[str, ...]:
         """The parts' names, with the part's number before them."""

@@ -12,6 +12,8 @@ from warpkit.lattice import lattice
 from warpkit.precision import KeepsPrecision, wide
 from warpkit.transforms.basis import BasisTransform
 
+_MOST = 4096  # control points
+
 
 class ThinPlateSpline(KeepsPrecision, BasisTransform):
     """The smoothest mapping that takes each control point to where θ says it is sampled from.
@@ -82,6 +84,8 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
     require(valid, f"grid: expected (rows, cols), each at least 2, got {grid!r}")
+    most = f"grid: more than {_MOST} control points need a linear system of gigabytes, got {grid!r}"
+    require(grid[0] * grid[1] <= _MOST, most)
     return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
 

@@ -1,0 +1,113 @@
+"""`save` and `load`: one file, and nothing in it is executed."""
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import warpkit as wk
+
+safetensors = pytest.importorskip("safetensors.torch")
+pytestmark = pytest.mark.usefixtures("unchecked")
+
+SPEC = {"version": 1, "input": [1, 9, 9], "layers": [
+    {"type": "spatial_transformer", "localization": {"type": "conv_localization", "id": "eyes"},
+     "kernel": {"type": "bicubic", "learnable": True}},
+    {"type": "spatial_transformer", "localization": {"use": "eyes"}, "transform": "projective"},
+    "BatchNorm2d", "Flatten", {"type": "Linear", "out_features": 3},
+]}  # fmt: skip
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "net.safetensors"
+
+
+def head_of(path):
+    with safetensors.safe_open(path, "pt") as file:
+        return json.loads(file.metadata()["warpkit"])
+
+
+def rewrite(path, **changes):
+    """The same file with another head."""
+    head = head_of(path)
+    path.write_bytes(safetensors.save(safetensors.load_file(path), {"warpkit": json.dumps(head | changes)}))
+
+
+def test_what_is_saved_comes_back(path):
+    made = wk.build(SPEC)
+    made(torch.rand(4, 1, 9, 9))  # moves the running means
+    with torch.no_grad():
+        made[0].regression.weight.normal_()
+    wk.save(made, path)
+    again = wk.load(path)
+    assert wk.to_spec(again) == SPEC
+    assert again[0].localization is again[1].localization
+    image = torch.rand(2, 1, 9, 9)
+    torch.testing.assert_close(again.eval()(image), made.eval()(image), rtol=0, atol=0)
+
+
+def test_the_type_of_the_weights_is_kept(path):
+    made = wk.build(SPEC).double()
+    wk.save(made, path)
+    assert wk.load(path)[-1].weight.dtype == torch.float64
+
+
+def test_what_was_loaded_trains(path):
+    wk.save(wk.build(SPEC), path)
+    made = wk.load(path)
+    made(torch.rand(2, 1, 9, 9)).square().sum().backward()
+    assert made[-1].weight.grad is not None
+
+
+def test_lazy_layers_are_told(path):
+    with pytest.raises(wk.InputError, match="has not seen an input"):
+        wk.save(wk.SpatialTransformer("conv_localization"), path)
+    assert not path.exists()
+
+
+def test_a_missing_plugin_is_named_with_its_distribution(path):
+    wk.save(wk.build(SPEC), path)
+    missing = {"kind": "kernel", "name": "sharp", "distribution": "sharp-kernels", "version": "2.1", "origin": ""}
+    rewrite(path, plugins=[missing])
+    with pytest.raises(wk.InputError, match=r"kernel 'sharp' is missing: pip install 'sharp-kernels==2.1'"):
+        wk.load(path)
+
+
+def test_a_component_registered_in_this_process_is_noted(path):
+    @wk.register_module("doubled")
+    class Doubled(nn.Module):
+        def forward(self, x):
+            return 2 * x
+
+    wk.save(wk.build({"input": [1, 3, 3], "layers": ["doubled"]}), path)
+    assert head_of(path)["plugins"][0]["name"] == "doubled"
+    assert isinstance(wk.load(path)[0], Doubled)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spec": None}, "its spec is missing"),
+        ({"format": 2}, "upgrade warpkit"),
+        ({"spec": {"layers": ["os.system"]}}, "unknown module 'os.system'"),
+        ({"spec": {"layers": [{"type": "Linear", "in_features": 2, "out_features": 2}]}}, "lacks 0.bias"),
+        ({"spec": SPEC | {"layers": [*SPEC["layers"][:-1], {"type": "Linear", "out_features": 4}]}}, "expected"),
+        ({"plugins": [3]}, "no file of warpkit.save"),
+    ],
+)
+def test_another_head_is_told(path, changes, words):
+    wk.save(wk.build(SPEC), path)
+    rewrite(path, **changes)
+    with pytest.raises(wk.InputError, match=words):
+        wk.load(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not at all", b"\x80\x04." * 40])
+def test_another_file_is_told(path, content):
+    path.write_bytes(content)
+    with pytest.raises(wk.InputError, match="no file of"):
+        wk.load(path)
+    with pytest.raises(wk.InputError, match="no such file"):
+        wk.load(path.with_name("nowhere"))

@@ -1,0 +1,29 @@
+"""`warpkit schema`: what editors complete and underline a spec by."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def schema(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Where to write it; stdout if left out.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of a spec, with every transform, kernel and module that is installed.
+
+    An editor completes options by it and underlines what is wrong: in TOML a first line `#:schema FILE`, in YAML
+    `# yaml-language-server: $schema=FILE`, in JSON `"$schema": "FILE"`.
+    """
+    from warpkit.files import written_whole
+    from warpkit.spec.schema import schema as spec_schema
+
+    text = json.dumps(spec_schema(), indent=2, ensure_ascii=False)
+    if out is None:
+        typer.echo(text)
+        return
+    with written_whole(out) as draft:
+        draft.write_text(f"{text}\n", encoding="utf-8")
+    typer.echo(f"{out}: written")

@@ -1,0 +1,65 @@
+"""A network of several images."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.errors import require
+from warpkit.modules.sequential import Sequential
+
+WARPED = "warped"
+
+
+class Network(Sequential):
+    """Layers in a row on the first of several images; a layer may read θ from others, as registration does.
+
+    Args:
+        layers: modules, names or tables.
+        inputs: a name for each image, in the order in which the network is called with them.
+        theta_from: for each layer None, or the names of what its localization network sees, joined along channels:
+            inputs, or "warped", the first image as it arrives at the layer (with `steps`, as it is warped so far).
+
+    >>> moving, fixed = torch.rand(2, 1, 28, 28), torch.rand(2, 1, 28, 28)
+    >>> transformer = {"type": "spatial_transformer", "localization": "conv_localization"}
+    >>> net = Network([transformer], inputs=["moving", "fixed"], theta_from=[["warped", "fixed"]])
+    >>> torch.equal(net(moving, fixed), moving)
+    True
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[nn.Module | str | dict[str, Any]],
+        inputs: Sequence[str],
+        theta_from: Sequence[Sequence[str] | None] | None = None,
+    ) -> None:
+        super().__init__(layers)
+        names = tuple(inputs)
+        valid = len(names) > 0 and len({*names, WARPED}) == len(names) + 1 and all(isinstance(n, str) for n in names)
+        require(valid, f"inputs: expected different names, none of them {WARPED!r}, got {inputs!r}")
+        routes = [None] * len(self) if theta_from is None else [None if r is None else tuple(r) for r in theta_from]
+        require(len(routes) == len(self), f"theta_from: expected {len(self)} entries, one a layer, got {theta_from!r}")
+        for route in routes:
+            known = route is None or (len(route) > 0 and set(route) <= {*names, WARPED})
+            require(known, f"theta_from: expected some of {', '.join((WARPED, *names))}, got {route!r}")
+        self.inputs, self.theta_from = names, tuple(routes)
+
+    def forward(self, *images: Float[Tensor, "N C *S"]) -> Tensor:
+        """The images, in the order of `inputs` → what the last layer gives."""
+        require(len(images) == len(self.inputs), f"expected {', '.join(self.inputs)}, got {len(images)} images")
+        given = dict(zip(self.inputs, images, strict=True))
+        x = images[0]
+        for layer, route in zip(self, self.theta_from, strict=True):
+            if route is None:
+                x = layer(x)
+            elif getattr(layer, "steps", 1) > 1:
+                x = layer(x, theta_from=lambda warped, route=route: _joined(given | {WARPED: warped}, route))
+            else:
+                x = layer(x, theta_from=_joined(given | {WARPED: x}, route))
+        return x
+
+
+def _joined(images: dict[str, Tensor], route: Sequence[str]) -> Tensor:
+    return torch.cat([images[name] for name in route], dim=1)

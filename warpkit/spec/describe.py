@@ -1,0 +1,218 @@
+"""A module becomes a spec again: the shortest that `build` makes such a module from."""
+
+import inspect
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from warpkit.described import inferred_of, inputs_of, label_of, options_of
+from warpkit.errors import InputError
+from warpkit.kernels.base import Kernel, kernels
+from warpkit.modules.base import modules
+from warpkit.modules.network import Network
+from warpkit.registry import Registry
+from warpkit.spec.build import VERSION, planned
+from warpkit.spec.hints import hints_of, is_offered, registry_of
+from warpkit.transforms.base import Transform, transforms
+
+_ONE_FOR_ALL = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
+
+
+def to_spec(module: nn.Module) -> dict[str, Any]:
+    """The spec that `build` makes such a module from.
+
+    It leaves out what equals its default and what follows from `input`; what is used twice has an `id` at its first
+    use. Weights are not in it: see `save`.
+
+    Raises `InputError` that names every part that no spec can say: a class without a registered name, an option that
+    is a function, parameters shared between two modules.
+
+    >>> from warpkit.spec.build import build
+    >>> to_spec(build({"input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 10}]}))
+    {'version': 1, 'input': [1, 28, 28], 'layers': ['Flatten', {'type': 'Linear', 'out_features': 10}]}
+    """
+    return _Writer().whole(module)
+
+
+def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The same spec in its shortest form, which is that of `to_spec(build(spec))`; arguments and errors as in `build`.
+
+    >>> normalize_spec({"layers": [{"type": "ReLU", "inplace": False}]})
+    {'version': 1, 'layers': ['ReLU']}
+    """
+    return to_spec(planned(spec, overrides).module)
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self._mistakes: list[str] = []
+        self._count: Counter[int] = Counter()
+        self._labels: dict[int, str] = {}
+        self._is_sized = False
+
+    def whole(self, module: nn.Module) -> dict[str, Any]:
+        """A spec with its version and inputs at the top."""
+        inputs = inputs_of(module)
+        self._is_sized = inputs is not None
+        self._look(module)
+        spec: dict[str, Any] = {"version": VERSION}
+        if isinstance(module, Network):
+            spec["inputs"] = {name: list((inputs or {}).get(name, ())) for name in module.inputs}
+            if inputs is None:
+                self._mistakes.append("inputs: their shapes are not known: build it from a spec")
+            layers = [self._written(layer, f"layers[{i}]") for i, layer in enumerate(module)]
+            for i, route in enumerate(module.theta_from):
+                if route is not None:
+                    table = layers[i] if isinstance(layers[i], dict) else {"type": layers[i]}
+                    layers[i] = {**table, "theta_from": list(route)}
+            spec["layers"] = layers
+        else:
+            if inputs is not None:
+                spec["input"] = list(next(iter(inputs.values())))
+            table = self._written(module, "")
+            table = {"type": table} if isinstance(table, str) else table
+            spec |= {"layers": table.get("layers", [])} if _is_sequential(table) else table
+        if self._mistakes:
+            raise InputError("to_spec: " + "\n         ".join(self._mistakes))
+        return spec
+
+    def _look(self, made: Any) -> None:
+        """Count how often each component is used."""
+        self._count[id(made)] += 1
+        if self._count[id(made)] == 1:
+            for part in _parts_of(made):
+                self._look(part)
+
+    def _written(self, made: Any, path: str) -> Any:
+        """A name, a table, or the use of what was written before."""
+        if id(made) in self._labels:
+            return {"use": self._labels[id(made)]}
+        registry = registry_for(made)
+        name = None if registry is None else name_of(registry, type(made))
+        if registry is None or name is None:
+            self._mistakes.append(f"{path or 'the module'}: {type(made).__name__} has no registered name")
+            return ""
+        table: dict[str, Any] = {"type": name}
+        if self._count[id(made)] > 1:
+            table["id"] = self._labels[id(made)] = self._label(made, name)
+        options = described_options(made)
+        known = {k: p for k, p in registry.options(name).items() if is_offered(k, p)}
+        for option in sorted(options, key=lambda option: list(known).index(option) if option in known else -1):
+            if option in inferred_of(made) and self._is_sized:
+                continue
+            where = f"{path}.{option}" if path else option
+            value = self._value(options[option], where)
+            default = known[option].default if option in known else inspect.Parameter.empty
+            if default is inspect.Parameter.empty or not _equal(value, default):
+                if value is None:
+                    self._mistakes.append(f"{where}: None cannot be written, and is not the default")
+                table[option] = value
+        return name if len(table) == 1 else table
+
+    def _value(self, value: Any, path: str) -> Any:
+        if isinstance(value, Kernel | Transform | nn.Module):
+            return self._written(value, path)
+        if isinstance(value, Tensor | np.ndarray | np.generic):
+            return value.tolist()
+        if isinstance(value, list | tuple):
+            return [self._value(part, f"{path}[{i}]") for i, part in enumerate(value)]
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {key: self._value(part, f"{path}.{key}") for key, part in value.items()}
+        if value is None or isinstance(value, bool | int | float | str):
+            return value
+        self._mistakes.append(f"{path}: {value!r:.60} is no plain data")
+        return None
+
+    def _label(self, made: Any, name: str) -> str:
+        wanted = label_of(made) or name
+        taken = set(self._labels.values())
+        tried = (f"{wanted}{n}" for n in range(2, len(taken) + 3))
+        return wanted if wanted not in taken else next(label for label in tried if label not in taken)
+
+
+def _is_sequential(table: dict[str, Any]) -> bool:
+    return table["type"] == "sequential" and table.keys() <= {"type", "layers"}
+
+
+def _parts_of(made: Any) -> Iterator[Any]:
+    """The components among the options, in reading order."""
+    for value in described_options(made).values():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, Kernel | Transform | nn.Module):
+                yield part
+
+
+def described_options(made: Any) -> dict[str, Any]:
+    """The options in the order of the constructor; what was given as a name is the component that came of it."""
+    if type(made) is nn.Sequential:
+        return {"layers": list(made)}
+    given = options_of(made)
+    if given is None:
+        given = _from_attributes(made)
+    hints = hints_of(type(made))
+    found = {}
+    for option, value in given.items():
+        kind = registry_of(hints.get(option))
+        held = getattr(made, option, None)
+        if kind is not None and isinstance(held, kind.base) and not isinstance(held, nn.ModuleList):
+            value = held
+        elif kind is not None and isinstance(value, str | dict):
+            value = kind.own(value)
+        found[option] = value
+    order = [option for option in inspect.signature(type(made).__init__).parameters if option in found]
+    return {option: found[option] for option in [*order, *(found.keys() - set(order))]}
+
+
+def _from_attributes(made: nn.Module) -> dict[str, Any]:
+    """A layer of torch.nn keeps each option as an attribute of that name."""
+    options: dict[str, Any] = {}
+    for option, parameter in inspect.signature(type(made).__init__).parameters.items():
+        if option == "self" or not is_offered(option, parameter) or parameter.kind is parameter.VAR_POSITIONAL:
+            continue
+        value = getattr(made, option, parameter.default)
+        if isinstance(value, nn.Parameter) or (option == "bias" and value is None):
+            value = value is not None
+        if isinstance(value, tuple) and option in _ONE_FOR_ALL and len(set(value)) == 1:
+            value = value[0]
+        if value is not parameter.empty:
+            options[option] = value
+    if options.get("stride") == options.get("kernel_size") and "Pool" in type(made).__name__:
+        options.pop("stride", None)  # which is its default
+    return options
+
+
+def registry_for(made: Any) -> Registry[Any] | None:
+    """The registry of its kind."""
+    for base, registry in ((Transform, transforms), (Kernel, kernels), (nn.Module, modules)):
+        if isinstance(made, base):
+            return registry
+    return None
+
+
+def name_of(registry: Registry[Any], cls: type) -> str | None:
+    """The first name of this very class. Nothing is imported for it."""
+    if cls is nn.Sequential:
+        return "sequential"
+    for name in registry.names():
+        places = {entry.value.partition(":")[0] for entry in registry.entries(name)}
+        if places <= sys.modules.keys() or name in registry._registered:
+            try:
+                if registry.load(name) is cls:
+                    return name
+            except InputError:
+                continue
+    return None
+
+
+def _equal(value: Any, default: Any) -> bool:
+    plain = _plain(default)
+    return type(value) is type(plain) and bool(value == plain)
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(part) for part in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,152 @@
+"""Pen and paper of a network's picture: text that is measured, arrows, boxes; the unit is an inch."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
+from matplotlib.textpath import text_to_path
+
+# Inches, except for the sizes of text.
+LINE, PAD, BESIDE = 0.165, 0.09, 0.07
+SIZE, SMALL, HEADING = 8.0, 7.0, 11.0
+
+# Okabe and Ito's colours, which the colour-blind tell apart, and tints of them.
+IMAGE, THETA, OTHERS = "#33333a", "#c05a00", ("#0072b2", "#00805c", "#a8558a")
+INK, FAINT, LINES, FRAME, FRAME_EDGE, PILL = "#1e1e24", "#66666e", "#85858f", "#f3f6fa", "#a9bdd2", "#e9e9ee"
+TINTS = ("#fbe9c0", "#cfe9df", "#f3d9e8", "#d3e8f8", "#ece7a5", "#f6d5c2")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a line of text."""
+
+    text: str
+    bold: bool = False
+    faint: bool = False
+
+    @property
+    def font(self) -> FontProperties:
+        """Small where it is faint."""
+        return font(SMALL if self.faint else SIZE, self.bold)
+
+    @property
+    def width(self) -> float:
+        """In inches."""
+        return text_width(self.text, self.font)
+
+
+Spans = tuple[Span, ...]
+
+
+def font(size: float, bold: bool = False) -> FontProperties:
+    """The typeface, whatever the user's settings: matplotlib brings it."""
+    return FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=size)
+
+
+def text_width(text: str, of: FontProperties) -> float:
+    """In inches."""
+    return float(text_to_path.get_text_width_height_descent(text, of, False)[0]) / 72
+
+
+def long(spans: Spans) -> float:
+    """How wide a line is."""
+    return sum(span.width for span in spans)
+
+
+def by(numbers: Iterable[Any]) -> str:
+    """`3 × 4`."""
+    return " × ".join(map(str, numbers))
+
+
+class Pen:
+    """Draws on axes whose unit is an inch, from the upper left corner."""
+
+    def __init__(self, axes: Axes) -> None:
+        self.axes = axes
+
+    def text(self, at: Point, text: str, font: FontProperties, colour: str = INK, **more: Any) -> None:
+        """Text, from its left end, whatever is in it."""
+        options: dict[str, Any] = {
+            "ha": "left",
+            "va": "center_baseline",
+            "parse_math": False,
+            "usetex": False,
+            "zorder": 5,
+        }
+        options |= more
+        self.axes.text(*at, text, fontproperties=font, color=colour, **options)
+
+    def spans(self, at: Point, spans: Spans) -> None:
+        """A line of text, from its left end."""
+        x, y = at
+        for span in spans:
+            self.text((x, y), span.text, span.font, FAINT if span.faint else INK)
+            x += span.width
+
+    def box(self, at: Point, width: float, height: float, fill: str, edge: str, level: int, radius: float) -> None:
+        """A box with round corners; `level` says what lies above what."""
+        style = f"round,pad=0,rounding_size={radius}"
+        more: dict[str, Any] = {"boxstyle": style, "facecolor": fill, "edgecolor": edge, "linewidth": 0.9}
+        self.axes.add_patch(FancyBboxPatch(at, width, height, zorder=level, **more))
+
+    def path(self, points: Sequence[Point], colour: str = IMAGE, head: bool = True) -> None:
+        """A line through these points, an arrow where it has a head."""
+        xs, ys = zip(*points, strict=True)
+        if head:  # the line ends inside the arrow's head
+            (x0, y0), (x1, y1) = points[-2:]
+            far = max(abs(x1 - x0), abs(y1 - y0), 1e-9)
+            back = min(0.045, far) / far
+            xs, ys = (*xs[:-1], x1 - (x1 - x0) * back), (*ys[:-1], y1 - (y1 - y0) * back)
+            style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0}
+            arrow = FancyArrowPatch(*points[-2:], color=colour, linewidth=0, zorder=4, **style)
+            self.axes.add_patch(arrow)
+        self.axes.plot(xs, ys, color=colour, linewidth=1.2, zorder=3, solid_capstyle="round", solid_joinstyle="round")
+
+    def dot(self, at: Point, colour: str = IMAGE) -> None:
+        """Where a line branches."""
+        self.axes.add_patch(Circle(at, 0.025, facecolor=colour, edgecolor="none", zorder=4))
+
+    def badge(self, at: Point, number: int) -> None:
+        """A number in a circle."""
+        self.axes.add_patch(Circle(at, 0.085, facecolor=INK, edgecolor="white", linewidth=0.8, zorder=6))
+        self.text(at, str(number), font(SMALL, bold=True), "white", ha="center", zorder=7)
+
+    def shape(self, x: float, y: float, shape: tuple[int, ...] | None) -> None:
+        """An image's shape, beside an arrow."""
+        if shape is not None:
+            self.text((x + BESIDE, y), by(shape), font(SMALL), FAINT)
+
+
+def shape_width(shape: tuple[int, ...] | None) -> float:
+    """The room that it needs on an arrow's right."""
+    return BESIDE + text_width(by(shape or ()), font(SMALL))
+
+
+@dataclass
+class Lane:
+    """An image on its way down beside the network, from which localization networks read."""
+
+    x: float
+    top: float
+    colour: str
+    taps: list[float] = field(default_factory=list)
+
+    def tap(self, pen: Pen, y: float, x: float, head: bool = True) -> None:
+        """An arrow from it to `x`."""
+        pen.path([(self.x, y), (x, y)], self.colour, head)
+        self.taps.append(y)
+
+    def finish(self, pen: Pen) -> None:
+        """The line itself, as far down as it is needed."""
+        if self.taps:
+            pen.path([(self.x, self.top), (self.x, max(self.taps))], self.colour, head=False)
+            for y in set(self.taps) - {max(self.taps)}:
+                pen.dot((self.x, y), self.colour)
+
+
+Lanes = dict[str, Lane]
