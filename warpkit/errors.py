@@ -17,6 +17,7 @@ def require(ok: bool, message: str) -> None:
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     """The error for a name that does not exist: quotes it, suggests the nearest names and lists all."""
     known = sorted(known)
-    near = difflib.get_close_matches(str(given), known, n=3)
+    lowered = {name.lower(): name for name in known}
+    near = [lowered[name] for name in difflib.get_close_matches(str(given).lower(), lowered, n=3)]
     hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
     return InputError(f"unknown {what} {given!r}.{hint} Known: {', '.join(known) or 'none'}.")

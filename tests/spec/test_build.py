@@ -169,3 +169,97 @@ def test_a_file_that_cannot_be_read_is_told(unchecked, tmp_path, name, text):
 def test_a_spec_runs_registered_names_only(unchecked, name):
     with pytest.raises(wk.InputError, match=r"layers\[0\].*unknown module"):
         wk.build({"layers": [{"type": name}]})
+
+
+# ----------------------------------------------------------------------------------- sizes, without memory for them
+
+
+def test_sizes_that_do_not_fit_are_found_before_the_weights_are_made(unchecked):
+    layers = ["Flatten", {"type": "Linear", "out_features": 10**6}, {"type": "Linear", "out_features": 10**6}]
+    wrong = {"type": "Linear", "in_features": 3, "out_features": 1}
+    with pytest.raises(wk.InputError, match=r"layers\[3\]: does not fit an input of shape \[1000000\]"):
+        wk.build({"input": [1, 28, 28], "layers": [*layers, wrong]})
+    with pytest.raises(wk.InputError, match="its weights need 4003 GB"):
+        wk.build({"input": [1, 28, 28], "layers": layers})
+
+
+def test_trying_a_spec_leaves_random_numbers_as_they_were(unchecked):
+    torch.manual_seed(0)
+    made = wk.build({"input": [1, 6, 6], "layers": ["Flatten", {"type": "Linear", "out_features": 3}]})
+    torch.manual_seed(0)
+    assert torch.equal(made[1].weight, nn.Linear(36, 3).weight)
+
+
+def test_a_module_that_needs_numbers_is_tried_with_them(unchecked):
+    @wk.register_module("counting")
+    class Counting(nn.Module):
+        def forward(self, x):
+            return x.repeat(1, 2 + int(x.sum()))  # on meta there is no sum
+
+    made = wk.build({"input": [4], "layers": ["counting", {"type": "Linear", "out_features": 3}]})
+    assert made[1].in_features == 8
+
+
+def test_what_is_shared_has_to_fit_at_every_use(unchecked):
+    layers = [{"type": "Conv2d", "out_channels": 2, "kernel_size": 1, "id": "mix"}, {"use": "mix"}]
+    with pytest.raises(wk.InputError, match=r"layers\[1\].* expected input.* to have 1 channels"):
+        wk.build({"input": [1, 6, 6], "layers": layers})
+
+
+# -------------------------------------------------------------------------------------------------- several images
+
+
+def test_a_network_of_two_images(unchecked):
+    transformer = ST | {"theta_from": ["warped", "fixed"], "steps": 2}
+    spec = {"inputs": {"moving": [1, 9, 9], "fixed": [2, 9, 9]}, "layers": [transformer]}
+    made = wk.build(spec)
+    assert made[0].localization.layers[0].in_channels == 3
+    moving, fixed = torch.rand(2, 1, 9, 9), torch.rand(2, 2, 9, 9)
+    torch.testing.assert_close(made(moving, fixed), moving, rtol=0, atol=1e-6)
+    with pytest.raises(wk.InputError, match="expected moving, fixed, got 1 images"):
+        made(moving)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"layers.0.theta_from": ["fixt"]}, r"layers\[0\].theta_from\[0\]: unknown input 'fixt'. Did you mean 'fixed'"),
+        ({"layers.0.theta_from": "fixed"}, r"layers\[0\].theta_from: got 'fixed', expected a list of names"),
+        ({"inputs.fixed": [1, 5, 5]}, r"layers\[0\].theta_from: images of one size are joined, got warped \[1, 9, 9\]"),
+        ({"inputs.warped": [1, 9, 9]}, "inputs.warped"),
+        ({"input": [1, 9, 9]}, "input: beside `inputs`"),
+        ({"inputs": [1, 9, 9]}, "inputs: got .* expected a table"),
+    ],
+)
+def test_a_mistake_about_two_images_is_told(unchecked, changes, words):
+    layers = [ST | {"theta_from": ["warped", "fixed"]}]
+    spec = {"inputs": {"moving": [1, 9, 9], "fixed": [1, 9, 9]}, "layers": layers}
+    with pytest.raises(wk.InputError, match=words):
+        wk.build(spec, changes)
+
+
+# ------------------------------------------------------------------------------------------------------- overrides
+
+
+def test_overrides_reach_into_names_tables_and_lists(unchecked):
+    spec = {"input": [1, 9, 9], "layers": [ST | {"transform": {"type": "thin_plate_spline", "grid": [3, 3]}}]}
+    changes = {
+        "layers.0.transform.type": "projective",  # which has no grid
+        "layers[0].localization.features": 7,
+        "layers.0.kernel.type": "bicubic",
+        "layers.0.kernel.a": -0.5,
+        "input": [1, 8, 8],
+    }
+    assert wk.normalize_spec(spec, changes) == {"version": 1, "input": [1, 8, 8], "layers": [
+        {"type": "spatial_transformer", "localization": {"type": "conv_localization", "features": 7},
+         "transform": "projective", "kernel": {"type": "bicubic", "a": -0.5}}
+    ]}  # fmt: skip
+    assert spec["layers"][0]["transform"]["grid"] == [3, 3]
+
+
+@pytest.mark.parametrize("path", ["layers.3.x", "layers.first", "version.x", "layers.0.localization.channels.0.x"])
+def test_an_override_that_leads_nowhere_is_told(unchecked, path):
+    with pytest.raises(wk.InputError, match="override"):
+        wk.build(
+            {"version": 1, "layers": [ST | {"localization": {"type": "conv_localization", "channels": [1]}}]}, {path: 1}
+        )

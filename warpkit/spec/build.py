@@ -1,7 +1,9 @@
 """A spec becomes a module; every mistake in it is named by its path, all of them at once."""
 
 import copy
+import difflib
 import inspect
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ from torch.nn.parameter import is_lazy
 
 from warpkit.described import inputs_of, note, note_inputs
 from warpkit.errors import InputError, require, unknown
+from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
 from warpkit.modules.sequential import Sequential
@@ -22,12 +25,14 @@ from warpkit.registry import Registry
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
 from warpkit.spec.read import overridden, read
 from warpkit.spec.thrifty import Thrifty, on_meta
+from warpkit.transforms.base import Transform
 
 __all__ = ["build", "inputs_of", "planned"]
 
 VERSION = 1
 _ONE = "input"  # the name of the only image
 _TOP = ("version", "input", "inputs", "$schema")
+_AFFORDABLE = 10**6  # numbers of an input that is tried on the CPU
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
 
@@ -247,10 +252,13 @@ class _Builder:
 
         `seen`: what its own networks see, where that is not the input.
         """
-        if isinstance(given, registry.base):
+        if _is_a(registry, given):
             return self._copied(given)
         if isinstance(given, dict) and "use" in given:
             return self._used(registry, given, path)
+        if isinstance(given, dict) and "type" not in given:
+            self.complain(_below(path, "type"), f"missing: the name of a {registry.kind}")
+            return None
         before = len(self.mistakes)
         with self._at(path):
             name, table = registry._parse(given)
@@ -261,7 +269,9 @@ class _Builder:
             )
             cls = registry.load(name)
             options = self._options(registry, name, cls, table, path, shape, seen)
-            if len(self.mistakes) == before and options is not None:
+            # with an option too many, what else is wrong can be told, too
+            wrong = [m for m in self.mistakes[before:] if f"unknown option of {registry.kind} {name!r}" not in m]
+            if not wrong and options is not None:
                 with self._at(path, options), self._thriftily(registry):
                     made = registry.create(name, **options)
                     note(made, label=label, inferred=set(self.inferred.get(path, ())))
@@ -294,7 +304,7 @@ class _Builder:
             self.mistakes.append(f"{_below(path, 'use')}: {unknown('id', name, known)}")
         elif len(given) > 1:
             self.complain(path, f"`use` stands alone, got {', '.join(map(str, given))}")
-        elif made is not None and not isinstance(made, registry.base):
+        elif made is not None and not _is_a(registry, made):
             self.complain(path, f"{name!r} is no {registry.kind}")
             return None
         return made
@@ -339,8 +349,10 @@ class _Builder:
             made.setdefault(option, value)
         missing = [k for k, p in known.items() if p.default is p.empty and k not in made and k not in table]
         unknown_yet = self._is_sized and shape is None  # something before it is wrong: a width would follow
+        strays = [str(option) for option in table if option not in known]
         for option in missing:
-            if not (unknown_yet and input_width(option, (1, 1)) is not None):
+            follows = unknown_yet and input_width(option, (1, 1)) is not None
+            if not follows and not difflib.get_close_matches(option, strays):  # a name that is mistyped is told already
                 self.complain(path or name, f"needs {option}")
         return None if missing else made
 
@@ -382,6 +394,9 @@ class _Builder:
             route = routes[i] if i < len(routes) else None
             seen = self._joined(route, shape, f"{path}[{i}].theta_from") if route and shape is not None else None
             layer = self.component(modules, given, f"{path}[{i}]", shape, seen)
+            if route and layer is not None and "theta_from" not in inspect.signature(layer.forward).parameters:
+                self.complain(f"{path}[{i}].theta_from", f"{type(layer).__name__} takes none: it has no θ")
+                layer = None
             made.append(layer)
             if shape is not None and self._tries:
                 # Behind a layer that could not be built nothing can be said about shapes.
@@ -406,27 +421,35 @@ class _Builder:
 
     def _run(self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None) -> Shape | None:
         """The shape of what the module gives for one image of each shape."""
-        device = torch.device("cpu" if self._numbers else "meta")
+        error: Exception
         try:
-            with torch.no_grad():
-                module = (copy.deepcopy(module) if self._numbers else on_meta(module)).eval()
-                images = [torch.zeros(1, *shape, device=device) for shape in shapes]
-                more: dict[str, Any] = {}
-                if seen is not None:
-                    joined = torch.zeros(1, *seen, device=device)
-                    more["theta_from"] = (lambda _: joined) if getattr(module, "steps", 1) > 1 else joined
-                given = module(*images, **more)
+            given = _tried_on("cpu" if self._numbers else "meta", module, shapes, seen)
+        except Exception as first:
+            error = first
+            if not self._numbers:
+                error = self._with_numbers(first, module, shapes, seen)
+        else:
             if isinstance(given, Tensor) and given.ndim > 0:
                 return tuple(given.shape[1:])
-            self.complain(path, f"gives {type(given).__name__}, expected a tensor [N, …]")
-        except InputError as error:
-            self.complain(path, f"does not fit an input of shape {_told(shapes)}: {error}")
-        except Exception as error:  # torch says what does not fit in many ways
-            if not self._numbers and (isinstance(error, NotImplementedError) or "meta" in str(error)):
-                raise _NeedsNumbersError from error
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            self.complain(path, f"does not fit an input of shape {_told(shapes)}: {reason}")
+            error = InputError(f"it gives {type(given).__name__}, expected a tensor [N, …]")
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        self.complain(path, f"does not fit an input of shape {_told(shapes)}: {reason}")
         return None
+
+    def _with_numbers(
+        self, first: Exception, module: nn.Module, shapes: Sequence[Shape], seen: Shape | None
+    ) -> Exception:
+        """What goes wrong on the CPU, which says it better; nothing may, where a component needs numbers."""
+        held = [*module.parameters(), *module.buffers()]
+        if any(t.is_meta for t in held) or sum(math.prod(shape) for shape in shapes) > _AFFORDABLE:
+            if isinstance(first, NotImplementedError) or "meta" in str(first):
+                raise _NeedsNumbersError from first
+            return first
+        try:
+            _tried_on("cpu", module, shapes, seen)
+        except Exception as error:
+            return error
+        raise _NeedsNumbersError from first
 
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
         """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
@@ -462,6 +485,22 @@ class _Builder:
             if self._tries and not self._numbers and "meta" in str(error):
                 raise _NeedsNumbersError from error
             self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+
+
+@torch.no_grad()
+def _tried_on(device: str, module: nn.Module, shapes: Sequence[Shape], seen: Shape | None) -> Any:
+    """What a copy gives for one image of each shape."""
+    module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
+    images = [torch.zeros(1, *shape, device=device) for shape in shapes]
+    if seen is None:
+        return module(*images)
+    joined = torch.zeros(1, *seen, device=device)
+    return module(*images, theta_from=(lambda _: joined) if getattr(module, "steps", 1) > 1 else joined)
+
+
+def _is_a(registry: Registry[Any], given: Any) -> bool:
+    """Whether this is an object of the registry's kind; a transform or a kernel is no layer."""
+    return isinstance(given, registry.base) and not (registry is modules and isinstance(given, Kernel | Transform))
 
 
 def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
