@@ -98,7 +98,7 @@ class SpatialTransformer(Described, KeepsPrecision):
         valid = features is None or (isinstance(features, int) and features > 0)
         require(valid, f"features: expected a positive integer, got {features!r}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
-        start = self.transform.identity() if init is None else _numbers("init", init, count, finite=True)
+        start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
         self.register_buffer("init", start.to(wide(start.device)), persistent=False)
         self.register_buffer("limits", None if limits is None else _limits(limits, count), persistent=False)
         self.steps = _check_steps(steps, self.transform)
@@ -231,6 +231,13 @@ def _numbers(
 
 def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
     return _numbers("limits", [given] * count if isinstance(given, numbers.Real) else given, count, low=0)
+
+
+def _identity(transform: Transform) -> Tensor:
+    try:
+        return transform.identity()
+    except InputError as error:
+        raise InputError(f"{error}: give init, where θ starts") from error
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
