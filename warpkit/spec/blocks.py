@@ -1,13 +1,14 @@
 """Parts of a network's picture that lay themselves out: boxes, spatial transformers, branches side by side."""
 
+import re
 from collections.abc import Sequence
 
 from warpkit.spec.outline import Node, Shape, written
 from warpkit.spec.pen import (
+    FAINT,
     FRAME,
     FRAME_EDGE,
     LINE,
-    LINES,
     PAD,
     PILL,
     SIZE,
@@ -15,6 +16,7 @@ from warpkit.spec.pen import (
     THETA,
     Lane,
     Lanes,
+    Mark,
     Pen,
     Span,
     Spans,
@@ -22,25 +24,28 @@ from warpkit.spec.pen import (
     font,
     long,
     shape_width,
-    text_width,
 )
 
-Mark = tuple[int, str]  # a number and a colour: what has the same is the same
-
-_WIDEST = 30  # letters in a line of options
+_WIDEST = 33  # letters in a line of options
 _BY = ("size", "grid", "kernel_size", "output_size", "stride", "dilation")  # options that are written 3 × 4
-_GAP, _LANES = 0.3, 0.14  # between branches; between lanes beside one
-_DOWN = 0.42  # from a branch to where it is joined with the others
+_GAP, _LANES, _HOP = 0.3, 0.14, 0.06  # between branches; between lanes beside one; beside a line that is crossed
+_MINUS = re.compile(r"\B-(?=\d|inf)|(?<=\de)-")  # of a number, not of a name
+_DOWN, _BAR = 0.42, LINE + PAD  # from a branch to where it is joined with the others; how tall that is
+_JOINED = Span("joined along channels")
 
 
 class Block:
-    """A part of the picture; the image enters at the top and leaves at the bottom, `port` from the left edge."""
+    """A part of the picture; the image enters at the top and leaves at the bottom, `port` from the left edge.
+
+    What is around it draws the image's line: as far as `inlet` below its top and on from `outlet` above its bottom.
+    """
 
     width: float
     height: float
     port: float
     shape: Shape | None = None  # of what leaves
-    head = True  # whether the arrow that comes in ends at the edge
+    inlet = outlet = 0.0
+    head = True  # whether the line that comes in ends there, as an arrow
 
     @property
     def right(self) -> float:
@@ -63,7 +68,7 @@ class Pill(Block):
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
         """As above."""
-        pen.box((x, y), self.width, self.height, PILL, LINES, 2, self.height / 2)
+        pen.box((x, y), self.width, self.height, fill=PILL, radius=self.height / 2)
         pen.spans((x + PAD, y + self.height / 2), self.line)
 
 
@@ -89,7 +94,7 @@ class Box(Block):
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes, level: int = 2) -> None:
         """As above; `level` counts the boxes around it."""
-        pen.box((x, y), self.width, self.height, self.mark[1] if self.mark else "white", LINES, level, 0.04)
+        pen.box((x, y), self.width, self.height, self.mark, level=level)
         at = y + PAD / 2
         for part in self.content:
             if isinstance(part, Box):
@@ -97,8 +102,6 @@ class Box(Block):
             else:
                 pen.spans((x + PAD, at + LINE / 2), part)
             at += self._tall(part)
-        if self.mark:
-            pen.badge((x + self.width, y), self.mark[0])
         sources = [lanes[name] for name in self.route if name in lanes]
         for i, lane in enumerate(sources):
             lane.tap(pen, y + self.height * (i + 1) / (len(sources) + 1), x + self.width)
@@ -108,10 +111,8 @@ class Transformer(Block):
     """The image goes down on the left, into the sampler; on the right it becomes θ, and θ a grid.
 
     `localization` is None where it is drawn outside, and θ comes in at the top. `looks`: whether the localization
-    network sees the image that passes.
+    network sees the image that passes; with steps, as it is warped so far.
     """
-
-    head = False
 
     def __init__(
         self, node: Node, localization: Box | None, generator: Box, sampler: Box, looks: bool, mark: Mark | None
@@ -124,50 +125,44 @@ class Transformer(Block):
         if steps > 1 and not looks:
             self.caption.append((Span(f"   {steps} steps"),))
         self.count = next(part.options["out_features"] for part in node.children if part.place == "regression")
-        loop = 0.36 + text_width(self.times, font(SIZE, bold=True)) if self.times else 0.0
-        self.half = max(sampler.width / 2, 0.25)
-        self.port = loop + 0.15 + self.half
+        self.port = 0.15 + sampler.width / 2
         column = max(generator.width, localization.width if localization else 0.0)
-        self.middle = self.port + sampler.width / 2 + 0.55 + column / 2  # of the right column
+        self.middle = self.port + sampler.width / 2 + (0.75 if self.times else 0.55) + column / 2  # of the right column
         self.width = max(self.middle + column / 2, self.port + 0.12 + max(map(long, self.caption))) + 0.15
-        self.row = max(generator.height, sampler.height)
         self.top = 0.15 + localization.height if localization else 0.0
-        self.height = self.top + 0.36 + self.row + 0.1 + LINE * len(self.caption) + 0.06
+        self.low = self.top + 0.36 + max(generator.height, sampler.height) / 2  # the middle of the lower row
+        self.inlet, self.theta = self.low - sampler.height / 2, self.low - generator.height / 2  # where arrows end
+        self.height = 2 * self.low - self.top - 0.36 + 0.1 + LINE * len(self.caption) + 0.06
+        self.outlet = self.height - self.low - sampler.height / 2
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
         """As above."""
-        pen.box((x, y), self.width, self.height, self.mark[1] if self.mark else FRAME, FRAME_EDGE, 1, 0.08)
-        if self.mark:
-            pen.badge((x + self.width, y), self.mark[0])
-        port, middle, low = x + self.port, x + self.middle, y + self.top + 0.36 + self.row / 2
-        sampler, generator, start = self.sampler, self.generator, y
+        pen.box((x, y), self.width, self.height, self.mark, FRAME, FRAME_EDGE, 1, 0.08)
+        port, middle, low = x + self.port, x + self.middle, y + self.low
+        sampler, generator = self.sampler, self.generator
         if self.localization:
-            start = y + self.top
-            self._draw_localization(pen, self.localization, port, middle, y + 0.15, low, lanes)
-        pen.path([(middle, start), (middle, low - generator.height / 2)], THETA)
+            self._draw_localization(pen, self.localization, port, middle, y, lanes)
         theta = rf"$\theta\in\mathbb{{R}}^{{{self.count}}}$"
-        pen.text((middle + 0.06, start + 0.18), theta, font(SIZE), THETA, parse_math=True)
-        generator.draw(pen, middle - generator.width / 2, low - generator.height / 2, {})
+        pen.text((middle + 0.06, y + self.top + 0.18), theta, font(SIZE), THETA, parse_math=True)
+        generator.draw(pen, middle - generator.width / 2, y + self.theta, {})
         pen.path([(middle - generator.width / 2, low), (port + sampler.width / 2, low)], THETA)
         pen.text((port + sampler.width / 2 + 0.3, low - 0.09), "grid", font(SMALL), THETA, ha="center")
-        pen.path([(port, y), (port, low - sampler.height / 2)])
-        sampler.draw(pen, port - sampler.width / 2, low - sampler.height / 2, {})
-        pen.path([(port, low + sampler.height / 2), (port, y + self.height)], head=False)
+        sampler.draw(pen, port - sampler.width / 2, y + self.inlet, {})
         for i, line in enumerate(self.caption):
             pen.spans((port + 0.12, y + self.height - 0.06 - LINE * (len(self.caption) - i - 0.5)), line)
 
-    def _draw_localization(
-        self, pen: Pen, network: Box, port: float, middle: float, y: float, low: float, lanes: Lanes
-    ) -> None:
-        network.draw(pen, middle - network.width / 2, y, lanes)
-        at = y + network.height / 2
-        if self.looks:
-            pen.path([(port, at), (middle - network.width / 2, at)])
-            pen.dot((port, at))
+    def _draw_localization(self, pen: Pen, network: Box, port: float, middle: float, y: float, lanes: Lanes) -> None:
+        at, left = y + 0.15 + network.height / 2, middle - network.width / 2
+        network.draw(pen, left, y + 0.15, lanes)
+        pen.path([(middle, y + self.top), (middle, y + self.theta)], THETA)
         if self.times:
-            back = port - self.half - 0.22
-            pen.path([(port - self.sampler.width / 2, low), (back, low), (back, at), (port - 0.03, at)], THETA)
-            pen.text((back - 0.06, (low + at) / 2), self.times, font(SIZE, bold=True), THETA, ha="right")
+            back, end = port + 0.18, y + self.inlet
+            pen.path([(back, end), (back, at), (left, at)])
+            pen.text((back + 0.06, at - 0.09), "warped so far", font(SMALL), FAINT)
+            pen.text((back + 0.1, (at + end) / 2), self.times, font(SIZE, bold=True))
+        elif self.looks:
+            pen.path([(port, at), (left, at)])
+            pen.dot((port, at))
 
 
 class Parallel(Block):
@@ -195,39 +190,40 @@ class Parallel(Block):
         n = len(branches)
         self.port = (self.ports[(n - 1) // 2] + self.ports[n // 2]) / 2  # straight on into the one in the middle
         self.tall = max(b.height for b in branches)
-        self.join = Box([(Span("joined along channels"),)])
-        self.bar = max(self.ports[-1] - self.ports[0] + 0.5, self.join.width)
-        if shared:
-            self.width = max(self.ports[-1] + branches[-1].right, self.port + 0.45 + shared.width)
+        self.bar = max(self.ports[-1] - self.ports[0] + 0.5, _JOINED.width + 2 * PAD)
+        self.width = self.ports[-1] + branches[-1].right
+        if shared:  # above the last branch's grid generator, where there is room
+            pairs = zip(self.starts, branches, strict=True)
+            self.into = [(start + b.middle, b.theta) for start, b in pairs if isinstance(b, Transformer)]
+            self.left = max(self.port + 0.45, self.into[-1][0] - shared.width / 2)
+            self.width = max(self.width, self.left + shared.width)
             self.top = 0.1 + shared.height + 0.62
+            self.inlet = self.top - 0.37
         else:
-            self.width = self.ports[-1] + branches[-1].right + _LANES * len(route)
+            self.width += _LANES * len(route)
             self.top = 0.42 + 0.1 * len(route)
-        self.height = self.top + self.tall + _DOWN + self.join.height
+            self.inlet = self.top - 0.27
+        self.height = self.top + self.tall + _DOWN + _BAR
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
         """As above."""
         first, last, top = x + self.ports[0], x + self.ports[-1], y + self.top
-        bus, below = top - (0.37 if self.shared else 0.27), top + self.tall + _DOWN
+        bus, below = y + self.inlet, top + self.tall + _DOWN
         if self.shared:
             self._draw_shared(pen, self.shared, x, y, lanes)
-        pen.path([(x + self.port, y), (x + self.port, bus)], head=False)
         pen.path([(first, bus), (last, bus)], head=False)
         for start, branch in zip(self.starts, self.branches, strict=True):
             port = x + start + branch.port
             own = {} if self.shared else self._forked(pen, x + start + branch.width, y, lanes, start)
-            pen.path([(port, bus), (port, top)], head=branch.head)
+            pen.path([(port, bus), (port, top + branch.inlet)], head=branch.head)
             branch.draw(pen, x + start, top, own)
             for lane in own.values():
                 lane.finish(pen)
-            pen.path([(port, top + branch.height), (port, below)])
+            pen.path([(port, top + branch.height - branch.outlet), (port, below)])
             pen.shape(port, below - _DOWN / 2, branch.shape)
-        left = (first + last - self.bar) / 2
-        pen.box((left, below), self.bar, self.join.height, "white", LINES, 2, 0.04)
-        words = ((first + last) / 2, below + self.join.height / 2)
-        pen.text(words, "joined along channels", font(SIZE), ha="center")
-        if self.mark:
-            pen.badge((left + self.bar, below), self.mark[0])
+        middle = (first + last) / 2
+        pen.box((middle - self.bar / 2, below), self.bar, _BAR, self.mark)
+        pen.text((middle, below + _BAR / 2), _JOINED.text, _JOINED.font, ha="center")
 
     def _forked(self, pen: Pen, edge: float, y: float, lanes: Lanes, start: float) -> Lanes:
         """Lanes of a branch, which leave those of the whole above it."""
@@ -241,18 +237,20 @@ class Parallel(Block):
 
     def _draw_shared(self, pen: Pen, network: Box, x: float, y: float, lanes: Lanes) -> None:
         """The network above the branches, and from it θ into each."""
-        at, left = y + 0.1 + network.height / 2, x + self.port + 0.45
+        at, left = y + 0.1 + network.height / 2, x + self.left
         if self.looks:
             pen.path([(x + self.port, at), (left, at)])
             pen.dot((x + self.port, at))
         network.draw(pen, left, y + 0.1, lanes)
         down, bus = left + network.width / 2, y + self.top - 0.2
-        pairs = zip(self.starts, self.branches, strict=True)
-        into = [x + start + branch.middle for start, branch in pairs if isinstance(branch, Transformer)]
         pen.path([(down, y + 0.1 + network.height), (down, bus)], THETA, head=False)
-        pen.path([(min(down, *into), bus), (max(down, *into), bus)], THETA, head=False)
-        for middle in into:
-            pen.path([(middle, bus), (middle, y + self.top)], THETA, head=False)
+        crossed = [x + port for port in self.ports[1:]]  # there the line has a gap
+        starts = [x + self.into[0][0], *(port + _HOP for port in crossed)]
+        ends = [*(port - _HOP for port in crossed), max(down, x + self.into[-1][0])]
+        for start, end in zip(starts, ends, strict=True):
+            pen.path([(start, bus), (end, bus)], THETA, head=False)
+        for middle, low in self.into:
+            pen.path([(x + middle, bus), (x + middle, y + self.top + low)], THETA)
 
 
 def lines_of(node: Node, before: str = "") -> list[Spans]:
@@ -271,7 +269,7 @@ def lines_of(node: Node, before: str = "") -> list[Spans]:
 
 
 def _words(node: Node) -> list[str]:
-    """Its options as one reads them: `16 channels`, `kernel size 5`; not those that are drawn."""
+    """Its options as one reads them: `16 channels`, `kernel size = 5`; not those that are drawn."""
     words = []
     for key, value in node.options.items():
         name = key.replace("_", " ")
@@ -281,10 +279,9 @@ def _words(node: Node) -> list[str]:
             text = name if value else f"no {name}"
         elif key.startswith("out_"):
             text = f"{written(value)} {name[4:]}" if value != 1 else f"1 {name[4:].removesuffix('s')}"
-        elif isinstance(value, list) and key in _BY:
-            text = f"{name} {by(value)}"
         else:
-            text = f"{name} {written(value).strip('[]')}"
+            given = by(value) if isinstance(value, list) and key in _BY else written(value)
+            text = f"{name} = {_MINUS.sub('−', given)}"
         if len(text) > _WIDEST:
             text = f"{len(value)} {name}" if isinstance(value, list) else f"{text[: _WIDEST - 1]}…"
         words.append(text)

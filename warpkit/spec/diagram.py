@@ -1,13 +1,14 @@
 """A network's graph as a picture: what happens to the image from top to bottom, θ beside it."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import nn
 
 from warpkit.modules.network import WARPED, Network
-from warpkit.spec.blocks import Block, Box, Mark, Parallel, Pill, Transformer, lines_of
+from warpkit.spec.blocks import Block, Box, Parallel, Pill, Transformer, lines_of
 from warpkit.spec.outline import Node, Shape, outline
 from warpkit.spec.pen import (
     FAINT,
@@ -18,6 +19,7 @@ from warpkit.spec.pen import (
     TINTS,
     Lane,
     Lanes,
+    Mark,
     Pen,
     Span,
     Spans,
@@ -68,9 +70,8 @@ class _Picture:
             at += 0.12 + pill.port
             self.lanes[name] = Lane(at, self.top + pill.height, OTHERS[i % len(OTHERS)])
             at += pill.right
-        width = (
-            max(at, _EDGE + text_width(title, font(HEADING, bold=True)), _EDGE + text_width(note, font(SMALL))) + _EDGE
-        )
+        words = max(text_width(title, font(HEADING, bold=True)), text_width(note, font(SMALL)))
+        width = max(at, _EDGE + words) + _EDGE
         height = self.top + sum(block.height + _ARROW for block in self.column) - _ARROW + _EDGE
         height += (0.3 if note else 0.0) + (_FORK if self.fork else 0.0)
         self.figure = Figure(figsize=(width, height), dpi=200, facecolor="white")
@@ -88,20 +89,20 @@ class _Picture:
             lane = self.lanes[name]
             pill.draw(pen, lane.x - pill.port, self.top, {})
             pen.shape(lane.x, self.top + pill.height + _ARROW / 2, pill.shape)
-        first, *rest = self.column
+        first = self.column[0]
         first.draw(pen, self.main - first.port, self.top, {})
-        y, shape = self.top + first.height, first.shape
+        start, y = self.top + first.height, self.top + first.height + _ARROW
         if self.fork:
             lane = self.lanes[self.fork]
             pen.path([(self.main, lane.top), (lane.x, lane.top)], head=False)
             pen.dot((self.main, lane.top))
-            pen.path([(self.main, y), (self.main, y + _FORK)], head=False)
             y += _FORK
-        for block in rest:
-            pen.path([(self.main, y), (self.main, y + _ARROW)], head=block.head)
-            pen.shape(self.main, y + _ARROW / 2, shape)
-            block.draw(pen, self.main - block.port, y + _ARROW, self.lanes)
-            y, shape = y + _ARROW + block.height, block.shape
+        for above, block in pairwise(self.column):
+            pen.path([(self.main, start), (self.main, y + block.inlet)], head=block.head)
+            pen.shape(self.main, y - _ARROW / 2, above.shape)
+            block.draw(pen, self.main - block.port, y, self.lanes)
+            y += block.height
+            start, y = y - block.outlet, y + _ARROW
         for lane in self.lanes.values():
             lane.finish(pen)
 

@@ -11,6 +11,7 @@ from matplotlib.textpath import text_to_path
 
 # Inches, except for the sizes of text.
 LINE, PAD, BESIDE = 0.165, 0.09, 0.07
+_WIDE = 1.08  # points: 3 pixels of a PNG, so that no edge is blurred
 SIZE, SMALL, HEADING = 8.0, 7.0, 11.0
 
 # Okabe and Ito's colours, which the colour-blind tell apart, and tints of them.
@@ -19,6 +20,7 @@ INK, FAINT, LINES, FRAME, FRAME_EDGE, PILL = "#1e1e24", "#66666e", "#85858f", "#
 TINTS = ("#fbe9c0", "#cfe9df", "#f3d9e8", "#d3e8f8", "#ece7a5", "#f6d5c2")
 
 Point = tuple[float, float]
+Mark = tuple[int, str]  # a number and a colour: what has the same is the same
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,8 @@ class Pen:
 
     def text(self, at: Point, text: str, font: FontProperties, colour: str = INK, **more: Any) -> None:
         """Text, from its left end, whatever is in it."""
-        options: dict[str, Any] = {
-            "ha": "left",
-            "va": "center_baseline",
-            "parse_math": False,
-            "usetex": False,
-            "zorder": 5,
-        }
-        options |= more
-        self.axes.text(*at, text, fontproperties=font, color=colour, **options)
+        options: dict[str, Any] = {"ha": "left", "va": "center_baseline", "parse_math": False, "zorder": 5}
+        self.axes.text(*at, text, fontproperties=font, color=colour, usetex=False, **(options | more))
 
     def spans(self, at: Point, spans: Spans) -> None:
         """A line of text, from its left end."""
@@ -88,11 +83,26 @@ class Pen:
             self.text((x, y), span.text, span.font, FAINT if span.faint else INK)
             x += span.width
 
-    def box(self, at: Point, width: float, height: float, fill: str, edge: str, level: int, radius: float) -> None:
-        """A box with round corners; `level` says what lies above what."""
-        style = f"round,pad=0,rounding_size={radius}"
-        more: dict[str, Any] = {"boxstyle": style, "facecolor": fill, "edgecolor": edge, "linewidth": 0.9}
-        self.axes.add_patch(FancyBboxPatch(at, width, height, zorder=level, **more))
+    def box(
+        self,
+        at: Point,
+        width: float,
+        height: float,
+        mark: Mark | None = None,
+        fill: str = "white",
+        edge: str = LINES,
+        level: int = 2,
+        radius: float = 0.04,
+    ) -> None:
+        """A box with round corners, in the mark's colour where it has one; `level` says what lies above what."""
+        style: Any = f"round,pad=0,rounding_size={radius}"
+        box = FancyBboxPatch(at, width, height, boxstyle=style, edgecolor=edge, linewidth=0.9, zorder=level)
+        box.set_facecolor(mark[1] if mark else fill)
+        self.axes.add_patch(box)
+        if mark:  # its number, in a circle
+            corner = (at[0] + width, at[1])
+            self.axes.add_patch(Circle(corner, 0.085, facecolor=INK, edgecolor="white", linewidth=0.8, zorder=6))
+            self.text(corner, str(mark[0]), font(SMALL, bold=True), "white", ha="center", zorder=7)
 
     def path(self, points: Sequence[Point], colour: str = IMAGE, head: bool = True) -> None:
         """A line through these points, an arrow where it has a head."""
@@ -105,16 +115,11 @@ class Pen:
             style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 10, "shrinkA": 0, "shrinkB": 0}
             arrow = FancyArrowPatch(*points[-2:], color=colour, linewidth=0, zorder=4, **style)
             self.axes.add_patch(arrow)
-        self.axes.plot(xs, ys, color=colour, linewidth=1.2, zorder=3, solid_capstyle="round", solid_joinstyle="round")
+        self.axes.plot(xs, ys, color=colour, linewidth=_WIDE, zorder=3, solid_capstyle="round", solid_joinstyle="round")
 
     def dot(self, at: Point, colour: str = IMAGE) -> None:
         """Where a line branches."""
         self.axes.add_patch(Circle(at, 0.025, facecolor=colour, edgecolor="none", zorder=4))
-
-    def badge(self, at: Point, number: int) -> None:
-        """A number in a circle."""
-        self.axes.add_patch(Circle(at, 0.085, facecolor=INK, edgecolor="white", linewidth=0.8, zorder=6))
-        self.text(at, str(number), font(SMALL, bold=True), "white", ha="center", zorder=7)
 
     def shape(self, x: float, y: float, shape: tuple[int, ...] | None) -> None:
         """An image's shape, beside an arrow."""

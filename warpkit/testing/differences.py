@@ -39,11 +39,11 @@ def slope_after(values: Callable[[Tensor], Tensor], step: float = 1e-4) -> Tenso
     return result
 
 
-def derivative(output: Tensor, *inputs: Tensor) -> list[Tensor]:
-    """What autograd says, and can be differentiated again; zero where nothing depends on an input."""
+def derivative(output: Tensor, *inputs: Tensor, again: bool = True) -> list[Tensor]:
+    """What autograd says, and can be differentiated `again`; zero where nothing depends on an input."""
     if not output.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
-    given = torch.autograd.grad(output.sum(), inputs, create_graph=True, allow_unused=True)
+    given = torch.autograd.grad(output.sum(), inputs, create_graph=again, allow_unused=True)
     return [torch.zeros_like(x) if g is None else g for x, g in zip(inputs, given, strict=True)]
 
 
