@@ -49,5 +49,5 @@ def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.compiler.reset()
     # A function whose checks are off is traced; the constructor of a dataclass that has been wrapped is not.
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == "warpkit"]:
-        for cls in filter(dataclasses.is_dataclass, vars(module).values()):
+        for cls in [c for c in vars(module).values() if isinstance(c, type) and dataclasses.is_dataclass(c)]:
             monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))

@@ -30,7 +30,8 @@ class Described:
 
 def note_options(made: Any, options: Mapping[str, Any]) -> None:
     """Remember what `made` was made with."""
-    object.__setattr__(made, _OPTIONS, dict(options))
+    kept = {key: type(value)(value) if type(value) in (list, dict) else value for key, value in options.items()}
+    object.__setattr__(made, _OPTIONS, kept)
 
 
 def options_of(made: Any) -> dict[str, Any] | None:

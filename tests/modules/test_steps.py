@@ -88,4 +88,4 @@ def test_what_cannot_be_composed_is_told(unchecked):
     with pytest.raises(wk.InputError, match=r"theta_from.*function"):
         wk.SpatialTransformer(nn.Flatten(), steps=2)(IMAGE, IMAGE)
     with pytest.raises(wk.InputError, match=r"theta_from.*tensor"):
-        wk.SpatialTransformer(nn.Flatten())(IMAGE, lambda warped: warped)
+        wk.SpatialTransformer(nn.Flatten())(IMAGE, lambda image: None)

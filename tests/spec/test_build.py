@@ -177,7 +177,7 @@ def test_a_spec_runs_registered_names_only(unchecked, name):
 def test_sizes_that_do_not_fit_are_found_before_the_weights_are_made(unchecked):
     layers = ["Flatten", {"type": "Linear", "out_features": 10**6}, {"type": "Linear", "out_features": 10**6}]
     wrong = {"type": "Linear", "in_features": 3, "out_features": 1}
-    with pytest.raises(wk.InputError, match=r"layers\[3\]: does not fit an input of shape \[1000000\]"):
+    with pytest.raises(wk.InputError, match=r"layers\[3\].in_features: got 3, expected 1000000"):
         wk.build({"input": [1, 28, 28], "layers": [*layers, wrong]})
     with pytest.raises(wk.InputError, match="its weights need 4003 GB"):
         wk.build({"input": [1, 28, 28], "layers": layers})

@@ -20,7 +20,8 @@ SPECS = [
     ]},
     {"version": 1, "input": [2, 9, 9], "type": "parallel", "transformers": [
         {**ST, "localization": {"type": "dense_localization", "hidden": [4], "id": "eyes"}, "steps": 2},
-        {**ST, "localization": {"use": "eyes"}, "transform": {"type": "attention", "scale": 0.5}, "size": [9, 9], "init": [0, 0]},
+        {**ST, "localization": {"use": "eyes"}, "transform": {"type": "attention", "scale": 0.5},
+         "size": [9, 9], "init": [0, 0]},
     ]},
     {"version": 1, "inputs": {"moving": [1, 8, 8], "fixed": [1, 8, 8]}, "layers": [
         {**ST, "theta_from": ["warped", "fixed"], "padding_mode": "border", "limits": 0.5},

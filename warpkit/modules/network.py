@@ -1,5 +1,6 @@
 """A network of several images."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,14 +53,9 @@ class Network(Sequential):
         given = dict(zip(self.inputs, images, strict=True))
         x = images[0]
         for layer, route in zip(self, self.theta_from, strict=True):
-            if route is None:
-                x = layer(x)
-            elif getattr(layer, "steps", 1) > 1:
-                x = layer(x, theta_from=lambda warped, route=route: _joined(given | {WARPED: warped}, route))
-            else:
-                x = layer(x, theta_from=_joined(given | {WARPED: x}, route))
+            x = layer(x) if route is None else layer(x, theta_from=functools.partial(_joined, given, route))
         return x
 
 
-def _joined(images: dict[str, Tensor], route: Sequence[str]) -> Tensor:
-    return torch.cat([images[name] for name in route], dim=1)
+def _joined(images: dict[str, Tensor], route: Sequence[str], warped: Tensor) -> Tensor:
+    return torch.cat([warped if name == WARPED else images[name] for name in route], dim=1)

@@ -105,8 +105,8 @@ class SpatialTransformer(Described, KeepsPrecision):
         self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N C *T"]:
-        """Warp the image. θ is read from `theta_from` where that is given; with steps, from what it makes of the image
-        warped so far.
+        """Warp the image. θ is read from `theta_from` where that is given: a tensor, or a function of the image; with
+        steps a function, of the image warped so far.
         """
         return self._warp(image, self.theta(image, theta_from))
 
@@ -117,9 +117,9 @@ class SpatialTransformer(Described, KeepsPrecision):
             raise InputError(f"image: expected [N, C, *S] with {self.transform.ndim} axes in S, got {given}")
         if self.steps > 1:
             return self._composed(image, theta_from)
-        seen = image if theta_from is None else theta_from
+        seen = image if theta_from is None else theta_from(image) if callable(theta_from) else theta_from
         if not isinstance(seen, Tensor):
-            raise InputError(f"theta_from: expected a tensor (a function is for steps > 1), got {theta_from!r}")
+            raise InputError(f"theta_from: expected a tensor, or a function that gives one, got {seen!r:.80}")
         return self._limited(self._regress(seen))
 
     def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
@@ -135,7 +135,12 @@ class SpatialTransformer(Described, KeepsPrecision):
         given = super().spec_options()
         several = isinstance(given.get("kernel"), list | tuple)
         kernel = list(self.kernels) if several else self.kernels[0]
-        return {**given, "localization": self.localization, "transform": self.transform, "kernel": kernel}
+        set_since = {name: getattr(self, name) for name in ("padding_mode", "fill", "align_corners", "steps")}
+        if self.size != (None if given.get("size") is None else check_size(given["size"], self.transform.ndim)):
+            set_since["size"] = self.size
+        return {
+            **given, **set_since, "localization": self.localization, "transform": self.transform, "kernel": kernel
+        }  # fmt: skip
 
     def extra_repr(self) -> str:
         """What is not a submodule."""

@@ -3,7 +3,6 @@
 import copy
 import difflib
 import inspect
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.described import inputs_of, note, note_inputs
-from warpkit.errors import InputError, require, unknown
+from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
@@ -24,7 +23,8 @@ from warpkit.modules.sequential import Sequential
 from warpkit.registry import Registry
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
 from warpkit.spec.read import overridden, read
-from warpkit.spec.thrifty import Thrifty, on_meta
+from warpkit.spec.thrifty import Thrifty
+from warpkit.spec.trial import NeedsNumbersError, Shape, initialise, shape_after
 from warpkit.transforms.base import Transform
 
 __all__ = ["build", "inputs_of", "planned"]
@@ -32,13 +32,7 @@ __all__ = ["build", "inputs_of", "planned"]
 VERSION = 1
 _ONE = "input"  # the name of the only image
 _TOP = ("version", "input", "inputs", "$schema")
-_AFFORDABLE = 10**6  # numbers of an input that is tried on the CPU
-Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
-
-
-class _NeedsNumbersError(Exception):
-    """A component cannot be tried on the `meta` device."""
 
 
 def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> nn.Module:
@@ -62,7 +56,7 @@ def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None
     made = builder.build(plan.table, plan.shapes)
     builder.raise_mistakes()
     assert made is not None
-    _initialise(made, plan.lazy)
+    initialise(made, plan.lazy)
     return made
 
 
@@ -80,7 +74,7 @@ def planned(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | No
     try:
         try:
             return _tried(table, numbers=False)
-        except _NeedsNumbersError:
+        except NeedsNumbersError:
             return _tried(table, numbers=True)
     except RecursionError as error:
         raise InputError("spec: nested too deeply") from error
@@ -101,20 +95,13 @@ def _tried(table: dict[str, Any], numbers: bool) -> Plan:
 
 
 def _check_memory(module: nn.Module) -> None:
-    size = sum(p.numel() * p.element_size() for p in module.parameters() if not is_lazy(p))
+    held = [t for t in (*module.parameters(), *module.buffers()) if not is_lazy(t)]
+    size = sum(t.numel() * t.element_size() for t in held)
     try:
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # another system
         return
     require(size < 0.75 * most, f"spec: its weights need {size / 1e9:.0f} GB, and this machine has {most / 1e9:.0f}")
-
-
-def _initialise(module: nn.Module, shapes: Mapping[str, list[Shape]]) -> None:
-    """Lazy layers get their weights from the shapes that they met when the spec was tried."""
-    for name, part in module.named_modules():
-        if name in shapes:
-            seen = tuple(torch.empty(shape, device="meta") for shape in shapes[name])
-            part._infer_parameters(part, seen)  # what its first call would do
 
 
 class _Builder:
@@ -137,6 +124,10 @@ class _Builder:
         self._copies: dict[int, Any] = {}
         self._inputs: Shapes | None = None  # of a network of several images
         self._is_sized = False
+        self._blocking = 0  # mistakes, and what could not be built for them
+        self._doubted = 0  # mistakes behind which nothing is said about shapes
+        self._walked: dict[int, tuple[Shape | None, Shape | None]] = {}  # of a sequential: what comes in, and out
+        self._last: Shape | None = None
 
     # ------------------------------------------------------------------------------------------ the top of a spec
 
@@ -145,15 +136,22 @@ class _Builder:
         if self.mistakes:
             raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes)))
 
-    def complain(self, path: str, message: str) -> None:
+    def complain(self, path: str, message: str, *, then: str = "stop") -> None:
+        """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
+        is told, too.
+        """
         self.mistakes.append(f"{path}: {message}" if path else message)
+        self._blocking += then == "stop"
+        self._doubted += then != "go on"
 
     def check_version(self, given: Any) -> None:
         """A spec of another version may say the same in other words."""
         if type(given) is int and given > VERSION:
-            self.complain("version", f"got {given}, this warpkit reads {VERSION}: pip install --upgrade warpkit")
-        elif given != VERSION or isinstance(given, bool):
-            self.complain("version", f"got {given!r}, expected {VERSION}")
+            self.complain(
+                "version", f"got {quoted(given)}, this warpkit reads {VERSION}: pip install --upgrade warpkit"
+            )
+        elif type(given) is not int or given != VERSION:
+            self.complain("version", f"got {quoted(given)}, expected {VERSION}")
 
     def shapes(self, table: dict[str, Any]) -> Shapes | None:
         """Of one image of each input; None where they are not given."""
@@ -164,7 +162,7 @@ class _Builder:
         if "input" in table:
             self.complain("input", "beside `inputs`: one of them is enough")
         if not isinstance(given, dict) or not given or not all(isinstance(name, str) for name in given):
-            self.complain("inputs", f"got {given!r:.80}, expected a table: a name and a shape [C, *S] for each image")
+            self.complain("inputs", f"got {quoted(given)}, expected a table: a name and a shape [C, *S] for each image")
             return None
         if WARPED in given:
             self.complain(f"inputs.{WARPED}", "this is the name of the first image, as it is warped so far")
@@ -175,7 +173,8 @@ class _Builder:
         listed = isinstance(given, list | tuple) and 1 <= len(given) <= 4
         if listed and all(type(n) is int and 0 < n < 2**31 for n in given):
             return tuple(given)
-        self.complain(path, f"got {given!r:.80}, expected the shape of one image, [C, *S]")
+        several = " (several images are `inputs`)" if path == _ONE and isinstance(given, dict) else ""
+        self.complain(path, f"got {quoted(given)}, expected the shape of one image, [C, *S]{several}")
         return None
 
     def build(self, table: dict[str, Any], shapes: Shapes | None) -> nn.Module | None:
@@ -190,7 +189,7 @@ class _Builder:
         elif "type" in table:
             made = self.component(modules, table, "", shape)
             if made is not None and shape is not None and not isinstance(made, nn.Sequential):
-                self._shape_after(made, "", shape)
+                self._shape_after(made, "", [shape])
         else:
             made = self._layers_alone(table, shape)
         if made is None or self.mistakes:
@@ -200,20 +199,26 @@ class _Builder:
         return made  # type: ignore[no-any-return]
 
     def _layers_alone(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
+        strays = [key for key in table if key != "layers"]
+        for key in strays if "layers" in table else ():
+            self.complain(str(key), str(unknown("key", key, ["layers", *_TOP[:3]])), then="doubt")
+            self._is_sized = True  # it may have meant `input`: what would follow from that is no mistake
         if "layers" not in table:
             told = ", ".join(map(repr, map(str, table))) or "nothing"
             near = unknown("key", next(iter(table), ""), ["layers", "type", *_TOP[:3]]) if table else ""
             self.complain("layers", f"missing; got {told}" + (f" ({near})" if near else ""))
             return None
-        return self.component(modules, {"type": "sequential", **table}, "", shape)  # type: ignore[no-any-return]
+        return self.component(modules, {"type": "sequential", "layers": table["layers"]}, "", shape)  # type: ignore[no-any-return]
 
     def _network(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
         """A network of several images."""
         layers = table.pop("layers", None)
         for key in table:
-            self.mistakes.append(f"{key}: {unknown('key beside `inputs`', key, ['layers', *_TOP[:3]])}")
+            self.complain(str(key), str(unknown("key beside `inputs`", key, ["layers", *_TOP[:3]])), then="doubt")
         if not isinstance(layers, list | tuple):
-            self.complain("layers", f"expected a list, got {layers!r:.80}")
+            if layers is None and table:  # one of the other keys may mean it
+                return None
+            self.complain("layers", f"expected a list, got {quoted(layers)}")
             return None
         assert self._inputs is not None
         plain = []
@@ -236,11 +241,12 @@ class _Builder:
         if given is None:
             return None
         if not isinstance(given, list | tuple) or not given:
-            self.complain(path, f"got {given!r:.80}, expected a list of names")
+            self.complain(path, f"got {quoted(given)}, expected a list of names")
             return None
         known = [WARPED, *(self._inputs or ())]
         wrong = [i for i, name in enumerate(given) if not isinstance(name, str) or name not in known]
-        self.mistakes += [f"{path}[{i}]: {unknown('input', given[i], known)}" for i in wrong]
+        for i in wrong:
+            self.complain(f"{path}[{i}]", str(unknown("input", given[i], known)))
         return None if wrong else tuple(given)
 
     # -------------------------------------------------------------------------------------------- components
@@ -259,21 +265,21 @@ class _Builder:
         if isinstance(given, dict) and "type" not in given:
             self.complain(_below(path, "type"), f"missing: the name of a {registry.kind}")
             return None
-        before = len(self.mistakes)
+        before = self._blocking
         with self._at(path):
             name, table = registry._parse(given)
             table = dict(table)
             label = table.pop("id", None)
             require(
-                label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {label!r:.80}"
+                label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {quoted(label)}"
             )
             cls = registry.load(name)
             options = self._options(registry, name, cls, table, path, shape, seen)
-            # with an option too many, what else is wrong can be told, too
-            wrong = [m for m in self.mistakes[before:] if f"unknown option of {registry.kind} {name!r}" not in m]
-            if not wrong and options is not None:
+            if self._blocking == before and options is not None:
                 with self._at(path, options), self._thriftily(registry):
                     made = registry.create(name, **options)
+                    if cls is Sequential:
+                        self._walked[id(made)] = shape, self._last
                     note(made, label=label, inferred=set(self.inferred.get(path, ())))
                     if label is not None:
                         if label in self._named:
@@ -282,6 +288,7 @@ class _Builder:
                     return made
             elif label is not None:
                 self._named.setdefault(label, None)  # what uses it has no mistake of its own
+        self._blocking += 1
         return None
 
     def _thriftily(self, registry: Registry[Any]) -> Any:
@@ -301,7 +308,7 @@ class _Builder:
         made = self._named.get(name) if isinstance(name, str) else None
         if not isinstance(name, str) or name not in self._named:
             known = [label for label in self._named if isinstance(label, str)]
-            self.mistakes.append(f"{_below(path, 'use')}: {unknown('id', name, known)}")
+            self.complain(_below(path, "use"), str(unknown("id", name, known)))
         elif len(given) > 1:
             self.complain(path, f"`use` stands alone, got {', '.join(map(str, given))}")
         elif made is not None and not _is_a(registry, made):
@@ -330,23 +337,30 @@ class _Builder:
             value, where = table[option], _below(path, option)
             if option not in known:
                 if not takes_any(registry.options(name)):
-                    self.mistakes.append(f"{where}: {unknown(f'option of {registry.kind} {name!r}', option, known)}")
+                    self.complain(
+                        where, str(unknown(f"option of {registry.kind} {name!r}", option, known)), then="doubt"
+                    )
                 else:
                     made[option] = value
                 continue
             kind = registry_of(hints.get(option))
             below = seen if seen is not None and kind is modules else shape
-            if cls is Sequential and option == "layers" and isinstance(value, list | tuple):
-                made[option] = self._layers(value, where, shape)
+            if value is None and known[option].default is not None:
+                self.complain(where, "got None: leave it out for its default")
+            elif cls is Sequential and option == "layers":
+                if isinstance(value, list | tuple):
+                    made[option] = self._layers(value, where, shape)
+                else:
+                    self.complain(where, f"got {quoted(value)}, expected a list")
             elif kind is not None and isinstance(value, list | tuple) and takes_several(hints[option]):
                 made[option] = [self.component(kind, part, f"{where}[{i}]", below) for i, part in enumerate(value)]
             elif kind is not None:
                 made[option] = self.component(kind, value, where, below)
             else:
                 with self._at(where):
-                    made[option] = check(option, hints.get(option, Any), value)
-        for option, value in self._follows(known, hints, table, path, shape).items():
-            made.setdefault(option, value)
+                    made[option] = check(option, hints.get(option, Any), value, is_torch_s(cls))
+        for option, value in self._follows(cls, known, hints, table, path, shape).items():
+            made[option] = value
         missing = [k for k, p in known.items() if p.default is p.empty and k not in made and k not in table]
         unknown_yet = self._is_sized and shape is None  # something before it is wrong: a width would follow
         strays = [str(option) for option in table if option not in known]
@@ -358,6 +372,7 @@ class _Builder:
 
     def _follows(
         self,
+        cls: type,
         known: Mapping[str, inspect.Parameter],
         hints: Mapping[str, Any],
         table: dict[str, Any],
@@ -374,7 +389,13 @@ class _Builder:
                 width = input_width(option, shape) if parameter.default is parameter.empty else None
                 if width is None and option == "ndim" and len(shape) > 1:
                     width = len(shape) - 1
-                if width is not None and table.get(option, width) == width:
+                if width is None:
+                    continue
+                if table.get(option, width) == width:
+                    values[option] = width
+                elif is_torch_s(cls) and type(table[option]) is int and option != "ndim":
+                    told = f"got {table[option]}, expected {width}, which comes in"
+                    self.complain(_below(path, option), told, then="go on")
                     values[option] = width
             if values:
                 self.inferred[path] = values
@@ -390,7 +411,7 @@ class _Builder:
         made = []
         routes = self.routes if path == "layers" and self._inputs is not None else []
         for i, given in enumerate(layers):
-            before = len(self.mistakes)
+            before = self._doubted
             route = routes[i] if i < len(routes) else None
             seen = self._joined(route, shape, f"{path}[{i}].theta_from") if route and shape is not None else None
             layer = self.component(modules, given, f"{path}[{i}]", shape, seen)
@@ -400,8 +421,9 @@ class _Builder:
             made.append(layer)
             if shape is not None and self._tries:
                 # Behind a layer that could not be built nothing can be said about shapes.
-                fine = len(self.mistakes) == before and layer is not None
-                shape = self._shape_after(layer, f"{path}[{i}]", shape, seen) if fine else None
+                fine = self._doubted == before and layer is not None
+                shape = self._shape_after(layer, f"{path}[{i}]", [shape], seen) if fine else None
+        self._last = shape
         return made
 
     def _joined(self, route: tuple[str, ...], shape: Shape, path: str) -> Shape | None:
@@ -413,57 +435,30 @@ class _Builder:
             return None
         return (sum(s[0] for s in found), *found[0][1:])
 
-    def _shape_after(self, module: nn.Module, path: str, shape: Shape, seen: Shape | None = None) -> Shape | None:
-        """The shape that a module makes of another."""
+    def _shape_after(
+        self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None, **more: Any
+    ) -> Shape | None:
+        """The shape that a module makes of others."""
         if not self._tries:
             return None
-        return self._run(module, path, [shape], seen)
-
-    def _run(self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None) -> Shape | None:
-        """The shape of what the module gives for one image of each shape."""
-        error: Exception
+        before, after = self._walked.get(id(module), (None, None))
+        if [before] == list(shapes):  # layer by layer, while it was built
+            return after
         try:
-            given = _tried_on("cpu" if self._numbers else "meta", module, shapes, seen)
-        except Exception as first:
-            error = first
-            if not self._numbers:
-                error = self._with_numbers(first, module, shapes, seen)
-        else:
-            if isinstance(given, Tensor) and given.ndim > 0:
-                return tuple(given.shape[1:])
-            error = InputError(f"it gives {type(given).__name__}, expected a tensor [N, …]")
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        self.complain(path, f"does not fit an input of shape {_told(shapes)}: {reason}")
-        return None
-
-    def _with_numbers(
-        self, first: Exception, module: nn.Module, shapes: Sequence[Shape], seen: Shape | None
-    ) -> Exception:
-        """What goes wrong on the CPU, which says it better; nothing may, where a component needs numbers."""
-        held = [*module.parameters(), *module.buffers()]
-        if any(t.is_meta for t in held) or sum(math.prod(shape) for shape in shapes) > _AFFORDABLE:
-            if isinstance(first, NotImplementedError) or "meta" in str(first):
-                raise _NeedsNumbersError from first
-            return first
-        try:
-            _tried_on("cpu", module, shapes, seen)
-        except Exception as error:
-            return error
-        raise _NeedsNumbersError from first
+            return shape_after(module, shapes, seen, numbers=self._numbers, **more)
+        except InputError as error:
+            told = ", ".join(str(list(shape)) for shape in shapes)
+            child = getattr(error, "child", "")
+            if not path and child.isdigit() and isinstance(module, nn.Sequential):
+                self.complain(f"layers[{child}]", f"as it is used in the whole: {error}")
+                return None
+            self.complain(path, f"does not fit an input of shape {told}: {error}")
+            return None
 
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
         """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
-        handles = []
-        for name, part in module.named_modules():
-            if any(map(is_lazy, part.parameters(recurse=False))):
-
-                def look(_: nn.Module, args: Any, name: str = name) -> None:
-                    self.lazy.setdefault(name, [tuple(x.shape) for x in args])
-
-                handles.append(part.register_forward_pre_hook(look, prepend=True))
-        self._run(module, "", list(shapes.values()))
-        for handle in handles:
-            handle.remove()
+        self._walked.clear()
+        self._shape_after(module, "", list(shapes.values()), lazy=self.lazy)
 
     @contextmanager
     def _at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
@@ -477,30 +472,24 @@ class _Builder:
                 path = _below(path, about[1])
                 message = message[about.end() :] if about[2] else message
             self.complain(path, message)
-        except _NeedsNumbersError:
+        except NeedsNumbersError:
             raise
         except RecursionError:
             raise
         except Exception as error:  # whatever a stranger's constructor does
             if self._tries and not self._numbers and "meta" in str(error):
-                raise _NeedsNumbersError from error
+                raise NeedsNumbersError from error
             self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-
-
-@torch.no_grad()
-def _tried_on(device: str, module: nn.Module, shapes: Sequence[Shape], seen: Shape | None) -> Any:
-    """What a copy gives for one image of each shape."""
-    module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
-    images = [torch.zeros(1, *shape, device=device) for shape in shapes]
-    if seen is None:
-        return module(*images)
-    joined = torch.zeros(1, *seen, device=device)
-    return module(*images, theta_from=(lambda _: joined) if getattr(module, "steps", 1) > 1 else joined)
 
 
 def _is_a(registry: Registry[Any], given: Any) -> bool:
     """Whether this is an object of the registry's kind; a transform or a kernel is no layer."""
     return isinstance(given, registry.base) and not (registry is modules and isinstance(given, Kernel | Transform))
+
+
+def is_torch_s(cls: type) -> bool:
+    """Whether a layer is one of torch.nn, whose options are known."""
+    return cls.__module__.startswith("torch.nn.")
 
 
 def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
@@ -510,7 +499,3 @@ def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
 
 def _below(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
-
-
-def _told(shapes: Sequence[Shape]) -> str:
-    return ", ".join(str(list(shape)) for shape in shapes)

@@ -1,5 +1,6 @@
 """A module becomes a spec again: the shortest that `build` makes such a module from."""
 
+import enum
 import inspect
 import sys
 from collections import Counter
@@ -9,9 +10,10 @@ from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from warpkit.described import inferred_of, inputs_of, label_of, options_of
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted, require
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.modules.base import modules
 from warpkit.modules.network import Network
@@ -36,7 +38,14 @@ def to_spec(module: nn.Module) -> dict[str, Any]:
     >>> to_spec(build({"input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 10}]}))
     {'version': 1, 'input': [1, 28, 28], 'layers': ['Flatten', {'type': 'Linear', 'out_features': 10}]}
     """
-    return _Writer().whole(module)
+    named = isinstance(module, nn.Module) and not isinstance(module, Kernel | Transform)
+    require(named, f"to_spec: expected a network or a layer, got {quoted(module)}")
+    spec = _Writer().whole(module)
+    try:
+        check_weights(weights_of(planned(spec).module), weights_of(module))
+    except InputError as error:
+        raise InputError(f"to_spec: no spec describes this module: {error}") from error
+    return spec
 
 
 def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -46,6 +55,27 @@ def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, An
     {'version': 1, 'layers': ['ReLU']}
     """
     return to_spec(planned(spec, overrides).module)
+
+
+def weights_of(module: nn.Module) -> dict[str, Tensor]:
+    """What a state_dict holds, each tensor of a shared module once."""
+    state = module.state_dict()
+    for name, value in state.items():
+        require(isinstance(value, Tensor), f"{name} is no tensor, got {type(value).__name__}")
+    held = dict(module.named_parameters()) | dict(module.named_buffers())
+    return {name: tensor for name, tensor in held.items() if name in state}
+
+
+def check_weights(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
+    """`InputError` unless the file's weights are those of the module that its spec describes."""
+    for what, names in (("lacks", expected.keys() - weights.keys()), ("has besides", weights.keys() - expected.keys())):
+        require(not names, f"{what} {', '.join(sorted(names)[:5])}")
+    for name, tensor in weights.items():
+        known, given = expected[name], tensor
+        if not is_lazy(known):
+            require(given.shape == known.shape, f"{name} is {list(given.shape)}, expected {list(known.shape)}")
+        same_kind = given.is_floating_point() == known.is_floating_point() and not given.is_complex()
+        require(same_kind, f"{name} is {given.dtype}, expected {known.dtype}")
 
 
 class _Writer:
@@ -120,12 +150,16 @@ class _Writer:
         if isinstance(value, Tensor | np.ndarray | np.generic):
             return value.tolist()
         if isinstance(value, list | tuple):
+            if any(part is None for part in value):
+                self._mistakes.append(f"{path}: None cannot be written, got {quoted(value)}")
             return [self._value(part, f"{path}[{i}]") for i, part in enumerate(value)]
+        if isinstance(value, enum.Enum):
+            return value.value
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
             return {key: self._value(part, f"{path}.{key}") for key, part in value.items()}
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        self._mistakes.append(f"{path}: {value!r:.60} is no plain data")
+        self._mistakes.append(f"{path}: {quoted(value, 60)} is no plain data")
         return None
 
     def _label(self, made: Any, name: str) -> str:
@@ -172,6 +206,8 @@ def _from_attributes(made: nn.Module) -> dict[str, Any]:
     """A layer of torch.nn keeps each option as an attribute of that name."""
     options: dict[str, Any] = {}
     for option, parameter in inspect.signature(type(made).__init__).parameters.items():
+        if option == "bias" and getattr(made, "affine", getattr(made, "elementwise_affine", True)) is False:
+            continue  # a norm without weights has no bias, whatever was asked for
         if option == "self" or not is_offered(option, parameter) or parameter.kind is parameter.VAR_POSITIONAL:
             continue
         value = getattr(made, option, parameter.default)

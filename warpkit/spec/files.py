@@ -6,17 +6,17 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.files import written_whole
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.registry import Registry
-from warpkit.spec.build import build
-from warpkit.spec.describe import to_spec
+from warpkit.spec.build import build, planned
+from warpkit.spec.describe import check_weights, to_spec, weights_of
+from warpkit.spec.read import is_file
 from warpkit.transforms.base import transforms
 
 _KEY = "warpkit"  # of the file's metadata
@@ -31,13 +31,17 @@ def save(module: nn.Module, path: str | Path) -> None:
     that have not seen an input, and for weights that are no tensors.
     """
     safetensors = _safetensors()
+    require(isinstance(module, nn.Module), f"save: expected a module, got {quoted(module)}")
+    path = _path("save", path)
     lazy = [name for name, p in module.named_parameters() if is_lazy(p)]
     require(not lazy, f"save: {', '.join(lazy[:5])} has not seen an input yet: call the module once")
+    nowhere = [name for name, tensor in weights_of(module).items() if tensor.is_meta]
+    require(not nowhere, f"save: {', '.join(nowhere[:5])} is on meta, and has no numbers")
     spec = to_spec(module)
-    weights = _weights(module)
+    weights = weights_of(module)
     head = {"format": _FORMAT, "warpkit": importlib.metadata.version("warpkit"), "spec": spec, "plugins": _needed(spec)}
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
-    with written_whole(Path(path)) as draft:
+    with written_whole(path) as draft:
         draft.write_bytes(safetensors.save(data, metadata={_KEY: json.dumps(head)}))
 
 
@@ -50,8 +54,8 @@ def load(path: str | Path) -> nn.Module:
     _safetensors()
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
-    require(path.is_file(), f"load: no such file: {path}")
+    path = _path("load", path)
+    require(is_file(path), f"load: no such file: {path}")
     try:
         with safe_open(path, framework="pt") as file:
             head = json.loads((file.metadata() or {})[_KEY])
@@ -65,11 +69,19 @@ def load(path: str | Path) -> nn.Module:
     )
     _check_plugins(head["plugins"], path)
     try:
+        check_weights(weights_of(planned(head["spec"]).module), weights)
         module = build(head["spec"])
     except InputError as error:
         raise InputError(f"load: {path}: {error}") from error
-    _fill(module, weights, path)
+    for name, held in weights_of(module).items():
+        held.data = weights[name]  # in the file's own type
     return module
+
+
+def _path(what: str, given: Any) -> Path:
+    right = isinstance(given, str | Path) and "\0" not in str(given) and len(str(given)) < 4096
+    require(right, f"{what}: expected a path, got {quoted(given)}")
+    return Path(given)
 
 
 def _safetensors() -> Any:
@@ -78,28 +90,6 @@ def _safetensors() -> Any:
     except ImportError as error:
         raise InputError("saving and loading needs safetensors: pip install 'warpkit[spec]'") from error
     return safetensors.torch
-
-
-def _weights(module: nn.Module) -> dict[str, Tensor]:
-    """What a state_dict holds, each tensor of a shared module once."""
-    state = module.state_dict()
-    for name, value in state.items():
-        require(isinstance(value, Tensor), f"save: {name} is no tensor, got {type(value).__name__}")
-    held = dict(module.named_parameters()) | dict(module.named_buffers())
-    return {name: tensor for name, tensor in held.items() if name in state}
-
-
-def _fill(module: nn.Module, weights: dict[str, Tensor], path: Path) -> None:
-    """The file's weights into a module, in their own type."""
-    expected = _weights(module)
-    for what, names in (("lacks", expected.keys() - weights.keys()), ("has besides", weights.keys() - expected.keys())):
-        require(not names, f"load: {path} {what} {', '.join(sorted(names)[:5])}")
-    for name, tensor in weights.items():
-        shape = list(expected[name].shape)
-        require(list(tensor.shape) == shape, f"load: {path}: {name} is {list(tensor.shape)}, expected {shape}")
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            expected[name].data = tensor
 
 
 def _needed(spec: dict[str, Any]) -> list[dict[str, str]]:
@@ -129,7 +119,7 @@ def _check_plugins(plugins: list[Any], path: Path) -> None:
     for item in plugins:
         require(isinstance(item, dict), f"load: {path} is no file of warpkit.save: {item!r:.60}")
         registry = next((r for r in _REGISTRIES if r.kind == item.get("kind")), None)
-        name, distribution, version = (str(item.get(key, "")) for key in ("name", "distribution", "version"))
+        name, distribution, version = (str(item.get(key) or "") for key in ("name", "distribution", "version"))
         if registry is None or name in registry.names():
             if distribution and _installed(distribution) not in ("", version):
                 warnings.warn(

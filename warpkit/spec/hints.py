@@ -1,5 +1,6 @@
 """What an option may be, read off the constructor's type hints."""
 
+import enum
 import inspect
 import typing
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted, unknown
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.modules.base import modules
 from warpkit.registry import Registry
@@ -39,17 +40,25 @@ def registry_of(hint: Any) -> Registry[Any] | None:
 
 def takes_several(hint: Any) -> bool:
     """Whether a list is given for an option of components."""
-    return Sequence in _parts(hint)
+    return bool({Sequence, list, tuple} & _parts(hint))
 
 
-def check(option: str, hint: Any, value: Any) -> Any:
+def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
     """`value` if the hint allows it, lists as tuples where it wants these; `InputError` otherwise."""
     numbers = value if isinstance(value, list | tuple) else [value]
-    if option in _POSITIVE and any(isinstance(n, int) and n < 1 for n in numbers):
-        raise InputError(f"got {value!r:.80}, expected {'positive numbers' if len(numbers) > 1 else 'at least 1'}")
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        found = [member for member in hint if member.value == value or member is value]
+        if not found:
+            raise unknown("value", value, [str(member.value) for member in hint])
+        return found[0]
+    if is_torch_s and option in _POSITIVE and any(isinstance(n, int) and n < 1 for n in numbers):
+        raise InputError(f"got {quoted(value)}, expected {'positive numbers' if len(numbers) > 1 else 'at least 1'}")
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-    adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except PydanticUserError:  # a class with a configuration of its own
+        adapter = TypeAdapter(hint)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -60,7 +69,7 @@ def check(option: str, hint: Any, value: Any) -> Any:
                 pass
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
-        raise InputError(f"got {value!r:.80}, expected {expected}") from error
+        raise InputError(f"got {quoted(value)}, expected {expected}") from error
 
 
 def _parts(hint: Any) -> set[Any]:

@@ -1,0 +1,125 @@
+"""A module is tried with images that have a shape and no numbers, and, where that is cheap, with numbers too."""
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from warpkit.errors import InputError, require
+from warpkit.spec.thrifty import on_meta
+
+BATCH = 2  # images: what takes the batch for channels is seen
+_CHEAP = 10**5, 10**7  # numbers of the images and of the weights that are tried on the CPU
+Shape = tuple[int, ...]
+
+
+class NeedsNumbersError(Exception):
+    """A component cannot be tried on the `meta` device."""
+
+
+def shape_after(
+    module: nn.Module,
+    shapes: Sequence[Shape],
+    seen: Shape | None = None,
+    *,
+    numbers: bool = False,
+    lazy: dict[str, list[Shape]] | None = None,
+) -> Shape:
+    """The shape [C, *S] that a module makes of one image of each shape.
+
+    `seen`: the shape that θ is read from, where that is another. `numbers`: on the CPU. `lazy` takes what each lazy
+    layer meets. Raises `InputError` where something does not fit; its `child` names the part of the module that was
+    entered last.
+    """
+    _check_axes(module, shapes)
+    if numbers:
+        return _shape(_told(module, "cpu", shapes, seen, lazy))
+    held = [*module.parameters(), *module.buffers()]
+    numbers_held = sum(t.numel() for t in held if not is_lazy(t))
+    cheap = sum(map(math.prod, shapes)) <= _CHEAP[0] and numbers_held <= _CHEAP[1] and not any(t.is_meta for t in held)
+    try:
+        given = _called(module, "meta", shapes, seen, lazy)
+    except InputError:
+        raise
+    except Exception as error:
+        if cheap:  # the CPU says it better; or nothing is wrong
+            _told(module, "cpu", shapes, seen, None)
+        if cheap or isinstance(error, NotImplementedError) or "meta" in str(error):
+            raise NeedsNumbersError from error
+        raise _misfit(error) from error
+    if cheap:  # meta overlooks a few mistakes
+        _told(module, "cpu", shapes, seen, None)
+    return _shape(given)
+
+
+def _told(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+    """What is called; an error of torch as an `InputError`."""
+    try:
+        return _called(module, device, shapes, seen, lazy)
+    except InputError:
+        raise
+    except Exception as error:
+        raise _misfit(error) from error
+
+
+def _misfit(error: Exception) -> InputError:
+    told = InputError(_reason(error))
+    told.child = getattr(error, "child", "")  # type: ignore[attr-defined]
+    return told
+
+
+def _reason(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+@torch.no_grad()
+def _called(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+    """What a copy of the module gives."""
+    module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
+    for name, part in module.named_modules():
+        if getattr(part, "steps", 1) > 2:
+            setattr(part, "steps", 2)  # noqa: B010  # the third step is as the second
+        if lazy is not None and any(map(is_lazy, part.parameters(recurse=False))):
+
+            def look(_: nn.Module, args: Any, name: str = name) -> None:
+                lazy.setdefault(name, [tuple(x.shape) for x in args])
+
+            part.register_forward_pre_hook(look, prepend=True)
+    entered: list[str] = []
+    for name, part in module.named_children():
+        part.register_forward_pre_hook(lambda _, __, name=name: entered.append(name))
+    images = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
+    more = {} if seen is None else {"theta_from": lambda _: torch.zeros(BATCH, *seen, device=device)}
+    try:
+        return module(*images, **more)
+    except Exception as error:
+        error.child = entered[-1] if entered else ""  # type: ignore[attr-defined]
+        raise
+
+
+def _shape(given: Any) -> Shape:
+    right = isinstance(given, Tensor) and given.ndim > 0 and given.shape[0] == BATCH
+    told = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
+    require(right, f"for {BATCH} images it gives {told}, expected [{BATCH}, …]")
+    return tuple(given.shape[1:])
+
+
+def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
+    """A layer of torch.nn for images of two axes takes some of one axis, as images without a batch."""
+    name, kind = type(module).__name__, type(module).__module__
+    if kind.startswith("torch.nn.") and name[-2:] in ("1d", "2d", "3d") and not name.startswith("Dropout"):
+        axes = int(name[-2])
+        right = len(shapes[0]) == axes + 1 or (name == "BatchNorm1d" and len(shapes[0]) == 1)
+        require(right, f"{name} takes images of {axes} axes, [C, *S]")
+
+
+def initialise(module: nn.Module, shapes: Mapping[str, list[Shape]]) -> None:
+    """Lazy layers get their weights from the shapes that they met when the module was tried."""
+    for name, part in module.named_modules():
+        if name in shapes:
+            seen = tuple(torch.empty(shape, device="meta") for shape in shapes[name])
+            part._infer_parameters(part, seen)  # what its first call would do
