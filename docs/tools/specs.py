@@ -20,6 +20,7 @@ def draw(spec: Path, path: Path) -> None:
     module = wk.build(spec)
     figure = diagram(module, inputs_of(module))
     metadata = {"Date": None} if path.suffix == ".svg" else None
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, metadata=metadata)
     print(f"{path}: {path.stat().st_size // 1000} kB")
 

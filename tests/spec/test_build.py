@@ -1,12 +1,15 @@
 """`wk.build`: data → module; every mistake is named by its path."""
 
+import enum
 import json
+from typing import Literal
 
 import pytest
 import torch
 from torch import nn
 
 import warpkit as wk
+from warpkit.spec.build import planned
 
 DESIGN = """
 version = 1
@@ -263,3 +266,101 @@ def test_an_override_that_leads_nowhere_is_told(unchecked, path):
         wk.build(
             {"version": 1, "layers": [ST | {"localization": {"type": "conv_localization", "channels": [1]}}]}, {path: 1}
         )
+
+
+# ------------------------------------------------------------------------------------ what one image would not show
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([{"type": "Flatten", "start_dim": 0}], r"layers\[0\].* for 2 images it gives \[128\]"),
+        ([{"type": "Conv2d", "out_channels": 2, "kernel_size": 3, "padding": -1}], r"layers\[0\].*negative padding"),
+        (["Flatten", {"type": "Softmax", "dim": 9}], r"layers\[1\].*Dimension out of range"),
+        (["Flatten", {"type": "MaxPool1d", "kernel_size": 2}], r"layers\[1\].*MaxPool1d takes images of 1 axes"),
+    ],
+)
+def test_what_would_fail_on_the_first_batch_is_told(unchecked, layers, words):
+    with pytest.raises(wk.InputError, match=words):
+        wk.build({"input": [1, 8, 8], "layers": layers})
+
+
+def test_wrong_widths_are_told_together_and_hide_nothing_else(unchecked):
+    first, second = ({"type": "Conv2d", "in_channels": n, "out_channels": 4, "kernel_size": 3} for n in (3, 7))
+    with pytest.raises(wk.InputError) as error:
+        wk.build({"input": [1, 9, 9], "layers": [first, "ReLU", second, {"type": "Linear", "out_features": "x"}]})
+    assert str(error.value).splitlines() == [
+        "spec: layers[0].in_channels: got 3, expected 1, which comes in",
+        "      layers[2].in_channels: got 7, expected 4, which comes in",
+        "      layers[3].out_features: got 'x', expected int",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"inptu": [4], "layers": [{"type": "Linear", "out_features": 1}]}, "inptu: unknown key .*inp"),
+        ({"inputs": {"a": [1, 4, 4]}, "layer": ["ReLU"]}, "layer: unknown key .* Did you mean 'layers'"),
+        ({"input": {"a": [1, 4, 4]}, "layers": ["ReLU"]}, "several images are `inputs`"),
+        ({"layers": "ReLU"}, "layers: got 'ReLU', expected a list"),
+        ({"layers": ["relu"]}, "Did you mean 'ReLU'"),
+        ({"layers": [{"type": "Dropout", "p": None}]}, r"layers\[0\].p: got None: leave it out"),
+        ({"layers": [{"p": 0.5}]}, r"layers\[0\].type: missing"),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_told_once(unchecked, spec, words):
+    with pytest.raises(wk.InputError, match=words) as error:
+        wk.build(spec)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_many_steps_and_many_layers_take_no_time_to_try(unchecked):
+    spec = {"input": [1, 8, 8], "layers": [ST | {"steps": 1000}]}
+    assert planned(spec).module[0].steps == 1000
+
+
+@pytest.mark.parametrize("name", ["net.yaml", "net.json"])
+def test_a_key_that_stands_twice_is_told(unchecked, tmp_path, name):
+    (tmp_path / name).write_text('{"layers": [], "layers": ["ReLU"]}')
+    with pytest.raises(wk.InputError, match="'layers' is given twice"):
+        wk.build(tmp_path / name)
+
+
+def test_yaml_reads_numbers_as_people_write_them(unchecked, tmp_path):
+    (tmp_path / "net.yaml").write_text("layers: [{type: BatchNorm2d, num_features: 2, eps: 1e-4}]")
+    assert wk.build(tmp_path / "net.yaml")[0].eps == 1e-4
+
+
+# --------------------------------------------------------------------------------------------- a stranger's hints
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+def test_a_plugins_hints_are_understood(unchecked):
+    @wk.register_module("branches")
+    class Branches(nn.Module):
+        def __init__(
+            self, of: list[nn.Module], colour: Colour = Colour.RED, mode: Literal["sum", "mean"] = "sum", **more: float
+        ) -> None:
+            super().__init__()
+            self.of, self.colour, self.mode, self.more = nn.ModuleList(of), colour, mode, more
+
+        def forward(self, x):
+            return sum(branch(x) for branch in self.of)
+
+    spec = {"version": 1, "layers": [
+        {"type": "branches", "of": ["ReLU", {"type": "Dropout", "p": 0.25}], "colour": "blue", "mode": "mean", "x": 2.0}
+    ]}  # fmt: skip
+    made = wk.build(spec)
+    assert made[0].colour is Colour.BLUE
+    assert wk.to_spec(made) == spec == wk.normalize_spec(spec)
+    for changes, words in (
+        ({"layers.0.colour": "blu"}, r"layers\[0\].colour: .*Did you mean 'blue'"),
+        ({"layers.0.mode": "max"}, r"layers\[0\].mode: got 'max', expected Literal"),
+        ({"layers.0.of.0": "Rel"}, r"layers\[0\].of\[0\]: .*Did you mean 'ReLU'"),
+    ):
+        with pytest.raises(wk.InputError, match=words):
+            wk.build(spec, changes)

@@ -111,3 +111,44 @@ def test_another_file_is_told(path, content):
         wk.load(path)
     with pytest.raises(wk.InputError, match="no such file"):
         wk.load(path.with_name("nowhere"))
+
+
+def tied():
+    first, second = nn.Linear(3, 3), nn.Linear(3, 3)
+    second.weight = first.weight
+    return nn.Sequential(first, second)
+
+
+def with_a_buffer():
+    made = wk.build({"layers": ["ReLU"]})
+    made.register_buffer("mean", torch.ones(3))
+    return made
+
+
+def with_a_layer_put_in():
+    made = wk.build({"input": [1, 8, 8], "layers": ["Flatten", {"type": "Linear", "out_features": 2}]})
+    made.insert(0, nn.MaxPool2d(2))
+    return made
+
+
+@pytest.mark.parametrize("make", [tied, with_a_buffer, with_a_layer_put_in])
+def test_what_its_spec_would_not_bring_back_is_not_saved(path, make):
+    with pytest.raises(wk.InputError, match="no spec describes this module"):
+        wk.save(make(), path)
+    assert not path.exists()
+
+
+def test_options_that_were_set_later_are_saved(path):
+    made = wk.build(SPEC)
+    made[0].padding_mode, made[0].fill = "border", 0.5
+    wk.save(made, path)
+    assert (wk.load(path)[0].padding_mode, wk.load(path)[0].fill) == ("border", 0.5)
+
+
+def test_weights_of_another_kind_are_told(path):
+    wk.save(wk.build(SPEC), path)
+    head, weights = head_of(path), safetensors.load_file(path)
+    weights["4.bias"] = weights["4.bias"].long()
+    path.write_bytes(safetensors.save(weights, {"warpkit": json.dumps(head)}))
+    with pytest.raises(wk.InputError, match=r"4\.bias is torch\.int64, expected torch\.float32"):
+        wk.load(path)
