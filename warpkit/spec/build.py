@@ -1,12 +1,7 @@
 """A spec becomes a module; every mistake in it is named by its path, all of them at once."""
 
-import copy
-import difflib
-import inspect
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +9,19 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.described import inputs_of, note, note_inputs
+from warpkit.described import inputs_of, note_inputs
 from warpkit.errors import InputError, quoted, require, unknown
-from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
-from warpkit.modules.sequential import Sequential
-from warpkit.registry import Registry
-from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
+from warpkit.spec.components import Components, Shapes
 from warpkit.spec.read import overridden, read
-from warpkit.spec.thrifty import Thrifty
-from warpkit.spec.trial import NeedsNumbersError, Shape, initialise, shape_after
-from warpkit.transforms.base import Transform
+from warpkit.spec.trial import NeedsNumbersError, Shape, initialise
 
 __all__ = ["build", "inputs_of", "planned"]
 
 VERSION = 1
 _ONE = "input"  # the name of the only image
 _TOP = ("version", "input", "inputs", "$schema")
-Shapes = dict[str, Shape]
 
 
 def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> nn.Module:
@@ -104,45 +93,8 @@ def _check_memory(module: nn.Module) -> None:
     require(size < 0.75 * most, f"spec: its weights need {size / 1e9:.0f} GB, and this machine has {most / 1e9:.0f}")
 
 
-class _Builder:
-    """Builds a spec once: to try it (`tries`), on `meta` where nothing needs `numbers`, or for good."""
-
-    def __init__(
-        self,
-        inferred: dict[str, dict[str, Any]] | None = None,
-        routes: list[tuple[str, ...] | None] | None = None,
-        *,
-        numbers: bool = False,
-        tries: bool = False,
-    ) -> None:
-        self.mistakes: list[str] = []
-        self.inferred = inferred or {}  # path → option → value
-        self.routes = routes or []
-        self.lazy: dict[str, list[Shape]] = {}
-        self._numbers, self._tries = numbers, tries
-        self._named: dict[str, Any] = {}
-        self._copies: dict[int, Any] = {}
-        self._inputs: Shapes | None = None  # of a network of several images
-        self._is_sized = False
-        self._blocking = 0  # mistakes, and what could not be built for them
-        self._doubted = 0  # mistakes behind which nothing is said about shapes
-        self._walked: dict[int, tuple[Shape | None, Shape | None]] = {}  # of a sequential: what comes in, and out
-        self._last: Shape | None = None
-
-    # ------------------------------------------------------------------------------------------ the top of a spec
-
-    def raise_mistakes(self) -> None:
-        """All of them in one `InputError`."""
-        if self.mistakes:
-            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes)))
-
-    def complain(self, path: str, message: str, *, then: str = "stop") -> None:
-        """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
-        is told, too.
-        """
-        self.mistakes.append(f"{path}: {message}" if path else message)
-        self._blocking += then == "stop"
-        self._doubted += then != "go on"
+class _Builder(Components):
+    """The top of a spec: its version, inputs and layers."""
 
     def check_version(self, given: Any) -> None:
         """A spec of another version may say the same in other words."""
@@ -233,7 +185,7 @@ class _Builder:
         made = self._layers(plain, "layers", shape)
         if self.mistakes or any(layer is None for layer in made):
             return None
-        with self._at(""):
+        with self.at(""):
             return Network(made, tuple(self._inputs), self.routes)
         return None
 
@@ -249,253 +201,7 @@ class _Builder:
             self.complain(f"{path}[{i}]", str(unknown("input", given[i], known)))
         return None if wrong else tuple(given)
 
-    # -------------------------------------------------------------------------------------------- components
-
-    def component(
-        self, registry: Registry[Any], given: Any, path: str, shape: Shape | None, seen: Shape | None = None
-    ) -> Any:
-        """A transform, kernel or module; None where it could not be built, with a complaint.
-
-        `seen`: what its own networks see, where that is not the input.
-        """
-        if _is_a(registry, given):
-            return self._copied(given)
-        if isinstance(given, dict) and "use" in given:
-            return self._used(registry, given, path)
-        if isinstance(given, dict) and "type" not in given:
-            self.complain(_below(path, "type"), f"missing: the name of a {registry.kind}")
-            return None
-        before = self._blocking
-        with self._at(path):
-            name, table = registry._parse(given)
-            table = dict(table)
-            label = table.pop("id", None)
-            require(
-                label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {quoted(label)}"
-            )
-            cls = registry.load(name)
-            options = self._options(registry, name, cls, table, path, shape, seen)
-            if self._blocking == before and options is not None:
-                with self._at(path, options), self._thriftily(registry):
-                    made = registry.create(name, **options)
-                    if cls is Sequential:
-                        self._walked[id(made)] = shape, self._last
-                    note(made, label=label, inferred=set(self.inferred.get(path, ())))
-                    if label is not None:
-                        if label in self._named:
-                            self.complain(f"{path}.id" if path else "id", f"{label!r} is taken")
-                        self._named[label] = made
-                    return made
-            elif label is not None:
-                self._named.setdefault(label, None)  # what uses it has no mistake of its own
-        self._blocking += 1
-        return None
-
-    def _thriftily(self, registry: Registry[Any]) -> Any:
-        small = self._tries and not self._numbers and registry is modules
-        return Thrifty() if small else nullcontext()
-
-    def _copied(self, given: Any) -> Any:
-        """An object that was given; a copy of it where the spec is only tried."""
-        if not self._tries or not isinstance(given, nn.Module):
-            return given
-        if id(given) not in self._copies:
-            self._copies[id(given)] = given, copy.deepcopy(given)  # kept, so that its id is nobody else's
-        return self._copies[id(given)][1]
-
-    def _used(self, registry: Registry[Any], given: dict[str, Any], path: str) -> Any:
-        name = given["use"]
-        made = self._named.get(name) if isinstance(name, str) else None
-        if not isinstance(name, str) or name not in self._named:
-            known = [label for label in self._named if isinstance(label, str)]
-            self.complain(_below(path, "use"), str(unknown("id", name, known)))
-        elif len(given) > 1:
-            self.complain(path, f"`use` stands alone, got {', '.join(map(str, given))}")
-        elif made is not None and not _is_a(registry, made):
-            self.complain(path, f"{name!r} is no {registry.kind}")
-            return None
-        return made
-
-    def _options(
-        self,
-        registry: Registry[Any],
-        name: str,
-        cls: type,
-        table: dict[str, Any],
-        path: str,
-        shape: Shape | None,
-        seen: Shape | None,
-    ) -> dict[str, Any] | None:
-        """The constructor's arguments: components built, plain values checked, widths inferred.
-
-        None where a width is missing that would follow from the input, were nothing before it wrong.
-        """
-        known = {k: p for k, p in registry.options(name).items() if is_offered(k, p)}
-        hints = hints_of(cls)
-        made: dict[str, Any] = {}
-        for option in sorted(table, key=lambda option: list(known).index(option) if option in known else -1):
-            value, where = table[option], _below(path, option)
-            if option not in known:
-                if not takes_any(registry.options(name)):
-                    self.complain(
-                        where, str(unknown(f"option of {registry.kind} {name!r}", option, known)), then="doubt"
-                    )
-                else:
-                    made[option] = value
-                continue
-            kind = registry_of(hints.get(option))
-            below = seen if seen is not None and kind is modules else shape
-            if value is None and known[option].default is not None:
-                self.complain(where, "got None: leave it out for its default")
-            elif cls is Sequential and option == "layers":
-                if isinstance(value, list | tuple):
-                    made[option] = self._layers(value, where, shape)
-                else:
-                    self.complain(where, f"got {quoted(value)}, expected a list")
-            elif kind is not None and isinstance(value, list | tuple) and takes_several(hints[option]):
-                made[option] = [self.component(kind, part, f"{where}[{i}]", below) for i, part in enumerate(value)]
-            elif kind is not None:
-                made[option] = self.component(kind, value, where, below)
-            else:
-                with self._at(where):
-                    made[option] = check(option, hints.get(option, Any), value, is_torch_s(cls))
-        for option, value in self._follows(cls, known, hints, table, path, shape).items():
-            made[option] = value
-        missing = [k for k, p in known.items() if p.default is p.empty and k not in made and k not in table]
-        unknown_yet = self._is_sized and shape is None  # something before it is wrong: a width would follow
-        strays = [str(option) for option in table if option not in known]
-        for option in missing:
-            follows = unknown_yet and input_width(option, (1, 1)) is not None
-            if not follows and not difflib.get_close_matches(option, strays):  # a name that is mistyped is told already
-                self.complain(path or name, f"needs {option}")
-        return None if missing else made
-
-    def _follows(
-        self,
-        cls: type,
-        known: Mapping[str, inspect.Parameter],
-        hints: Mapping[str, Any],
-        table: dict[str, Any],
-        path: str,
-        shape: Shape | None,
-    ) -> dict[str, Any]:
-        """What options that are not given take from the input's shape: widths, the number of dimensions."""
-        if not self._tries:
-            values = dict(self.inferred.get(path, {}))
-        else:
-            values = {}
-            for option, parameter in known.items() if shape is not None else ():
-                assert shape is not None
-                width = input_width(option, shape) if parameter.default is parameter.empty else None
-                if width is None and option == "ndim" and len(shape) > 1:
-                    width = len(shape) - 1
-                if width is None:
-                    continue
-                if table.get(option, width) == width:
-                    values[option] = width
-                elif is_torch_s(cls) and type(table[option]) is int and option != "ndim":
-                    told = f"got {table[option]}, expected {width}, which comes in"
-                    self.complain(_below(path, option), told, then="go on")
-                    values[option] = width
-            if values:
-                self.inferred[path] = values
-        for option, parameter in known.items():
-            kind = registry_of(hints.get(option))
-            if option not in table and kind is not None and isinstance(parameter.default, str):
-                values[option] = self.component(kind, parameter.default, _below(path, option), shape)
-        return values
-
-    # ------------------------------------------------------------------------------------------------ shapes
-
-    def _layers(self, layers: Sequence[Any], path: str, shape: Shape | None) -> list[Any]:
-        made = []
-        routes = self.routes if path == "layers" and self._inputs is not None else []
-        for i, given in enumerate(layers):
-            before = self._doubted
-            route = routes[i] if i < len(routes) else None
-            seen = self._joined(route, shape, f"{path}[{i}].theta_from") if route and shape is not None else None
-            layer = self.component(modules, given, f"{path}[{i}]", shape, seen)
-            if route and layer is not None and "theta_from" not in inspect.signature(layer.forward).parameters:
-                self.complain(f"{path}[{i}].theta_from", f"{type(layer).__name__} takes none: it has no θ")
-                layer = None
-            made.append(layer)
-            if shape is not None and self._tries:
-                # Behind a layer that could not be built nothing can be said about shapes.
-                fine = self._doubted == before and layer is not None
-                shape = self._shape_after(layer, f"{path}[{i}]", [shape], seen) if fine else None
-        self._last = shape
-        return made
-
-    def _joined(self, route: tuple[str, ...], shape: Shape, path: str) -> Shape | None:
-        """The shape of several images joined along channels."""
-        found = [shape if name == WARPED else (self._inputs or {}).get(name, shape) for name in route]
-        if len({s[1:] for s in found}) != 1:
-            told = ", ".join(f"{name} {list(s)}" for name, s in zip(route, found, strict=True))
-            self.complain(path, f"images of one size are joined, got {told}")
-            return None
-        return (sum(s[0] for s in found), *found[0][1:])
-
-    def _shape_after(
-        self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None, **more: Any
-    ) -> Shape | None:
-        """The shape that a module makes of others."""
-        if not self._tries:
-            return None
-        before, after = self._walked.get(id(module), (None, None))
-        if [before] == list(shapes):  # layer by layer, while it was built
-            return after
-        try:
-            return shape_after(module, shapes, seen, numbers=self._numbers, **more)
-        except InputError as error:
-            told = ", ".join(str(list(shape)) for shape in shapes)
-            child = getattr(error, "child", "")
-            if not path and child.isdigit() and isinstance(module, nn.Sequential):
-                self.complain(f"layers[{child}]", f"as it is used in the whole: {error}")
-                return None
-            self.complain(path, f"does not fit an input of shape {told}: {error}")
-            return None
-
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
         """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
         self._walked.clear()
         self._shape_after(module, "", list(shapes.values()), lazy=self.lazy)
-
-    @contextmanager
-    def _at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
-        """An `InputError` inside becomes a complaint at `path`, or at the option that its message begins with."""
-        try:
-            yield
-        except InputError as error:
-            message = str(error)
-            about = re.match(r"(?:unknown )?(\w+)(: )?", message)
-            if options is not None and about and about[1] in options:
-                path = _below(path, about[1])
-                message = message[about.end() :] if about[2] else message
-            self.complain(path, message)
-        except NeedsNumbersError:
-            raise
-        except RecursionError:
-            raise
-        except Exception as error:  # whatever a stranger's constructor does
-            if self._tries and not self._numbers and "meta" in str(error):
-                raise NeedsNumbersError from error
-            self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
-
-
-def _is_a(registry: Registry[Any], given: Any) -> bool:
-    """Whether this is an object of the registry's kind; a transform or a kernel is no layer."""
-    return isinstance(given, registry.base) and not (registry is modules and isinstance(given, Kernel | Transform))
-
-
-def is_torch_s(cls: type) -> bool:
-    """Whether a layer is one of torch.nn, whose options are known."""
-    return cls.__module__.startswith("torch.nn.")
-
-
-def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
-    """Whether a constructor takes options by any name."""
-    return any(p.kind is p.VAR_KEYWORD for p in options.values())
-
-
-def _below(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)

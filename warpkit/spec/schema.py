@@ -14,7 +14,8 @@ from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED
 from warpkit.registry import Registry
-from warpkit.spec.build import VERSION, takes_any
+from warpkit.spec.build import VERSION
+from warpkit.spec.components import takes_any
 from warpkit.spec.hints import hints_of, input_width, is_offered, registry_of, takes_several
 from warpkit.transforms.base import transforms
 

@@ -1,0 +1,58 @@
+"""The mistakes of a spec, each with its place."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from warpkit.errors import InputError
+from warpkit.spec.trial import NeedsNumbersError
+
+
+class Mistakes:
+    """All that is wrong, told at once."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[str] = []
+        self.blocking = 0  # mistakes, and what could not be built for them
+        self.doubted = 0  # mistakes behind which nothing is said about shapes
+
+    def raise_mistakes(self) -> None:
+        """All of them in one `InputError`."""
+        if self.mistakes:
+            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes)))
+
+    def complain(self, path: str, message: str, *, then: str = "stop") -> None:
+        """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
+        is told, too.
+        """
+        self.mistakes.append(f"{path}: {message}" if path else message)
+        self.blocking += then == "stop"
+        self.doubted += then != "go on"
+
+    @contextmanager
+    def at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
+        """An `InputError` inside becomes a complaint at `path`, or at the option that its message begins with.
+
+        With `options`, of a stranger's constructor, any other error does, too.
+        """
+        try:
+            yield
+        except InputError as error:
+            message = str(error)
+            about = re.match(r"(?:unknown )?(\w+)(: )?", message)
+            if options is not None and about and about[1] in options:
+                path = under(path, about[1])
+                message = message[about.end() :] if about[2] else message
+            self.complain(path, message)
+        except (NeedsNumbersError, RecursionError):
+            raise
+        except Exception as error:  # whatever a stranger's constructor does
+            if options is None:
+                raise
+            self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+
+
+def under(path: str, key: Any) -> str:
+    """The path of what stands at this key."""
+    return f"{path}.{key}" if path else str(key)
