@@ -49,7 +49,10 @@ def test_everything_that_has_a_name_is_listed_with_its_origin():
 
 def test_options_come_with_their_defaults_as_data():
     items = listed()
-    assert items["kernel", "bicubic"]["options"] == {"a": {"required": False, "default": -0.75}}
+    assert items["kernel", "bicubic"]["options"] == {
+        "a": {"required": False, "default": -0.75},
+        "learnable": {"required": False, "default": False},
+    }
     assert items["transform", "attention"]["options"]["scale"] == {"required": False, "default": None}
     assert items["module", "spatial_transformer"]["options"]["localization"] == {"required": True}
 

@@ -30,7 +30,7 @@ SPECS = [
     {"layers": [{"type": "Linear", "in_features": 3, "out_features": 2}, {"type": "Dropout", "p": 0.5}]},
 ]  # fmt: skip
 JUNK = [
-    None, True, False, 0, -1, 1, 2, 3, 7, 10**6, 10**12, 10**30, 0.0, -0.5, 1.5, 1e300, float("nan"), float("inf"), "",
+    None, True, False, 0, -1, 1, 2, 3, 7, 5000, 10**12, 10**30, 0.0, -0.5, 1.5, 1e300, float("nan"), float("inf"), "",
     "x", "affine", "bilinear", "ReLU", "spatial_transformer", "use", "zeros", [], [1], [0, 0], [2, 2, 2], [[1]], {},
     {"type": "affine"}, {"use": "eyes"}, {"type": 3}, {"type": "sequential", "layers": []}, {"type": "Linear"},
     ["affine", "affine"], b"x", object(), (1, 2), {1: 2}, "é" * 200, torch.nn.ReLU, torch.ones(2),
@@ -64,9 +64,11 @@ def mutated(spec, dice):
             case 3:
                 holder[key] = [holder[key]]
             case 4 if isinstance(holder, dict):
-                holder[dice.choice(["id", "use", "type", "ndim", "init", "device", "steps", "x"])] = dice.choice(JUNK)
+                holder[dice.choice(["id", "use", "type", "ndim", "init", "device", "steps", "x"])] = copy.deepcopy(
+                    dice.choice(JUNK)
+                )
             case _:
-                holder[key] = dice.choice(JUNK)
+                holder[key] = copy.deepcopy(dice.choice(JUNK))
         if not spec:
             break
     return spec

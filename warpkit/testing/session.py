@@ -4,6 +4,7 @@ import contextlib
 import copy
 import inspect
 import traceback
+import unittest.mock
 import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import hypothesis
 import torch
 from hypothesis.errors import Flaky, Unsatisfiable
+from hypothesis.internal.conjecture import providers
 from torch import Tensor
 
 from warpkit.errors import require, unknown
@@ -129,7 +131,8 @@ class Session:
             phases=(hypothesis.Phase.generate, hypothesis.Phase.shrink),
         )(run)
         try:
-            hypothesis.seed(self.seed)(run)()
+            with _the_same_everywhere():
+                hypothesis.seed(self.seed)(run)()
         except Flaky:  # it failed once, and not when the same input came again
             raise seen[-1] from None
 
@@ -142,6 +145,22 @@ class Session:
         if self.start is not None:
             object.__setattr__(copied, inputs.START, self.start)
         return copied
+
+
+@contextlib.contextmanager
+def _the_same_everywhere() -> Iterator[None]:
+    """Without the numbers that hypothesis picks up in the modules that happen to be loaded: a seed would give other
+    inputs under pytest than on the command line.
+    """
+    provider: Any = providers.HypothesisProvider
+    if not hasattr(provider, "_local_constants"):  # another version of hypothesis, which does not do that
+        yield
+        return
+    none = type(providers.GLOBAL_CONSTANTS)()
+    with unittest.mock.patch.object(provider, "_local_constants", none):
+        providers.CONSTANTS_CACHE.cache.clear()
+        yield
+    providers.CONSTANTS_CACHE.cache.clear()
 
 
 @contextlib.contextmanager
