@@ -98,7 +98,8 @@ def test_peak_memory_of_a_large_warp_is_its_output():
     from warpkit.benchmark.workloads import WORKLOADS
 
     wanted = ("bicubic", "forward", "warpkit")
-    used = peaks(WORKLOADS["photos"], False, 1, [wanted])[wanted]
+    # what else happens in the process can only add to it
+    used = min(peaks(WORKLOADS["photos"], False, 1, [wanted])[wanted] for _ in range(3))
     output = math.prod(WORKLOADS["photos"].shape) * 4
     assert output * 0.9 < used < output * 1.5
 
