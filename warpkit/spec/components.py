@@ -196,10 +196,13 @@ class Components(Mistakes):
                     width = len(shape) - 1
                 if width is None:
                     continue
-                if table.get(option, width) == width:
+                given = table.get(option, width)
+                if type(given) is not int:
+                    continue
+                if given == width:
                     values[option] = width
-                elif is_torch_s(cls) and type(table[option]) is int and option != "ndim":
-                    told = f"got {table[option]}, expected {width}, which comes in"
+                elif is_torch_s(cls) and option != "ndim":
+                    told = f"got {given}, expected {width}, which comes in"
                     self.complain(under(path, option), told, then="go on")
                     values[option] = width
             if values:
