@@ -152,3 +152,12 @@ def test_weights_of_another_kind_are_told(path):
     path.write_bytes(safetensors.save(weights, {"warpkit": json.dumps(head)}))
     with pytest.raises(wk.InputError, match=r"4\.bias is torch\.int64, expected torch\.float32"):
         wk.load(path)
+
+
+def test_a_strangers_words_become_no_command(path):
+    wk.save(wk.build(SPEC), path)
+    odd = {"kind": "kernel", "name": "x", "distribution": "y'; rm z #", "version": "1", "origin": "somewhere"}
+    rewrite(path, plugins=[odd])
+    with pytest.raises(wk.InputError, match="kernel 'x' is missing: it was 'somewhere'") as error:
+        wk.load(path)
+    assert "rm z" not in str(error.value)

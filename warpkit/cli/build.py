@@ -20,7 +20,7 @@ def build(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Like layers.0.transform.type=projective; repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="For the weights of a spec.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="For the weights of a spec.")] = 0,
 ) -> None:
     """Build the module of a spec and export it (torch.export), for batches of any size.
 
@@ -35,10 +35,11 @@ def build(
     from warpkit.spec.build import build as build_module
     from warpkit.spec.build import inputs_of
     from warpkit.spec.files import load
+    from warpkit.spec.read import SUFFIXES
 
     torch.manual_seed(seed)
     changes = parse_options("--set", overrides or [])
-    if spec.suffix.lower() in (".toml", ".yaml", ".yml", ".json"):
+    if spec.suffix.lower() in SUFFIXES:
         module = build_module(spec, changes)
     else:
         require(not changes, f"--set: {spec} holds weights, which belong to its spec as it is")

@@ -14,13 +14,12 @@ from torch.nn.parameter import is_lazy
 
 from warpkit.described import inferred_of, inputs_of, label_of, options_of
 from warpkit.errors import InputError, quoted, require
-from warpkit.kernels.base import Kernel, kernels
-from warpkit.modules.base import modules
+from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network
 from warpkit.registry import Registry
 from warpkit.spec.build import VERSION, planned
-from warpkit.spec.hints import hints_of, is_offered, registry_of
-from warpkit.transforms.base import Transform, transforms
+from warpkit.spec.hints import KINDS, hints_of, is_offered, registry_of
+from warpkit.transforms.base import Transform
 
 _ONE_FOR_ALL = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
 
@@ -224,7 +223,7 @@ def _from_attributes(made: nn.Module) -> dict[str, Any]:
 
 def registry_for(made: Any) -> Registry[Any] | None:
     """The registry of its kind."""
-    for base, registry in ((Transform, transforms), (Kernel, kernels), (nn.Module, modules)):
+    for base, registry in KINDS:
         if isinstance(made, base):
             return registry
     return None

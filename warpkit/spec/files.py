@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import json
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,14 @@ from torch.nn.parameter import is_lazy
 
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import written_whole
-from warpkit.kernels.base import kernels
-from warpkit.modules.base import modules
-from warpkit.registry import Registry
 from warpkit.spec.build import build, planned
 from warpkit.spec.describe import check_weights, to_spec, weights_of
+from warpkit.spec.hints import KINDS
 from warpkit.spec.read import is_file
-from warpkit.transforms.base import transforms
 
 _KEY = "warpkit"  # of the file's metadata
 _FORMAT = 1
-_REGISTRIES: tuple[Registry[Any], ...] = (transforms, kernels, modules)
+_REGISTRIES = [registry for _, registry in KINDS]
 
 
 def save(module: nn.Module, path: str | Path) -> None:
@@ -35,10 +33,10 @@ def save(module: nn.Module, path: str | Path) -> None:
     path = _path("save", path)
     lazy = [name for name, p in module.named_parameters() if is_lazy(p)]
     require(not lazy, f"save: {', '.join(lazy[:5])} has not seen an input yet: call the module once")
-    nowhere = [name for name, tensor in weights_of(module).items() if tensor.is_meta]
+    weights = weights_of(module)
+    nowhere = [name for name, tensor in weights.items() if tensor.is_meta]
     require(not nowhere, f"save: {', '.join(nowhere[:5])} is on meta, and has no numbers")
     spec = to_spec(module)
-    weights = weights_of(module)
     head = {"format": _FORMAT, "warpkit": importlib.metadata.version("warpkit"), "spec": spec, "plugins": _needed(spec)}
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     with written_whole(path) as draft:
@@ -117,7 +115,7 @@ def _names(value: Any) -> set[str]:
 def _check_plugins(plugins: list[Any], path: Path) -> None:
     missing = []
     for item in plugins:
-        require(isinstance(item, dict), f"load: {path} is no file of warpkit.save: {item!r:.60}")
+        require(isinstance(item, dict), f"load: {path} is no file of warpkit.save: {quoted(item)}")
         registry = next((r for r in _REGISTRIES if r.kind == item.get("kind")), None)
         name, distribution, version = (str(item.get(key) or "") for key in ("name", "distribution", "version"))
         if registry is None or name in registry.names():
@@ -127,10 +125,11 @@ def _check_plugins(plugins: list[Any], path: Path) -> None:
                     stacklevel=3,
                 )
             continue
-        cure = (
-            f"pip install '{distribution}=={version}'" if distribution else f"it was {item.get('origin')}: import that"
-        )
-        missing.append(f"{item['kind']} {name!r} is missing: {cure}")
+        # a stranger's words: only what is a name and a version becomes a command that somebody may paste
+        is_plain = re.fullmatch(r"[\w.-]+", distribution) and re.fullmatch(r"[\w.+!-]+", version)
+        install = f"pip install '{distribution}=={version}'"
+        cure = install if is_plain else f"it was {quoted(item.get('origin'))}: import that"
+        missing.append(f"{item['kind']} {quoted(name)} is missing: {cure}")
     require(not missing, f"load: {path}: {'; '.join(missing)}")
 
 

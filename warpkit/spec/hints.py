@@ -14,6 +14,7 @@ from warpkit.modules.base import modules
 from warpkit.registry import Registry
 from warpkit.transforms.base import Transform, transforms
 
+KINDS: tuple[tuple[type, Registry[Any]], ...] = ((Transform, transforms), (Kernel, kernels), (nn.Module, modules))
 # Options of torch.nn that torch takes at any value.
 _POSITIVE = {
     "in_features", "out_features", "in_channels", "out_channels", "num_features", "num_channels", "kernel_size",
@@ -32,7 +33,7 @@ def hints_of(cls: type) -> dict[str, Any]:
 def registry_of(hint: Any) -> Registry[Any] | None:
     """Where an option is a component (or several): the registry of its kind."""
     parts = _parts(hint)
-    for base, registry in ((Transform, transforms), (Kernel, kernels), (nn.Module, modules)):
+    for base, registry in KINDS:
         if base in parts:
             return registry
     return None

@@ -13,7 +13,7 @@ from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.transforms.base import transforms
 
-_SUFFIXES = (".toml", ".yaml", ".yml", ".json")
+SUFFIXES = (".toml", ".yaml", ".yml", ".json")
 _FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
 
@@ -26,7 +26,7 @@ def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
         return spec
     require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {type(spec).__name__}")
     path = Path(spec)
-    right = path.suffix.lower() in _SUFFIXES
+    right = path.suffix.lower() in SUFFIXES
     require(right, f"spec: expected a file that ends in .toml, .yaml or .json, got {quoted(str(spec))}")
     require(is_file(path), f"spec: no such file: {quoted(str(path))}")
     try:
