@@ -36,6 +36,10 @@ PUBLIC = [
     "Backend",
     "use_backend",
     "InputError",
+    "watch",
+    "TransformerWarning",
+    "Penalty",
+    "parameter_groups",
 ]
 
 

@@ -10,7 +10,10 @@ from warpkit.lattice import lattice
 from warpkit.modules.base import modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization
 from warpkit.modules.parallel import Parallel
+from warpkit.modules.parameter_groups import parameter_groups
+from warpkit.modules.penalty import Penalty
 from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.modules.watch import TransformerWarning, watch
 from warpkit.sampling.backend import Backend, use_backend
 from warpkit.sampling.sampler import sample, warp
 from warpkit.spec.build import build
@@ -31,8 +34,10 @@ __all__ = [
     "Kernel",
     "MatrixTransform",
     "Parallel",
+    "Penalty",
     "SpatialTransformer",
     "Transform",
+    "TransformerWarning",
     "build",
     "get_kernel",
     "get_transform",
@@ -42,6 +47,7 @@ __all__ = [
     "list_transforms",
     "load",
     "normalize_spec",
+    "parameter_groups",
     "register_kernel",
     "register_module",
     "register_transform",
@@ -50,6 +56,7 @@ __all__ = [
     "to_spec",
     "use_backend",
     "warp",
+    "watch",
 ]
 
 __version__ = importlib.metadata.version("warpkit")

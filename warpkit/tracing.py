@@ -55,6 +55,11 @@ def below_autograd() -> AbstractContextManager[object]:
     return torch._C._AutoDispatchBelowAutograd()
 
 
+def in_backward() -> bool:
+    """Whether a backward pass is under way: what runs now is computed again, for a checkpoint."""
+    return torch._C._current_graph_task_id() != -1
+
+
 def is_recording() -> bool:
     """Whether a compiler, or a mode of fake tensors, would be handed a kept tensor that it does not know."""
     return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None

@@ -1,6 +1,7 @@
 """The spatial transformer: localization network → θ → grid → sampler."""
 
 import numbers
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
 from warpkit.described import Described
@@ -21,6 +23,7 @@ from warpkit.sampling.sampler import KernelLike, TransformLike, warp
 from warpkit.transforms.base import Transform, transforms
 
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
+ThetaHook = Callable[[Any, Tensor, Tensor], object]
 
 
 class _Regression(LazyLinear):
@@ -85,6 +88,7 @@ class SpatialTransformer(Described, KeepsPrecision):
         steps: int = 1,
     ) -> None:
         super().__init__()
+        self._theta_hooks: OrderedDict[int, ThetaHook] = OrderedDict()
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform)
         ndim, count = self.transform.ndim, self.transform.num_params
@@ -108,7 +112,11 @@ class SpatialTransformer(Described, KeepsPrecision):
         """Warp the image. θ is read from `theta_from` where that is given: a tensor, or a function of the image; with
         steps a function, of the image warped so far.
         """
-        return self._warp(image, self.theta(image, theta_from))
+        theta = self.theta(image, theta_from)
+        if not (tracing.is_traced(theta) or tracing.in_backward()):
+            for hook in list(self._theta_hooks.values()):
+                hook(self, image, theta)
+        return self._warp(image, theta)
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
         """The parameters for each image, in float32 at least."""
@@ -129,6 +137,20 @@ class SpatialTransformer(Described, KeepsPrecision):
         return self.transform(
             theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None]
         )
+
+    def register_theta_hook(self, hook: ThetaHook) -> RemovableHandle:
+        """Have `hook(transformer, image, theta)` called by `forward`, between θ and the warp; its result is ignored.
+
+        Not by `theta` and `coords`, not where θ has no numbers to look at (in a compiled or exported graph, under
+        `torch.func`, on `meta`), and not when a checkpoint computes θ again. Copies, pickles and files of the
+        transformer are without its hooks. Returns a handle whose `remove()` ends it.
+        """
+        handle = RemovableHandle(self._theta_hooks)
+        self._theta_hooks[handle.id] = hook
+        return handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_theta_hooks": OrderedDict()}
 
     def spec_options(self) -> dict[str, Any]:
         """The options, with the components as they are."""

@@ -1,0 +1,193 @@
+"""Spatial transformers are watched while they learn: figures for a logger, warnings for a person."""
+
+import functools
+import warnings
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from warpkit.errors import quoted, require
+from warpkit.modules.measures import FIGURES, measure
+from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.modules.troubles import MANY, Figures, trouble
+
+
+class TransformerWarning(UserWarning):
+    """A spatial transformer goes wrong."""
+
+
+def watch(model: nn.Module, *, every: int = 10) -> "Watch":
+    """Measure the spatial transformers of a model while it is trained, and warn once of each thing that goes wrong.
+
+    At each `every`-th call of a transformer in training mode its θ is measured, on 8 × 8 cells from edge to edge of its
+    output (8 in 1-D, 8 × 8 × 8 in 3-D), in normalised coordinates:
+
+    - `outside`: the share of cells whose middle is sampled from outside of the image, or from nowhere (not finite);
+    - `area`: the mean of the determinant of ∂T/∂p over cells and images, 1 at the identity: how much of the image the
+      output covers (the length in 1-D, the volume in 3-D), negative where it is mirrored;
+    - `area_spread`: its standard deviation over cells and images;
+    - `folds`: the share of cells whose determinant is ≤ 0 (≥ 0 in an image that is mirrored as a whole, which is not
+      folded);
+    - `distance`: of θ from `init`, root mean square over images and parameters;
+    - `variety`: of θ from its mean over the batch, likewise; left out for a batch of one image;
+    - `gradient`: the norm for each image of the gradient of what `backward` was called on (a scaled loss with a scaler)
+      with respect to θ, averaged; left out until there is one.
+
+    What is measured is read, and judged, at the next measurement, when the gradient has come. Parts that are compiled
+    or exported, or run under `torch.func`, are not measured: leave a transformer that should be watched eager. Copies
+    and files of the model are not watched.
+
+    Args:
+        model: any module; of one in `DataParallel`, `DistributedDataParallel` or `torch.compile` the paths are those of
+            the module inside.
+        every: at least 1.
+
+    Raises:
+        InputError: for a model without spatial transformers.
+
+    >>> import torch
+    >>> net = nn.Sequential(SpatialTransformer("conv_localization"), nn.Flatten(), nn.Linear(784, 10))
+    >>> with watch(net) as watched:
+    ...     loss = net(torch.rand(8, 1, 28, 28)).logsumexp(1).mean()
+    >>> round(watched.metrics()["0/area"], 3)
+    1.0
+    """
+    return Watch(model, every)
+
+
+class Watch:
+    """What `watch` gives: the latest figures, and what was warned of. A context manager that ends with `close()`."""
+
+    def __init__(self, model: nn.Module, every: int) -> None:
+        require(isinstance(every, int) and every >= 1, f"every: expected 1 or more, got {quoted(every)}")
+        self.every = every
+        self._watched = {path: _Watched() for path in transformers_of(model)}
+        self._said: dict[str, dict[str, str]] = {path: {} for path in self._watched}
+        found = transformers_of(model).items()
+        self._handles = [t.register_theta_hook(functools.partial(self._see, path)) for path, t in found]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was warned of so far."""
+        return [text for said in self._said.values() for text in said.values()]
+
+    def metrics(self) -> dict[str, float]:
+        """The latest figures, under `path/figure`, as `layers.0/outside`; what is not known is left out."""
+        return {
+            f"{path}/{figure}": value
+            for path, watched in self._watched.items()
+            for figure, value in watched.figures().items()
+            if figure != "learns"
+        }
+
+    def summary(self) -> str:
+        """The latest figures as a table, a transformer a row, and the warnings below."""
+        head, metrics = [*FIGURES, "gradient"], self.metrics()
+        rows = [["transformer", *head]]
+        for path in self._watched:
+            values = [metrics.get(f"{path}/{figure}") for figure in head]
+            rows.append([path, *("–" if v is None else f"{v:.3g}" for v in values)])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+        return "\n".join([*lines, *self.warnings])
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was warned of, so that a resumed training does not warn of it again."""
+        return {"warnings": {path: dict(said) for path, said in self._said.items()}}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The way back. Raises `InputError` for the state of other transformers."""
+        said = state.get("warnings") if isinstance(state, Mapping) else None
+        right = isinstance(said, Mapping) and said.keys() == self._said.keys()
+        require(right, f"state: expected warnings of {', '.join(self._said)}, got {quoted(state)}")
+        self._said = {path: dict(each) for path, each in said.items()}  # type: ignore[union-attr]
+
+    def close(self) -> None:
+        """Judge the last measurement, and watch no more."""
+        for handle in self._handles:
+            handle.remove()
+        for path, watched in self._watched.items():
+            self._judge(path, watched)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_handles": []}  # a copy looks at nothing
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _see(self, path: str, transformer: Any, image: Tensor, theta: Tensor) -> None:
+        if not transformer.training or len(theta) == 0:
+            return
+        watched = self._watched[path]
+        watched.calls += 1
+        if watched.calls % self.every == 1 % self.every:  # at the first, too
+            self._judge(path, watched)
+            watched.latest = _Measurement(transformer, theta)
+
+    def _judge(self, path: str, watched: "_Watched") -> None:
+        if watched.latest is None or watched.latest.is_judged:
+            return
+        watched.latest.is_judged = True
+        watched.history.append(watched.figures())
+        found = trouble(watched.history, watched.latest.ndim)
+        if found is not None and found[0] not in self._said[path]:
+            kind, text = found
+            self._said[path][kind] = f"{path}: {text}"
+            warnings.warn(self._said[path][kind], TransformerWarning, stacklevel=2)
+
+
+class _Watched:
+    """A transformer: how often it was called, its latest measurement, the figures of those before."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.latest: _Measurement | None = None
+        self.history: deque[Figures] = deque(maxlen=MANY)
+
+    def figures(self) -> Figures:
+        return {} if self.latest is None else self.latest.figures()
+
+
+class _Measurement:
+    """Tensors of a few numbers, on the device until somebody asks; a gradient comes later."""
+
+    def __init__(self, transformer: SpatialTransformer, theta: Tensor) -> None:
+        self.measured, self.gradient = measure(transformer, theta), None
+        self.images, self.ndim, self.is_judged = len(theta), transformer.transform.ndim, False
+        parts = (transformer.localization, transformer.regression)
+        self.learns = theta.requires_grad and any(p.requires_grad for part in parts for p in part.parameters())
+        if theta.requires_grad:
+            theta.register_hook(self._see)  # type: ignore[no-untyped-call]
+
+    def figures(self) -> Figures:
+        """By name. Waits for the device."""
+        found = dict(zip(FIGURES, self.measured.tolist(), strict=True)) | {"learns": self.learns}
+        if self.images == 1:
+            del found["variety"]
+        if self.gradient is not None:
+            found["gradient"] = self.gradient.item()
+        return found
+
+    def _see(self, gradient: Tensor) -> None:
+        self.gradient = gradient.detach().norm(dim=1).mean()
+
+
+def transformers_of(model: nn.Module) -> dict[str, SpatialTransformer]:
+    """Each spatial transformer once, by its path; `InputError` for a model without any."""
+    require(isinstance(model, nn.Module), f"model: expected a module, got {quoted(model)}")
+    inner: Any = model
+    while True:
+        if isinstance(inner, nn.parallel.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = inner.module
+        elif hasattr(inner, "_orig_mod"):  # torch.compile's, whose class is slow to import
+            inner = inner._orig_mod
+        else:
+            break
+    found = {path or "transformer": m for path, m in inner.named_modules() if isinstance(m, SpatialTransformer)}
+    require(len(found) > 0, f"model: {type(inner).__name__} has no SpatialTransformer in it")
+    return found
