@@ -5,7 +5,9 @@ import torch
 from torch import Generator
 from torch.testing import assert_close
 
+from warpkit import get_transform
 from warpkit.datasets import distortions, get_distortion, place
+from warpkit.datasets.distortions import homography
 from warpkit.errors import InputError
 
 SIDE, CANVAS = 28, 42
@@ -94,6 +96,87 @@ def test_rts_turns_by_up_to_45_degrees():
     angle = torch.atan2(y, x).rad2deg()
     assert angle.min().item() == pytest.approx(-45, abs=1.5)
     assert angle.max().item() == pytest.approx(45, abs=1.5)
+
+
+def test_p_moves_the_corners_and_what_lies_between_follows_as_in_a_projection():
+    """A white image becomes the moved frame, whose corners are scaled by 0.75 … 1 and moved by 5 pixels or so."""
+    project = get_distortion("p")
+    drawn = project.draw(3, Generator().manual_seed(4))
+    white = torch.ones(3, 1, SIDE, SIDE)
+    out = project.apply(white, drawn, white)
+    assert out.shape == (3, 1, CANVAS, CANVAS)
+    scale, moved = drawn[:, :1, None], drawn[:, 1:].reshape(3, 4, 2)
+    corners = torch.tensor([[-1.0, -1], [1, -1], [-1, 1], [1, 1]]) * SIDE / 2 * scale + moved
+    around = corners[:, [0, 1, 3, 2]]
+    x, y = around.unbind(-1)
+    area = (x * y.roll(-1, 1) - y * x.roll(-1, 1)).sum(1) / 2
+    assert_close(out.sum((1, 2, 3)), area, rtol=0.05, atol=0)
+
+
+def test_p_draws_the_scale_evenly_and_the_moves_with_a_deviation_of_5_pixels():
+    drawn = get_distortion("p").draw(20_000, Generator().manual_seed(0))
+    assert drawn[:, 0].min().item() == pytest.approx(0.75, abs=0.001)
+    assert drawn[:, 0].max().item() == pytest.approx(1, abs=0.001)
+    assert drawn[:, 1:].std().item() == pytest.approx(5, abs=0.15)  # those that could not be read are drawn again
+    assert drawn[:, 1:].mean().item() == pytest.approx(0, abs=0.1)
+
+
+def test_p_draws_no_frame_that_crosses_itself():
+    drawn = get_distortion("p").draw(5000, Generator().manual_seed(1))
+    frame = SIDE / 2 * drawn[:, :1, None] * torch.tensor([[-1.0, -1], [1, -1], [1, 1], [-1, 1]])
+    sides = (frame + drawn[:, 1:].reshape(-1, 4, 2)[:, [0, 1, 3, 2]]).roll(-1, 1)
+    sides = sides - sides.roll(1, 1)
+    turns = sides[..., 0] * sides.roll(-1, 1)[..., 1] - sides[..., 1] * sides.roll(-1, 1)[..., 0]
+    assert (turns > 0).all()
+
+
+def test_a_homography_takes_each_corner_to_its_target():
+    points = torch.tensor([[[-0.9, -0.8], [0.7, -1.1], [-1.2, 0.9], [0.8, 1.0]]])
+    targets = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])
+    assert_close(get_transform("projective")(homography(points, targets), points)[0], targets)
+
+
+def test_e_looks_at_control_points_moved_by_a_deviation_of_one_and_a_half_pixels():
+    deform = get_distortion("e")
+    assert deform.draw(5000, Generator().manual_seed(0)).std().item() == pytest.approx(1.5, abs=0.02)
+    ramp = torch.linspace(-1, 1, SIDE).expand(1, 1, SIDE, SIDE).clone()  # brightness is where x is
+    out = deform.apply(ramp, torch.tensor([[2.0, 0.0] * 16]), ramp)  # all points: two pixels to the right
+    assert_close(out[0, 0, 5:20, 5:20], ramp[0, 0, 5:20, 7:22], atol=1e-5, rtol=0)
+
+
+def test_tc_copies_the_digit_to_whole_pixels_anywhere():
+    image = torch.rand(500, 1, SIDE, SIDE, generator=Generator().manual_seed(0)) + 0.01
+    black = torch.zeros(3, 1, SIDE, SIDE)
+    clutter = get_distortion("tc")
+    out = clutter.apply(image, clutter.draw(500, Generator().manual_seed(1)), black)
+    assert out.shape == (500, 1, 60, 60)
+    rows, columns = out[:, 0].amax(2).bool(), out[:, 0].amax(1).bool()
+    assert rows.sum(1).eq(SIDE).all()
+    assert columns.sum(1).eq(SIDE).all()
+    first = out[0, 0][rows[0]][:, columns[0]]
+    assert_close(first, image[0, 0], atol=1e-4, rtol=0)
+    starts = rows.float().argmax(1)
+    assert starts.min() == 0
+    assert starts.max() == 60 - SIDE
+
+
+def test_tc_adds_six_crops_of_six_by_six_pixels_of_the_others():
+    black, clutter = torch.zeros(400, 1, SIDE, SIDE), get_distortion("tc")
+    out = clutter.apply(black, clutter.draw(400, Generator().manual_seed(1)), torch.ones(5, 1, SIDE, SIDE))
+    lit = out.sum((1, 2, 3))
+    assert lit.max().item() == 6 * 36  # where none covers another
+    assert lit.min() >= 36
+    shades = torch.arange(1.0, 4).reshape(3, 1, 1, 1).expand(3, 1, SIDE, SIDE)
+    out = clutter.apply(black, clutter.draw(400, Generator().manual_seed(1)), shades)
+    assert out.unique().tolist() == [0, 1, 2, 3]  # crops are copies, of any of them
+
+
+@pytest.mark.parametrize("name", sorted(distortions))
+def test_a_share_of_a_batch_is_distorted_as_in_the_batch(name):
+    images, distortion = torch.rand(6, 1, SIDE, SIDE), distortions[name]
+    drawn = distortion.draw(6, Generator().manual_seed(0))
+    whole = distortion.apply(images, drawn, images)
+    assert_close(distortion.apply(images[1::2], drawn[1::2], images), whole[1::2])
 
 
 @pytest.mark.parametrize("name", sorted(distortions))

@@ -2,9 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from warpkit.datasets import Labelled, rotate
+from warpkit.datasets import Labelled, get_distortion
+from warpkit.datasets.distortions import Rotate
 from warpkit.errors import InputError
 from warpkit.training import distorted_test, error_rate, train
+
+rotate = get_distortion("r")
 
 
 def bars(n: int = 40) -> Labelled:
@@ -54,12 +57,15 @@ def test_progress_hears_of_each_step_and_of_a_falling_loss():
 def test_every_batch_is_distorted_afresh():
     seen = []
 
-    def watch(images, generator):
-        seen.append(rotate(images, generator))
-        return seen[-1]
+    class Watched(Rotate):
+        """Remembers what it gave."""
+
+        def apply(self, images, drawn, others):
+            seen.append(super().apply(images, drawn, others))
+            return seen[-1]
 
     spot = Labelled(bars().images[1:2], bars().labels[1:2])  # one image alone: only its turn can differ
-    train(linear(), spot, watch, steps=3, seed=0, batch=4)
+    train(linear(), spot, Watched(), steps=3, seed=0, batch=4)
     turned = torch.cat(seen)
     assert len({image.numpy().tobytes() for image in turned}) == 12
 

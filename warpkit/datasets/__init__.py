@@ -1,7 +1,7 @@
 """Pictures to try spatial transformers on: real handwritten digits, and ways to distort them."""
 
 from warpkit.datasets.digits import Digits, Labelled, digits
-from warpkit.datasets.distortions import Distortion, distortions, get_distortion, place, rotate, rotate_scale_translate
+from warpkit.datasets.distortions import Distortion, distortions, get_distortion, place
 
 __all__ = [
     "Digits",
@@ -11,6 +11,4 @@ __all__ = [
     "distortions",
     "get_distortion",
     "place",
-    "rotate",
-    "rotate_scale_translate",
 ]

@@ -14,6 +14,6 @@ def digit_classifiers(shape: Sequence[int]) -> dict[str, Spec]:
     `shape` is that of one image, [C, H, W]. The CNN is the other spec without its first layer, so that nothing else can
     differ.
     """
-    file = importlib.resources.files("warpkit.training") / "specs" / "st_cnn.toml"
+    file = importlib.resources.files("warpkit.training") / "specs" / "demo.toml"
     spec = tomllib.loads(file.read_text(encoding="utf-8")) | {"input": list(shape)}
     return {"CNN": spec | {"layers": spec["layers"][1:]}, "ST-CNN": spec}

@@ -1,0 +1,141 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from warpkit.errors import InputError
+from warpkit.spec.files import load
+from warpkit.training.experiment import plans
+from warpkit.training.fit import Fitting
+from warpkit.training.runs import Run, find_runs
+
+
+def fitted(spec, out, model="plain", seed=0, overrides=None):
+    (plan,) = plans(spec, [model], overrides)
+    result = Fitting(accelerator="cpu", progress=False)(plan, seed, out)
+    return result, Run(out / "small" / model / str(seed))
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    return load(run.folder / "model.safetensors").state_dict()
+
+
+def command(spec, out, *more):
+    """`warpkit train`, as a process of its own."""
+    words = ["train", spec, "--out", out, "--accelerator", "cpu", "--threads", 1, *more]
+    return [str(Path(sys.executable).with_name("warpkit")), *map(str, words)]
+
+
+def test_a_run_learns_and_leaves_what_was_asked_how_it_went_and_what_came_of_it(small, tmp_path):
+    result, run = fitted(small, tmp_path, "warped", overrides={"training.epochs": 30})
+    assert [row["epoch"] for row in run.metrics] == list(range(1, 31))
+    assert run.metrics[-1]["train/loss"] < run.metrics[0]["train/loss"] / 2
+    assert result["error"] < 0.5
+    assert run.result == result
+    assert result["tested_on"] == "40 digits of MNIST's test files"
+    assert set(result["shares"]) == {"distorting", "localization", "sampling"}
+    assert 0 < sum(result["shares"].values()) < 1
+    assert run.asked["label"] == "warped"
+    assert run.asked["paper"] == 1.5
+    assert run.asked["parameters"] == sum(value.numel() for value in weights(run).values())
+    assert {"0/outside", "0/distance", "0/gradient"} <= run.metrics[-1].keys()
+    assert any((run.folder / "tensorboard").iterdir())
+    assert find_runs([tmp_path]) == [run]
+
+
+def test_the_error_is_that_of_the_weights_that_are_kept(small, tmp_path):
+    result, run = fitted(small, tmp_path)
+    task = plans(small)[0].task()
+    images, labels = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
+    model = load(run.folder / "model.safetensors").eval()
+    assert result["error"] == pytest.approx((model(images).argmax(1) != labels).float().mean().item())
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(small, tmp_path):
+    first, again, other = (fitted(small, tmp_path / str(i), seed=seed)[1] for i, seed in enumerate((1, 1, 2)))
+    assert [without_time(row) for row in first.metrics] == [without_time(row) for row in again.metrics]
+    assert all(value.equal(weights(again)[name]) for name, value in weights(first).items())
+    assert first.metrics[-1]["train/loss"] != other.metrics[-1]["train/loss"]
+
+
+def without_time(row):
+    return {name: value for name, value in row.items() if name != "seconds"}
+
+
+def test_a_run_that_has_ended_is_passed_over(small, tmp_path):
+    result, run = fitted(small, tmp_path)
+    (run.folder / "model.safetensors").unlink()  # it would come back if the run were trained again
+    assert fitted(small, tmp_path)[0] == result
+    assert not (run.folder / "model.safetensors").exists()
+
+
+def test_a_folder_with_a_run_of_other_settings_is_refused_and_left_alone(small, tmp_path):
+    _, run = fitted(small, tmp_path)
+    before = (run.folder / "result.json").read_text()
+    with pytest.raises(InputError, match=r"other settings: training.epochs was 4, is 5. Give another --out"):
+        fitted(small, tmp_path, overrides={"training.epochs": 5})
+    assert (run.folder / "result.json").read_text() == before
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, how):
+    whole = fitted(small, tmp_path / "whole", "plain", overrides={"training.epochs": 40})[1]
+    words = command(small, tmp_path / "stopped", "--model", "plain", "--set", "training.epochs=40", "--no-progress")
+    stopped = Run(tmp_path / "stopped" / "small" / "plain" / "0")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(6000):
+            if len(stopped.metrics) >= 2 or process.poll() is not None:
+                break
+            time.sleep(0.01)
+        process.send_signal(how)
+        said = "".join(process.communicate())
+    assert process.returncode == (-how if how == signal.SIGKILL else 130), said
+    assert 2 <= len(stopped.metrics) < 40
+    assert stopped.result is None
+    if how == signal.SIGINT:
+        assert "The same command goes on" in said
+    subprocess.run(words, check=True, capture_output=True)
+    assert [without_time(row) for row in stopped.metrics] == [without_time(row) for row in whole.metrics]
+    assert all(value.equal(weights(whole)[name]) for name, value in weights(stopped).items())
+    assert stopped.result["error"] == whole.result["error"]
+
+
+def test_two_processes_give_what_one_gives(small, tmp_path):
+    """Plain SGD, or Adam would make much of the rounding by which sums over two halves differ."""
+    overrides = ["--set", "training.optimizer=sgd", "--set", "training.rate=0.05", "--model", "warped"]
+    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1"}
+    for name, more in (("one", []), ("two", ["--devices", 2, "--strategy", "ddp"])):
+        words = command(small, tmp_path / name, *overrides, *more)
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, done.stderr
+    one, two = (Run(tmp_path / name / "small" / "warped" / "0") for name in ("one", "two"))
+    for row, other in zip(one.metrics, two.metrics, strict=True):
+        assert other["train/loss"] == pytest.approx(row["train/loss"], rel=1e-3)
+        assert other["train/error"] == pytest.approx(row["train/error"], abs=0.02)
+    assert two.result["error"] == pytest.approx(one.result["error"], abs=0.051)
+    for name, value in weights(one).items():
+        torch.testing.assert_close(weights(two)[name], value, rtol=1e-2, atol=1e-3)
+
+
+def test_a_batch_that_cannot_be_shared_or_filled_is_told(small, tmp_path):
+    with pytest.raises(InputError, match="batch: 97 is more than the 96 images"):
+        fitted(small, tmp_path, overrides={"training.batch": 97})
+
+
+def test_penalties_clipping_and_schedules_are_put_to_use(small, tmp_path):
+    for name in ("one_cycle", "cosine", "steps", "constant"):
+        options = {"schedule": name, "epochs": 1, "outside": 0.1, "folds": 0.1, "clip": 1.0, "localization": 0.1}
+        result, _ = fitted(small, tmp_path / name, "warped", overrides={"training": {"batch": 32, **options}})
+        assert result["epochs"] == 1
+
+
+def test_what_is_written_is_json_anyone_can_read(small, tmp_path):
+    _, run = fitted(small, tmp_path)
+    for name in ("run.json", "result.json"):
+        assert json.loads((run.folder / name).read_text())

@@ -1,0 +1,38 @@
+"""`warpkit evaluate`: trained models, tested again."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from warpkit.cli.values import parse_options
+
+
+def evaluate(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUNS…", help="Folders with runs in them.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Other data: data.test_folder=mnist; repeatable."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda …")] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
+) -> None:
+    """Test the models of runs that have ended, on their own test images or on other data. Nothing is written."""
+    from warpkit.training.evaluate import evaluate as test
+    from warpkit.training.runs import find_runs
+
+    changes = parse_options("--set", overrides or [])
+    runs = [run for run in find_runs(folders) if run.result is not None]
+    tested = [{"run": str(run.folder), **test(run, changes, device)} for run in runs]
+    if as_json:
+        typer.echo(json.dumps(tested, indent=2, ensure_ascii=False))
+        return
+    table = Table("run", "tested on")
+    for heading in ("error", "loss"):
+        table.add_column(heading, justify="right")
+    for each in tested:
+        table.add_row(each["run"], each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}")
+    Console(soft_wrap=True).print(table)

@@ -1,0 +1,42 @@
+"""A progress bar of a whole run: Lightning's own begins anew with every epoch."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class Bar(Callback):
+    """A progress bar of the whole run."""
+
+    def __init__(self, name: str) -> None:
+        columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")]
+        console = Console(stderr=True)
+        self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
+        self.line = self.bar.add_task(name, state="")
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """It begins where the run goes on."""
+        if trainer.is_global_zero:
+            self.bar.update(self.line, total=trainer.estimated_stepping_batches, completed=trainer.global_step)
+            self.bar.start()
+
+    def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
+        """A step on."""
+        self.bar.update(self.line, completed=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The latest error."""
+        error = trainer.callback_metrics.get("valid/error", trainer.callback_metrics.get("train/error"))
+        state = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        self.bar.update(self.line, state=state if error is None else f"{state}, error {float(error):.2%}")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """It stays as it is."""
+        self.bar.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Leave the terminal as it was."""
+        self.bar.stop()

@@ -1,0 +1,41 @@
+"""A trained model, tested again, maybe on other data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from warpkit.errors import require
+from warpkit.spec.files import load
+from warpkit.spec.read import overridden
+from warpkit.training.experiment import read_task
+from warpkit.training.runs import WEIGHTS, Run
+
+_BATCH = 500
+
+
+@torch.no_grad()
+def evaluate(run: Run, overrides: Mapping[str, Any] | None = None, device: str = "cpu") -> dict[str, Any]:
+    """The error (0 … 1) and the loss of a run's weights on its test images, and what those are.
+
+    `overrides`: other data, by path: `{"data.test_folder": "mnist"}`. Raises `InputError` for a run without weights,
+    and for data that do not suit the model.
+    """
+    weights = run.folder / WEIGHTS
+    require(weights.is_file(), f"{run.folder} holds no {WEIGHTS}: the run has not ended, or somebody took it away")
+    task = read_task(overridden({"data": run.asked["data"]}, overrides or {})["data"])
+    shape = run.asked["spec"].get("input")
+    require(
+        task.input == shape, f"{run.folder}: the model was trained on images of {shape}, the data have {task.input}"
+    )
+    model = load(weights).eval().to(device)
+    drawn, wrong, loss = task.test_draws(), 0, 0.0
+    for start in range(0, task.test_images, _BATCH):
+        indices = torch.arange(start, min(start + _BATCH, task.test_images))
+        raw = task.take("test", indices, drawn[indices]).to(device)
+        images, targets = task.prepare(raw)
+        outputs = model(images)
+        wrong += int(task.wrong(outputs, targets).sum())
+        loss += task.loss(outputs, targets).item() * len(indices)
+    count = task.test_images
+    return {"error": wrong / count, "loss": loss / count, "tested_on": task.tested_on, "test_images": count}

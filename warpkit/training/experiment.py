@@ -1,0 +1,211 @@
+"""An experiment as a file: data, how to train, and the models that are compared."""
+
+import functools
+import importlib.resources
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.spec.build import build, planned
+from warpkit.spec.read import SUFFIXES, overridden, read
+from warpkit.training.runs import Run
+from warpkit.training.tables import Table, checked
+from warpkit.training.tasks import TASKS, Task
+
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Training(Table):
+    """`[training]`: how a model is trained.
+
+    `optimizer`: "adam" (AdamW) or "sgd" (with Nesterov's momentum of 0.9). `rate`: the highest learning rate;
+    `localization`: the part of it that localization networks and regression layers get. `schedule`: "one_cycle" (up,
+    then down to nothing: Smith and Topin, arXiv 1708.07120), "cosine" (down to nothing), "steps" (a tenth after each
+    third, as in the paper), "constant". `clip`: the largest norm of a gradient. `outside` and `folds`: weights of the
+    penalties for leaving the image and for folding.
+    """
+
+    epochs: Annotated[int, Field(ge=1)] = 40
+    batch: Annotated[int, Field(ge=1)] = 64
+    optimizer: Literal["adam", "sgd"] = "adam"
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-3
+    localization: Share = 1.0
+    schedule: Literal["one_cycle", "cosine", "steps", "constant"] = "one_cycle"
+    weight_decay: Share = 0.0
+    clip: Annotated[float, Field(gt=0)] | None = None
+    outside: Share = 0.0
+    folds: Share = 0.0
+
+
+class Entry(Table):
+    """`[models.NAME]`: a model to train.
+
+    `spec`: its layers, as a table, as a file beside the experiment's, or as the name of one that comes with warpkit;
+    `input` is the data's unless it says one. `set`: what is changed in the spec, by path. `label`: for tables.
+    `beside`: the model that it is compared with. `paper`: the error, in %, that the paper reports. `training`: what
+    differs from the experiment's.
+    """
+
+    spec: str | dict[str, Any]
+    set: dict[str, Any] = Field({})
+    label: str = ""
+    beside: str | None = None
+    paper: float | None = None
+    training: dict[str, Any] = Field({})
+
+
+class Experiment(Table):
+    """A whole file; `column`: a short name for tables."""
+
+    version: Literal[1] = 1
+    title: str
+    column: str = ""
+    data: dict[str, Any]
+    training: dict[str, Any] = Field({})
+    models: Annotated[dict[str, Entry], Field(min_length=1)]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model of an experiment, ready to be trained."""
+
+    experiment: str
+    title: str
+    column: str
+    model: str
+    entry: Entry
+    data: Table
+    training: Training
+    spec: dict[str, Any]
+
+    def task(self) -> Task:
+        """The data, read."""
+        return _made(self.data)
+
+    def build(self, seed: int) -> nn.Module:
+        """The model with its first weights; the global random state is left alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build(self.spec)
+
+    def asked(self, seed: int) -> dict[str, Any]:
+        """All that decides the result, as plain data."""
+        return {
+            "experiment": self.experiment,
+            "title": self.title,
+            "column": self.column,
+            "model": self.model,
+            "label": self.entry.label or self.model,
+            "beside": self.entry.beside,
+            "paper": self.entry.paper,
+            "seed": seed,
+            "data": self.data.model_dump(),
+            "training": self.training.model_dump(),
+            "spec": self.spec,
+        }
+
+
+def shipped() -> list[str]:
+    """The names of the experiments that come with warpkit."""
+    return sorted(file.name.removesuffix(".toml") for file in _package("experiments").iterdir())
+
+
+def plans(
+    source: str | Path, models: list[str] | None = None, overrides: Mapping[str, Any] | None = None
+) -> list[Plan]:
+    """What an experiment asks for: a plan for each model, or for those that are named.
+
+    `source`: a file, or the name of an experiment that comes with warpkit. `overrides`: other values, by path
+    (`{"training.epochs": 10}`). Raises `InputError` with all mistakes of a table, each with its place.
+    """
+    path = _find("experiment", str(source), "experiments", Path())
+    experiment = checked(Experiment, overridden(read(path), overrides or {}), "")
+    for name, entry in experiment.models.items():
+        known = entry.beside is None or entry.beside in experiment.models
+        require(known, f"experiment: models.{name}.beside: {unknown('model', entry.beside, experiment.models)}")
+    for name in models or []:
+        if name not in experiment.models:
+            raise unknown("model", name, experiment.models)
+    data = _data(experiment.data)
+    shape = _made(data).input
+    return [
+        Plan(
+            path.stem,
+            experiment.title,
+            experiment.column or path.stem,
+            name,
+            entry,
+            data,
+            _training(experiment.training, name, entry.training),
+            _spec(name, entry, path.parent, shape),
+        )
+        for name, entry in experiment.models.items()
+        if not models or name in models
+    ]
+
+
+def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
+    """Test images of a run, distorted as it was tested, one of each class in turn as far as there are, and their
+    classes.
+    """
+    task = read_task(run.asked["data"])
+    first = min(task.test_images, 50 * count)
+    images, targets = task.prepare(task.take("test", torch.arange(first), task.test_draws()[:first]))
+    chosen: list[int] = []
+    for kind in sorted(set(targets.tolist())):
+        chosen += (targets == kind).nonzero()[:1, 0].tolist()
+    chosen = chosen[:count]
+    return images[chosen], [str(int(targets[i])) for i in chosen]
+
+
+def read_task(table: Mapping[str, Any]) -> Task:
+    """The data that a `[data]` table asks for. Raises `InputError` with every mistake in it, and for missing files."""
+    return _made(_data(table))
+
+
+def _data(table: Mapping[str, Any]) -> Table:
+    kind = table.get("type", "digits")
+    if kind not in TASKS:
+        raise InputError(f"experiment: data.type: {unknown('kind of data', kind, TASKS)}")
+    return checked(TASKS[kind][0], table, "data")
+
+
+@functools.lru_cache(maxsize=1)  # reading takes seconds, and the models of an experiment share it
+def _made(data: Any) -> Task:
+    return TASKS[data.type][1](data)
+
+
+def _training(shared: dict[str, Any], name: str, own: dict[str, Any]) -> Training:
+    checked(Training, own, f"models.{name}.training")  # a mistake is told where it stands
+    return checked(Training, {**checked(Training, shared, "training").model_dump(), **own}, "training")
+
+
+def _spec(name: str, entry: Entry, beside: Path, shape: list[int]) -> dict[str, Any]:
+    try:
+        spec = entry.spec if isinstance(entry.spec, dict) else read(_find("spec", entry.spec, "specs", beside))
+        spec = overridden({"version": 1, "input": shape, **spec}, entry.set)
+        planned(spec)  # so that a mistake in the last model is told before the first is trained
+        return spec
+    except InputError as error:
+        raise InputError(f"experiment: models.{name}: {error}") from error
+
+
+def _find(what: str, given: str, folder: str, beside: Path) -> Path:
+    """A file of the user's, or one that comes with warpkit, by its name."""
+    if Path(given).suffix.lower() in SUFFIXES:
+        return beside / given
+    known = {file.name.removesuffix(".toml"): file for file in _package(folder).iterdir()}
+    if given not in known:
+        raise InputError(f"{unknown(what, given, known)} A file ends in {', '.join(SUFFIXES)}: got {quoted(given)}.")
+    return Path(str(known[given]))
+
+
+def _package(folder: str) -> Any:
+    return importlib.resources.files("warpkit.training") / folder

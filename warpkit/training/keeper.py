@@ -1,0 +1,56 @@
+"""What is kept of a run while it is trained."""
+
+import time
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from torch import nn
+
+from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.modules.watch import watch
+from warpkit.training.runs import Run
+
+
+class Keeper(Callback):
+    """The course of a run, in its checkpoint and as `metrics.csv`: epoch by epoch, with what its transformers do."""
+
+    def __init__(self, run: Run, model: nn.Module) -> None:
+        has_transformer = any(isinstance(module, SpatialTransformer) for module in model.modules())
+        self.run, self.watch = run, watch(model) if has_transformer else None
+        self.rows: list[dict[str, float]] = []
+        self.seconds = 0.0
+        self._since = 0.0
+
+    @property
+    def warned(self) -> list[str]:
+        """What the watch has to say."""
+        return self.watch.warnings if self.watch else []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Begin to count."""
+        if batch_idx == 0:
+            self._since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """A row more."""
+        self.seconds += time.perf_counter() - self._since
+        seen = self.watch.metrics() if self.watch else {}
+        measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "seconds": self.seconds}
+        self.rows.append({**row, **measured, **seen})
+        if trainer.is_global_zero:
+            self.run.write_metrics(self.rows)
+            for logger in trainer.loggers:
+                logger.log_metrics(seen, trainer.global_step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a run that goes on has to know."""
+        seen = self.watch.state_dict() if self.watch else {}
+        return {"rows": self.rows, "seconds": self.seconds, "watch": seen}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """From the checkpoint."""
+        self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
+        if self.watch:
+            self.watch.load_state_dict(state_dict["watch"])

@@ -1,0 +1,179 @@
+"""A task and a model as Lightning takes them."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from lightning.pytorch import LightningDataModule, LightningModule
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from warpkit.errors import require
+from warpkit.modules.parameter_groups import parameter_groups
+from warpkit.modules.penalty import Penalty
+from warpkit.training.experiment import Training
+from warpkit.training.tasks import Raw, Task
+
+Half = Literal["train", "test"]
+_TESTED = 500  # images at a time
+
+
+class Shares(Sampler[tuple[Tensor, Tensor]]):
+    """For each step of an epoch: which images this process trains on, and what was drawn at random for them.
+
+    The order and the draws are those of the whole batch, from the seed and the epoch alone: whatever the number of
+    processes, and wherever a training was stopped, the batches are the same.
+    """
+
+    def __init__(self, task: Task, batch: int, seed: int, rank: int, world: int) -> None:
+        require(batch % world == 0, f"training.batch: {batch} images cannot be shared by {world} processes evenly")
+        self.task, self.batch, self.seed, self.rank, self.world = task, batch, seed, rank, world
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Whole batches only."""
+        return self.task.train_images // self.batch
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning says it before each epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Int64[Tensor, " n"], Float[Tensor, "n L"]]]:
+        """The share of each batch."""
+        generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
+        order = torch.randperm(self.task.train_images, generator=generator)
+        for start in range(0, len(self) * self.batch, self.batch):
+            drawn = self.task.draw(self.batch, generator)
+            yield order[start : start + self.batch][self.rank :: self.world], drawn[self.rank :: self.world]
+
+
+class _Half(Dataset[Raw]):
+    def __init__(self, task: Task, half: Half) -> None:
+        self.task, self.half = task, half
+
+    def __getitem__(self, share: Any) -> Raw:
+        return self.task.take(self.half, *share)
+
+
+class Batches(LightningDataModule):
+    """Batches of a task, distorted on the device that trains."""
+
+    def __init__(self, task: Task, batch: int, seed: int, workers: int = 0) -> None:
+        super().__init__()
+        self.task, self.batch, self.seed, self.workers = task, batch, seed, workers
+
+    def train_dataloader(self) -> DataLoader[Raw]:
+        """This process's share of each batch."""
+        rank, world = self._process()
+        shares = Shares(self.task, self.batch, self.seed, rank, world)
+        return self._loader("train", shares)
+
+    def val_dataloader(self) -> DataLoader[Raw] | list[Any]:
+        """The test half, where it is no secret."""
+        return self.test_dataloader() if self.task.validates else []
+
+    def test_dataloader(self) -> DataLoader[Raw]:
+        """The test half, distorted as always."""
+        rank, world = self._process()
+        drawn, indices = self.task.test_draws(), torch.arange(self.task.test_images)
+        starts = range(0, len(drawn), _TESTED)
+        shares = [slice(start + rank, start + _TESTED, world) for start in starts]
+        return self._loader("test", [(indices[share], drawn[share]) for share in shares])
+
+    def on_after_batch_transfer(self, batch: Raw, dataloader_idx: int) -> Any:
+        """Distort."""
+        return self.task.prepare(batch)
+
+    def _loader(self, half: Half, shares: Any) -> DataLoader[Raw]:
+        return DataLoader(
+            _Half(self.task, half), batch_size=None, sampler=shares, num_workers=self.workers, persistent_workers=False
+        )
+
+    def _process(self) -> tuple[int, int]:
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+
+class Learner(LightningModule):
+    """A model that learns a task."""
+
+    def __init__(self, model: nn.Module, task: Task, training: Training, seed: int) -> None:
+        super().__init__()
+        self.model, self.task, self.how, self.seed = model, task, training, seed
+        priced = training.outside > 0 or training.folds > 0
+        self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
+
+    def forward(self, images: Float[Tensor, "N C *S"]) -> Tensor:
+        """What the model says."""
+        return self.model(images)  # type: ignore[no-any-return]
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Dropout is random by epoch: a run that was stopped goes on as it would have.
+
+        Not in `on_train_epoch_start`, which Lightning leaves out in the first epoch of a run that goes on.
+        """
+        if batch_idx == 0:
+            torch.manual_seed(mixed(self.seed, self.current_epoch, self.global_rank))
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        """The loss, and what leaving the image or folding it costs."""
+        loss = self._step("train", batch)
+        return loss if self.penalty is None else loss + self.penalty()
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        """The error."""
+        self._step("valid", batch)
+
+    def test_step(self, batch: Any, index: int) -> None:
+        """The error."""
+        self._step("test", batch)
+
+    def _step(self, stage: str, batch: Any) -> Tensor:
+        images, targets = batch
+        outputs = self.model(images)
+        loss = self.task.loss(outputs, targets)
+        error = self.task.wrong(outputs, targets).float().mean()
+        for name, value in (("loss", loss), ("error", error)):
+            if len(targets) > 0:
+                self.log(
+                    f"{stage}/{name}",
+                    value.detach(),
+                    on_step=False,
+                    on_epoch=True,
+                    sync_dist=True,
+                    batch_size=len(targets),
+                    prog_bar=stage != "test",
+                )
+        return loss
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """As `[training]` says."""
+        how = self.how
+        groups = parameter_groups(self.model, how.rate, localization=how.localization)
+        optimizer: torch.optim.Optimizer = (
+            torch.optim.AdamW(groups, weight_decay=how.weight_decay)
+            if how.optimizer == "adam"
+            else torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=how.weight_decay)
+        )
+        steps = how.epochs * (self.task.train_images // how.batch)
+        schedule = _schedule(how.schedule, optimizer, steps)
+        if schedule is None:
+            return optimizer
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def _schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:
+    if name == "one_cycle":
+        return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, steps)
+    return MultiStepLR(optimizer, [steps // 3, steps * 2 // 3]) if name == "steps" else None
+
+
+def mixed(*numbers: int) -> int:
+    """One seed from several, so that neighbours have nothing in common."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,77 @@
+"""A run's folder: what was asked, what came of it, epoch by epoch and in the end."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from warpkit.errors import InputError, quoted, require
+from warpkit.files import written_whole
+
+RUN, RESULT, METRICS, WEIGHTS = "run.json", "result.json", "metrics.csv", "model.safetensors"
+CHECKPOINT = "last.ckpt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One model trained with one seed, in a folder `<out>/<experiment>/<model>/<seed>`."""
+
+    folder: Path
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What was trained, from `run.json`: experiment, model, seed, data, training, spec, parameters, versions …"""
+        return _read_json(self.folder / RUN)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """What came of it, from `result.json`; None where the run has not ended."""
+        file = self.folder / RESULT
+        return _read_json(file) if file.is_file() else None
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """A row an epoch, from `metrics.csv`; a value that was not measured in an epoch is left out of its row."""
+        file = self.folder / METRICS
+        if not file.is_file():
+            return []
+        with file.open(newline="", encoding="utf-8") as lines:
+            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+    def write(self, name: str, data: dict[str, Any]) -> None:
+        """`run.json` or `result.json`, whole or not at all."""
+        with written_whole(self.folder / name) as draft:
+            draft.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def write_metrics(self, rows: Iterable[dict[str, float]]) -> None:
+        """All epochs so far."""
+        rows = list(rows)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        with written_whole(self.folder / METRICS) as draft, draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
+
+
+def find_runs(folders: Iterable[Path]) -> list[Run]:
+    """Every run at or below these folders, in the order of their paths. Raises `InputError` where there is none."""
+    found = {file.parent.resolve(): Run(file.parent) for folder in folders for file in _run_files(folder)}
+    return [found[folder] for folder in sorted(found)]
+
+
+def _run_files(folder: Path) -> Iterator[Path]:
+    require(folder.is_dir(), f"{quoted(str(folder))} is no folder")
+    files = sorted(folder.rglob(RUN))
+    require(len(files) > 0, f"{quoted(str(folder))} holds no run: no {RUN} at or below it")
+    yield from files
+
+
+def _read_json(file: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+    require(isinstance(data, dict), f"{file}: expected a table")
+    return data  # type: ignore[no-any-return]

@@ -1,0 +1,35 @@
+"""Tables of an experiment's file, checked: every mistake with its place."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from warpkit.errors import InputError, quoted, unknown
+
+
+class Table(BaseModel):
+    """Named values with their types; a name that does not exist is a mistake."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+T = TypeVar("T", bound=Table)
+
+
+def checked(kind: type[T], table: Mapping[str, Any], path: str) -> T:
+    """The table, or one `InputError` with every mistake in it."""
+    try:
+        return kind.model_validate(dict(table))
+    except ValidationError as error:
+        raise InputError(
+            "experiment: " + "\n            ".join(_told(kind, m, path) for m in error.errors())
+        ) from error
+
+
+def _told(kind: type[Table], mistake: Any, path: str) -> str:
+    place = ".".join(map(str, (path, *mistake["loc"]) if path else mistake["loc"]))
+    if mistake["type"] == "extra_forbidden":
+        return f"{place}: {unknown('option', mistake['loc'][-1], kind.model_fields)}"
+    given = "" if mistake["type"] == "missing" else f", got {quoted(mistake['input'])}"
+    return f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}{given}"
