@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from warpkit.cli import bench, build, catalogue, check, demo, info, new, schema, show, validate, warp
+from warpkit.cli import bench, build, catalogue, check, demo, info, new, report, schema, show, validate, warp
 from warpkit.errors import InputError
 
 _EXTRAS = {  # module: what it is called, and which extra brings it
@@ -74,6 +74,7 @@ app.command("show")(show.show)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("build")(build.build)
+app.command("report")(report.report)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """What a spatial transformer does, as a picture: its input, where it looks, and what it makes of that."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -20,37 +20,70 @@ _GRID_COLOUR = "#ff9a1f"
 _AROUND = "#26262b"
 
 
-@torch.no_grad()
 def before_and_after(
-    transformer: SpatialTransformer, images: Float[Tensor, "N 1 H W"], captions: Sequence[str]
+    transformer: SpatialTransformer, images: Float[Tensor, "N C H W"], captions: Sequence[str]
 ) -> Figure:
     """A figure with a column for each image: the image, the sampling grid drawn over it, the transformer's output.
 
     The grid's heavy line is the output's upper edge.
     """
-    require(len(captions) == len(images), f"captions: expected {len(images)}, one an image, got {len(captions)}")
-    training = transformer.training
-    transformer.eval()
-    output = transformer(images)
-    nodes = lattice((_CELLS * _FINE + 1,) * 2, align_corners=True)  # from edge to edge, whatever the alignment
-    grids = transformer.transform(transformer.theta(images), nodes[None])
-    transformer.train(training)
+    return side_by_side({"": transformer}, images, captions)
 
-    figure = Figure(figsize=(1.25 * len(images) + 1.1, 4.5), dpi=150, layout="constrained", facecolor="white")
+
+@torch.no_grad()
+def side_by_side(
+    transformers: Mapping[str, SpatialTransformer], images: Float[Tensor, "N C H W"], captions: Sequence[str]
+) -> Figure:
+    """As `before_and_after`: the images, then for each transformer, under its name, a row of grids and one of outputs.
+
+    Three channels are shown in colour, of any other number the mean. Raises `InputError` for volumes.
+    """
+    require(len(captions) == len(images), f"captions: expected {len(images)}, one an image, got {len(captions)}")
+    for name, transformer in transformers.items():
+        axes_of = transformer.transform.ndim
+        require(axes_of == 2, f"{name}: expected a transformer of images, got one of {axes_of} axes")
+    count = 1 + 2 * len(transformers)
+    size = (1.25 * len(images) + 1.1, 1.4 * count + 0.3)
+    figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)  # no window, whatever the user's settings
-    rows = figure.subplots(3, len(images), squeeze=False)
-    for column, caption in enumerate(captions):
-        for axes in rows[:, column]:
-            _prepare(axes)
-        rows[0, column].set_title(caption, fontsize=9)
-        _show(rows[0, column], images[column, 0])
-        _show(rows[1, column], images[column, 0])
-        _draw_grid(rows[1, column], grids[column])
-        _show(rows[2, column], output[column, 0])
-    for axes, name in zip(rows[:, 0], ("input", "sampling grid", "output"), strict=True):
-        axes.set_ylabel(name, fontsize=10)
+    rows = figure.subplots(count, len(images), squeeze=False).tolist()
+    _row(rows[0], "input", images, images)
+    for axes, caption in zip(rows[0], captions, strict=True):
+        axes.set_title(escaped(caption), fontsize=9)
+    for (name, transformer), on_input, after in zip(transformers.items(), rows[1::2], rows[2::2], strict=True):
+        grids, output = _looked(transformer, images)
+        title = f"{name}\n" if name else ""
+        _row(on_input, f"{title}sampling grid", images, images)
+        for axes, grid in zip(on_input, grids, strict=True):
+            _draw_grid(axes, grid)
+        _row(after, f"{title}output", output, images)
     figure.supxlabel("the grid is where the output's pixels come from; its heavy edge becomes the top", fontsize=9)
     return figure
+
+
+def _looked(
+    transformer: SpatialTransformer, images: Float[Tensor, "N C H W"]
+) -> tuple[Float[Tensor, "N h w 2"], Float[Tensor, "N C *T"]]:
+    """Its grid and its output, as in use."""
+    training = transformer.training
+    transformer.eval()
+    nodes = lattice((_CELLS * _FINE + 1,) * 2, align_corners=True)  # from edge to edge, whatever the alignment
+    looked = transformer.transform(transformer.theta(images), nodes[None]), transformer(images)
+    transformer.train(training)
+    return looked
+
+
+def _row(row: Sequence[Axes], name: str, images: Float[Tensor, "N C H W"], inputs: Float[Tensor, "N C *S"]) -> None:
+    """Black and white are the darkest and the brightest of the input, in all rows."""
+    row[0].set_ylabel(escaped(name), fontsize=10)
+    for axes, image, of in zip(row, images, inputs, strict=True):
+        _prepare(axes)
+        _show(axes, image, float(of.min()), float(of.max()))
+
+
+def escaped(text: str) -> str:
+    """A label as it is: Matplotlib would take what stands between dollars for mathematics."""
+    return text.replace("$", r"\$")
 
 
 def _prepare(axes: Axes) -> None:
@@ -59,8 +92,10 @@ def _prepare(axes: Axes) -> None:
         side.set_visible(False)
 
 
-def _show(axes: Axes, image: Float[Tensor, "H W"]) -> None:
-    axes.imshow(image.numpy(), cmap="gray", vmin=0, vmax=1, extent=(-1, 1, 1, -1), interpolation="nearest")
+def _show(axes: Axes, image: Float[Tensor, "C H W"], low: float, high: float) -> None:
+    is_colour = len(image) == 3  # for which imshow knows no limits
+    pixels = ((image - low) / max(high - low, 1e-9)).clamp(0, 1).movedim(0, -1) if is_colour else image.mean(0)
+    axes.imshow(pixels.numpy(), cmap="gray", vmin=low, vmax=high, extent=(-1, 1, 1, -1), interpolation="nearest")
 
 
 def _draw_grid(axes: Axes, grid: Float[Tensor, "H W 2"]) -> None:
