@@ -18,6 +18,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 # Shapes in signatures are checked by beartype: before anything imports warpkit.
 jaxtyping.install_import_hook("warpkit", "checker.check")
 
+from mnist import TEST, TRAIN, write_idx  # noqa: E402
+
 import warpkit as wk  # noqa: E402
 
 torch.set_num_threads(1)
@@ -51,3 +53,12 @@ def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == "warpkit"]:
         for cls in [c for c in vars(module).values() if isinstance(c, type) and dataclasses.is_dataclass(c)]:
             monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory) -> Path:
+    """A folder as MNIST's, with a few digits."""
+    folder = tmp_path_factory.mktemp("mnist")
+    write_idx(folder, "train", TRAIN)
+    write_idx(folder, "t10k", TEST)
+    return folder

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 import warpkit as wk
+from warpkit.training.experiment import plans
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md")), *sorted(ROOT.glob("plugins/*/README.md"))]
@@ -77,11 +78,14 @@ def test_the_code_of_a_page_runs_from_top_to_bottom(page: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("page", having("toml"), ids=name)
-def test_the_toml_of_a_page_is_right_and_its_specs_build(page: Path):
+def test_the_toml_of_a_page_is_right_and_its_specs_build(page: Path, tmp_path: Path):
     for block in blocks(page):
         if block.language == "toml":
             data = tomllib.loads(block.text)
-            if "version" in data:
+            if "models" in data:
+                (tmp_path / "experiment.toml").write_text(block.text, encoding="utf-8")
+                assert plans(tmp_path / "experiment.toml")
+            elif "version" in data:
                 wk.build(data)
 
 

@@ -6,7 +6,22 @@ import typer
 from rich.console import Console
 from typer.core import TyperGroup
 
-from warpkit.cli import bench, build, catalogue, check, demo, info, new, report, schema, show, validate, warp
+from warpkit.cli import (
+    bench,
+    build,
+    catalogue,
+    check,
+    demo,
+    evaluate,
+    info,
+    new,
+    report,
+    schema,
+    show,
+    train,
+    validate,
+    warp,
+)
 from warpkit.errors import InputError
 
 _EXTRAS = {  # module: what it is called, and which extra brings it
@@ -15,6 +30,8 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "hypothesis": ("hypothesis", "testing"),
     "pytest": ("pytest", "testing"),
     "yaml": ("PyYAML", "spec"),
+    "lightning": ("Lightning", "train"),
+    "tensorboard": ("TensorBoard", "train"),
 }
 
 
@@ -74,6 +91,8 @@ app.command("show")(show.show)
 app.command("schema")(schema.schema)
 app.command("validate")(validate.validate)
 app.command("build")(build.build)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
 app.command("report")(report.report)
 
 
