@@ -1,6 +1,9 @@
+import shlex
+
 import pytest
 import torch
 
+from warpkit.cli.values import parse_options
 from warpkit.errors import InputError
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.training.experiment import examples, plans, shipped
@@ -48,6 +51,14 @@ def test_models_are_chosen_and_values_set_by_path(small):
     assert plan.training.epochs == 7
     assert plan.spec["layers"][0]["transform"] == "projective"
     assert plan.spec["input"] == [1, 28, 28]
+
+
+def test_a_plan_knows_the_line_that_trains_it():
+    (plan,) = plans("r", ["cnn"], {"training.epochs": 7, "models.cnn.set": {"layers.0.out_channels": 8}})
+    words = shlex.split(plan.command(3))
+    assert words[:7] == ["warpkit", "train", "r", "--model", "cnn", "--seed", "3"]
+    (again,) = plans("r", ["cnn"], parse_options("--set", words[8::2]))
+    assert again == plan
 
 
 def test_a_spec_may_lie_in_a_file_beside_the_experiment_s(small):

@@ -72,7 +72,7 @@ def load(path: str | Path) -> nn.Module:
     except InputError as error:
         raise InputError(f"load: {path}: {error}") from error
     for name, held in weights_of(module).items():
-        held.data = weights[name]  # in the file's own type
+        held.data = weights[name].clone()  # in the file's type; the copy is aligned, as fast (and equal) sums need it
     return module
 
 

@@ -2,6 +2,8 @@
 
 import functools
 import importlib.resources
+import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +86,8 @@ class Plan:
     data: Table
     training: Training
     spec: dict[str, Any]
+    source: str
+    overrides: Mapping[str, Any]
 
     def task(self) -> Task:
         """The data, read."""
@@ -111,6 +115,13 @@ class Plan:
             "spec": self.spec,
         }
 
+    def command(self, seed: int) -> str:
+        """The line that trains this model."""
+        words = ["warpkit", "train", self.source, "--model", self.model, "--seed", str(seed)]
+        for path, value in self.overrides.items():
+            words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
+        return shlex.join(words)
+
 
 def shipped() -> list[str]:
     """The names of the experiments that come with warpkit."""
@@ -137,14 +148,16 @@ def plans(
     shape = _made(data).input
     return [
         Plan(
-            path.stem,
-            experiment.title,
-            experiment.column or path.stem,
-            name,
-            entry,
-            data,
-            _training(experiment.training, name, entry.training),
-            _spec(name, entry, path.parent, shape),
+            experiment=path.stem,
+            title=experiment.title,
+            column=experiment.column or path.stem,
+            model=name,
+            entry=entry,
+            data=data,
+            training=_training(experiment.training, name, entry.training),
+            spec=_spec(name, entry, path.parent, shape),
+            source=str(source),
+            overrides=overrides or {},
         )
         for name, entry in experiment.models.items()
         if not models or name in models

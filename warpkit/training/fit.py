@@ -64,7 +64,7 @@ class Fitting:
         trainer = self._trainer(plan, run, keeper)
         if trainer.is_global_zero:
             facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
-            run.write(RUN, {**asked, **facts, **_circumstances()})
+            run.write(RUN, {**asked, "command": plan.command(seed), **facts, **_circumstances()})
         checkpoint = run.folder / CHECKPOINT
         batches = Batches(task, plan.training.batch, seed, self.workers)
         with _quiet():
