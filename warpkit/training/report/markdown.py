@@ -25,11 +25,12 @@ def markdown(page: Page, folder: str) -> str:
     """The text; `folder`, beside it, is where its pictures are looked for."""
     blocks = [f"# {_escaped(page.title)}"]
     for section in page.sections:
-        blocks += [f"## {_escaped(section.title)}", *(_block(part, folder) for part in section.parts)]
+        blocks += [f"## {_escaped(section.title)}", *(block(part, folder) for part in section.parts)]
     return "\n\n".join(blocks) + "\n"
 
 
-def _block(part: Part, folder: str) -> str:
+def block(part: Part, folder: str) -> str:
+    """A part of a page; `folder` is where pictures are looked for."""
     match part:
         case str():
             return _escaped(part)

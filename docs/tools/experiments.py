@@ -1,0 +1,55 @@
+"""Brings docs/experiments.md up to date with docs/results: docs/tools/experiments.py [RUNS]
+
+The tables come from the numbers that are kept in docs/results. RUNS is a folder with the runs themselves, weights and
+all, for the pictures; without it they stay as they are.
+"""
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from warpkit.training.experiment import examples
+from warpkit.training.report import table
+from warpkit.training.report.curves import learning
+from warpkit.training.report.looks import looks
+from warpkit.training.report.markdown import block
+from warpkit.training.report.results import read
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE, RESULTS, PICTURES = ROOT / "experiments.md", ROOT / "results", ROOT / "img/experiments"
+ORDER = ("r", "rts", "p", "e", "tc")
+
+
+def folders(runs: Path) -> list[Path]:
+    """Those of the paper's experiments that are there, in the paper's order."""
+    return [runs / name for name in ORDER if (runs / name).is_dir()]
+
+
+def page(text: str) -> str:
+    """The page with its tables, each between two comments that name it, made anew."""
+    results = read(folders(RESULTS))
+    for name in ("errors", "measured", "costs", "machines"):
+        between = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        made = block(getattr(table, name)(results), "")
+        text, found = re.subn(between, lambda m, made=made: f"{m[1]}\n{made}\n\n{m[2]}", text, flags=re.DOTALL)
+        assert found == 1, f"{PAGE} has no place for the table of {name}"
+    return text
+
+
+def pictures(runs: Path) -> None:
+    """What the transformers do, and how the models learn, for each experiment."""
+    results = read(folders(runs))
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name in results.experiments:
+        for kind, figure in (("looks", looks(results, name, examples)[0]), ("curves", learning(results, name))):
+            if figure is not None:
+                png = io.BytesIO()
+                figure.savefig(png, format="png", dpi=110)
+                (PICTURES / f"{kind}-{name}.png").write_bytes(png.getvalue())
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        pictures(Path(sys.argv[1]))
+    PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
