@@ -1,10 +1,11 @@
 """One run: a plan is trained, kept after every epoch, tested at the end."""
 
+import functools
 import logging
 import os
 import platform
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,9 +16,11 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
 
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import written_whole
+from warpkit.modules.watch import TransformerWarning
 from warpkit.spec.files import save
 from warpkit.training.bar import Bar
 from warpkit.training.experiment import Plan
@@ -159,13 +162,21 @@ def _circumstances() -> dict[str, Any]:
     }
 
 
+def _show(otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:
+    if issubclass(category, TransformerWarning):
+        Console(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow", markup=False, highlight=False)
+    else:
+        otherwise(message, category, *where)
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's advice to use more workers and other loggers."""
+    """Without Lightning's advice to use more workers and other loggers; what a watch has to say stands out."""
     said = logging.getLogger("lightning.pytorch")
     level = said.level
     said.setLevel(logging.WARNING)
     with warnings.catch_warnings():
+        warnings.showwarning = functools.partial(_show, warnings.showwarning)
         warnings.filterwarnings("ignore", module="lightning")
         warnings.filterwarnings("ignore", ".*does not have many workers.*")
         warnings.filterwarnings("ignore", ".*Checkpoint directory.*")
