@@ -69,7 +69,7 @@ def test_evaluate_tests_what_was_trained_again_on_the_same_or_on_other_data(spec
     assert more["test_images"] == 3 * again["test_images"]
     result = run("evaluate", tmp_path / "runs", "--set", "data.distortion=rts")
     assert result.exit_code == 2
-    assert "trained on images of [1, 28, 28], the data have [1, 42, 42]" in result.stderr
+    assert "trained on {'input': [1, 28, 28]}, the data have {'input': [1, 42, 42]}" in result.stderr
 
 
 def test_the_experiments_that_come_with_warpkit_are_listed():

@@ -104,6 +104,6 @@ def test_examples_are_test_images_one_of_each_class_distorted_as_tested(small, t
     images, captions = examples(run)
     assert captions == [str(digit) for digit in range(10)]
     task = plan.task()
-    tested, targets = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
+    (tested,), targets = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
     for image, caption in zip(images, captions, strict=True):
         assert image.equal(tested[int((targets == int(caption)).nonzero()[0])])

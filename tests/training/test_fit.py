@@ -52,7 +52,7 @@ def test_a_run_learns_and_leaves_what_was_asked_how_it_went_and_what_came_of_it(
 def test_the_error_is_that_of_the_weights_that_are_kept(small, tmp_path):
     result, run = fitted(small, tmp_path)
     task = plans(small)[0].task()
-    images, labels = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
+    (images,), labels = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
     model = load(run.folder / "model.safetensors").eval()
     assert result["error"] == pytest.approx((model(images).argmax(1) != labels).float().mean().item())
 

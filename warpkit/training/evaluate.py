@@ -24,18 +24,16 @@ def evaluate(run: Run, overrides: Mapping[str, Any] | None = None, device: str =
     weights = run.folder / WEIGHTS
     require(weights.is_file(), f"{run.folder} holds no {WEIGHTS}: the run has not ended, or somebody took it away")
     task = read_task(overridden({"data": run.asked["data"]}, overrides or {})["data"])
-    shape = run.asked["spec"].get("input")
-    require(
-        task.input == shape, f"{run.folder}: the model was trained on images of {shape}, the data have {task.input}"
-    )
+    trained = {name: run.asked["spec"].get(name) for name in task.shapes}
+    told = f"{run.folder}: the model was trained on {trained}, the data have {task.shapes}"
+    require(task.shapes == trained, told)
     model = load(weights).eval().to(device)
-    drawn, wrong, loss = task.test_draws(), 0, 0.0
+    drawn, wrong, loss = task.test_draws(), 0.0, 0.0
     for start in range(0, task.test_images, _BATCH):
         indices = torch.arange(start, min(start + _BATCH, task.test_images))
         raw = task.take("test", indices, drawn[indices]).to(device)
-        images, targets = task.prepare(raw)
-        outputs = model(images)
-        wrong += int(task.wrong(outputs, targets).sum())
-        loss += task.loss(outputs, targets).item() * len(indices)
+        losses, errors = task.step(model, task.prepare(raw))
+        wrong += errors.sum().item()
+        loss += losses.item() * len(indices)
     count = task.test_images
     return {"error": wrong / count, "loss": loss / count, "tested_on": task.tested_on, "test_images": count}

@@ -145,7 +145,7 @@ def plans(
         if name not in experiment.models:
             raise unknown("model", name, experiment.models)
     data = _data(experiment.data)
-    shape = _made(data).input
+    shapes = _made(data).shapes
     return [
         Plan(
             experiment=path.stem,
@@ -155,7 +155,7 @@ def plans(
             entry=entry,
             data=data,
             training=_training(experiment.training, name, entry.training),
-            spec=_spec(name, entry, path.parent, shape),
+            spec=_spec(name, entry, path.parent, shapes),
             source=str(source),
             overrides=overrides or {},
         )
@@ -170,7 +170,7 @@ def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[s
     """
     task = read_task(run.asked["data"])
     first = min(task.test_images, 50 * count)
-    images, targets = task.prepare(task.take("test", torch.arange(first), task.test_draws()[:first]))
+    (images, *_), targets = task.prepare(task.take("test", torch.arange(first), task.test_draws()[:first]))
     chosen: list[int] = []
     for kind in sorted(set(targets.tolist())):
         chosen += (targets == kind).nonzero()[:1, 0].tolist()
@@ -192,7 +192,8 @@ def _data(table: Mapping[str, Any]) -> Table:
 
 @functools.lru_cache(maxsize=1)  # reading takes seconds, and the models of an experiment share it
 def _made(data: Any) -> Task:
-    return TASKS[data.type][1](data)
+    task: Task = TASKS[data.type][1](data)
+    return task
 
 
 def _training(shared: dict[str, Any], name: str, own: dict[str, Any]) -> Training:
@@ -200,10 +201,10 @@ def _training(shared: dict[str, Any], name: str, own: dict[str, Any]) -> Trainin
     return checked(Training, {**checked(Training, shared, "training").model_dump(), **own}, "training")
 
 
-def _spec(name: str, entry: Entry, beside: Path, shape: list[int]) -> dict[str, Any]:
+def _spec(name: str, entry: Entry, beside: Path, shapes: dict[str, Any]) -> dict[str, Any]:
     try:
         spec = entry.spec if isinstance(entry.spec, dict) else read(_find("spec", entry.spec, "specs", beside))
-        spec = overridden({"version": 1, "input": shape, **spec}, entry.set)
+        spec = overridden({"version": 1, **shapes, **spec}, entry.set)
         planned(spec)  # so that a mistake in the last model is told before the first is trained
         return spec
     except InputError as error:

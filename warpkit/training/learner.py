@@ -1,7 +1,7 @@
 """A task and a model as Lightning takes them."""
 
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +16,8 @@ from warpkit.errors import require
 from warpkit.modules.parameter_groups import parameter_groups
 from warpkit.modules.penalty import Penalty
 from warpkit.training.experiment import Training
-from warpkit.training.tasks import Raw, Task
+from warpkit.training.tasks.base import Half, Raw, Task
 
-Half = Literal["train", "test"]
 _TESTED = 500  # images at a time
 
 
@@ -107,10 +106,6 @@ class Learner(LightningModule):
         priced = training.outside > 0 or training.folds > 0
         self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
 
-    def forward(self, images: Float[Tensor, "N C *S"]) -> Tensor:
-        """What the model says."""
-        return self.model(images)  # type: ignore[no-any-return]
-
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Dropout is random by epoch: a run that was stopped goes on as it would have.
 
@@ -133,19 +128,16 @@ class Learner(LightningModule):
         self._step("test", batch)
 
     def _step(self, stage: str, batch: Any) -> Tensor:
-        images, targets = batch
-        outputs = self.model(images)
-        loss = self.task.loss(outputs, targets)
-        error = self.task.wrong(outputs, targets).float().mean()
-        for name, value in (("loss", loss), ("error", error)):
-            if len(targets) > 0:
+        loss, errors = self.task.step(self.model, batch)
+        for name, value in (("loss", loss), ("error", errors.mean())):
+            if len(errors) > 0:
                 self.log(
                     f"{stage}/{name}",
                     value.detach(),
                     on_step=False,
                     on_epoch=True,
                     sync_dist=True,
-                    batch_size=len(targets),
+                    batch_size=len(errors),
                     prog_bar=stage != "test",
                 )
         return loss

