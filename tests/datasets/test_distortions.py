@@ -7,7 +7,7 @@ from torch.testing import assert_close
 
 from warpkit import get_transform
 from warpkit.datasets import distortions, get_distortion, place
-from warpkit.datasets.distortions import homography
+from warpkit.datasets.distortions import TranslateClutter, homography
 from warpkit.errors import InputError
 
 SIDE, CANVAS = 28, 42
@@ -191,3 +191,25 @@ def test_the_generator_alone_decides(name):
 def test_an_unknown_distortion_is_quoted_with_the_nearest():
     with pytest.raises(InputError, match=r"unknown distortion 'rst'\. Did you mean 'rts'"):
         get_distortion("rst")
+
+
+def test_clutter_takes_another_canvas_number_and_side_of_crops_and_says_where_the_digit_is():
+    image = torch.ones(50, 1, SIDE, SIDE)
+    for crops, most in ((0, 0), (3, 3 * 16)):
+        clutter = TranslateClutter(canvas=40, crops=crops, side=4)
+        drawn = clutter.draw(50, Generator().manual_seed(0))
+        out = clutter.apply(image * 0.5, drawn, image)
+        assert out.shape == (50, 1, 40, 40)
+        assert out.eq(1).sum((1, 2, 3)).max() == most
+        for picture, box in zip(out, clutter.boxes(image, drawn).int().tolist(), strict=True):
+            left, top, right, bottom = box
+            assert (right - left, bottom - top) == (SIDE, SIDE)
+            assert picture[0, top:bottom, left:right].min() > 0.49
+
+
+@pytest.mark.parametrize(
+    ("name", "mean"), [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483)]
+)
+def test_the_same_seed_gives_the_same_images_in_every_version(name, mean):
+    images = torch.linspace(0, 1, 784).reshape(1, 1, SIDE, SIDE)
+    assert get_distortion(name)(images, Generator().manual_seed(5)).mean().item() == pytest.approx(mean, abs=1e-4)

@@ -16,7 +16,7 @@ from warpkit.lattice import lattice
 from warpkit.sampling.sampler import warp
 
 Images = Float[Tensor, "N C H W"]
-Placed = Float[Tensor, "N C rows columns"]
+Placed = Float[Tensor, "N C *canvas"]
 Draws = Float[Tensor, "N K"]
 _FLAT = 0.1  # of P: a corner that turns by less, where 1 is a right angle between whole sides
 
@@ -42,7 +42,7 @@ class Rotate(Distortion):
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """The angle."""
-        return _uniform(count, generator, (-math.pi / 2, math.pi / 2))
+        return uniform(count, generator, (-math.pi / 2, math.pi / 2))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
         """On a canvas of the image's size."""
@@ -58,7 +58,7 @@ class RotateScaleTranslate(Distortion):
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """The angle, the scale, and the place in −1 … 1 of the room there is, x and y."""
-        return _uniform(count, generator, (-math.pi / 4, math.pi / 4), (0.7, 1.2), (-1, 1), (-1, 1))
+        return uniform(count, generator, (-math.pi / 4, math.pi / 4), (0.7, 1.2), (-1, 1), (-1, 1))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
         """On a canvas of 3/2 of the image's size."""
@@ -77,7 +77,7 @@ class Project(Distortion):
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """The scale, and by how many pixels each corner is moved: x y of the four, row by row."""
-        drawn = torch.cat([_uniform(count, generator, (0.75, 1.0)), 5 * _normal(count, 8, generator)], 1)
+        drawn = torch.cat([uniform(count, generator, (0.75, 1.0)), 5 * _normal(count, 8, generator)], 1)
         flat = (_turns(drawn) < _FLAT).any(1)
         if flat.any():
             drawn[flat] = self.draw(int(flat.sum()), generator)
@@ -109,21 +109,31 @@ class Deform(Distortion):
 class TranslateClutter(Distortion):
     """TC: placed anywhere in 60×60 by whole pixels, and six 6×6 crops of other digits, too; the brighter shows."""
 
-    canvas, crops, side = 60, 6, 6
+    def __init__(self, canvas: int = 60, crops: int = 6, side: int = 6) -> None:
+        self.canvas, self.crops, self.side = canvas, crops, side
 
     def draw(self, count: int, generator: Generator) -> Draws:
         """The place x y; then for each crop which digit, from where in it x y, and to where x y: all in 0 … 1."""
-        return _uniform(count, generator, *[(0.0, 1.0)] * (2 + 5 * self.crops))
+        return uniform(count, generator, *[(0.0, 1.0)] * (2 + 5 * self.crops))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of 60 × 60 pixels."""
-        room = self.canvas - images.new_tensor([images.shape[3], images.shape[2]])
-        corner = (drawn[:, :2] * (room + 1)).floor()
+        """On a canvas of `canvas` × `canvas` pixels."""
+        room, corner = self._corner(images, drawn)
         centre = (corner * 2 - room) / self.canvas
         n = len(images)
         zero, one = images.new_zeros(n), images.new_ones(n)
         digits = place(images, zero, one, centre, (self.canvas, self.canvas))
         return torch.maximum(digits, self._clutter(drawn[:, 2:].reshape(n, self.crops, 5), others))
+
+    def boxes(self, images: Images, drawn: Draws) -> Float[Tensor, "N 4"]:
+        """Where `apply` puts the images: left, top, right and bottom edge in pixels of the canvas."""
+        room, corner = self._corner(images, drawn)
+        return torch.cat([corner, corner + self.canvas - room], 1)
+
+    def _corner(self, images: Images, drawn: Draws) -> tuple[Float[Tensor, "2"], Float[Tensor, "N 2"]]:
+        """The room there is on the canvas and how much of it is left of and above the image, in pixels x y."""
+        room = self.canvas - images.new_tensor([images.shape[3], images.shape[2]])
+        return room, (drawn[:, :2] * (room + 1)).floor()
 
     def _clutter(self, drawn: Float[Tensor, "N crops 5"], others: Float[Tensor, "M C H W"]) -> Placed:
         which = (drawn[..., 0] * len(others)).long().clamp(max=len(others) - 1).flatten()
@@ -138,7 +148,7 @@ class TranslateClutter(Distortion):
         to = (drawn[..., 3:] * (self.canvas - self.side + 1)).long()
         rows, columns = to[..., 1, None] + pixels, to[..., 0, None] + pixels
         index = (rows[..., :, None] * self.canvas + columns[..., None, :]).flatten(1)[:, None]
-        values = crops.reshape(len(drawn), self.crops, channels, -1).transpose(1, 2).flatten(2)
+        values = crops.reshape(len(drawn), self.crops, channels, self.side**2).transpose(1, 2).flatten(2)
         canvas = others.new_zeros(len(drawn), channels, self.canvas**2)
         canvas = canvas.scatter_reduce(2, index.expand_as(values), values, "amax")
         return canvas.reshape(len(drawn), channels, self.canvas, self.canvas)
@@ -222,7 +232,7 @@ def _pixel(images: Images) -> Float[Tensor, "2"]:
     return pixel
 
 
-def _uniform(count: int, generator: Generator, *limits: tuple[float, float]) -> Draws:
+def uniform(count: int, generator: Generator, *limits: tuple[float, float]) -> Draws:
     """A column for each pair of limits, drawn where the generator lives."""
     low, high = torch.tensor(limits, device=generator.device).T
     unit = torch.rand(count, len(limits), generator=generator, device=generator.device)
