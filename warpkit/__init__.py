@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import types
 
+from warpkit.alignment import align
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.lattice import lattice
@@ -38,6 +39,7 @@ __all__ = [
     "SpatialTransformer",
     "Transform",
     "TransformerWarning",
+    "align",
     "build",
     "get_kernel",
     "get_transform",

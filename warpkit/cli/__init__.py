@@ -7,6 +7,7 @@ from rich.console import Console
 from typer.core import TyperGroup
 
 from warpkit.cli import (
+    align,
     bench,
     build,
     catalogue,
@@ -83,6 +84,7 @@ def _warpkit(
 app.command("demo")(demo.demo)
 app.command("list")(catalogue.catalogue)
 app.command("warp", cls=warp.WarpCommand)(warp.warp)
+app.command("align")(align.align)
 app.command("info")(info.info)
 app.command("bench")(bench.bench)
 app.command("check", cls=check.CheckCommand)(check.check)

@@ -69,7 +69,7 @@ def warp(
     from warpkit.cli import photo
 
     photo.check_suffix(target)
-    component = _transform(transform, parse_options("--set", options or []))
+    component = transform_of(transform, parse_options("--set", options or []))
     numbers = _theta(component, parse_numbers("--theta", theta or []))
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
@@ -80,7 +80,7 @@ def warp(
         f"--fill: expected one number, or {channels}, one for each channel, got {len(outside)}",
     )
     with torch.no_grad():
-        pixels = _warp_pixels(
+        pixels = warp_pixels(
             image,
             component,
             numbers[None],
@@ -94,7 +94,8 @@ def warp(
     typer.echo(f"{target}: {pixels.shape[2]} × {pixels.shape[1]} pixels")
 
 
-def _transform(name: str, options: dict[str, Any]) -> "Transform":
+def transform_of(name: str, options: dict[str, Any]) -> "Transform":
+    """By name; `InputError` unless it is one of photographs."""
     from warpkit.transforms.base import transforms
 
     component = transforms.create(name, **options)
@@ -119,7 +120,7 @@ def _theta(transform: "Transform", given: list[float]) -> "Tensor":
     return torch.tensor(given)
 
 
-def _warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":
+def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":
     """[C, H, W] → [C, *size], of the same type.
 
     With alpha, colours are multiplied by it before they are sampled and divided by it afterwards: the colour of a

@@ -1,0 +1,55 @@
+"""Levenberg and Marquardt's descent: the gradient divided by the curvature, with as much damping as it needs."""
+
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.alignment.level import Fit
+
+_STILL = 0.01  # pixels: a step that moves the points less is the last
+_LEAST, _MOST = 1e-4, 1e6  # damping
+
+
+def descend(
+    fit: Callable[[Tensor], Fit],
+    theta: Float[Tensor, "N K P"],
+    steps: int,
+    report: Callable[[int, Fit], None],
+) -> tuple[Float[Tensor, "N K P"], Fit]:
+    """θ after at most `steps` steps, none of which raises the loss, and what is known there.
+
+    Damping is measured by how far a step moves the points, whatever the units of θ: a direction that the images say
+    nothing about (a control point in the sky) stays where it is.
+
+    K. Levenberg 1944; D. Marquardt, "An algorithm for least-squares estimation of nonlinear parameters", 1963.
+    """
+    found = fit(theta)
+    damping = torch.full_like(found.value, 1e-2)
+    moves = torch.ones_like(found.value, dtype=torch.bool)
+    for done in range(1, steps + 1):
+        step = _step(found, damping)
+        length = torch.einsum("nkp,nkpq,nkq->nk", step, found.metric, step).clamp_min(0).sqrt()
+        there = theta + step.to(theta.dtype)
+        trial = fit(there)
+        better = (trial.value < found.value) & moves
+        theta = torch.where(better[..., None], there, theta)
+        pairs = zip(trial, found, strict=True)
+        found = Fit(*(torch.where(better.reshape(better.shape + (1,) * (a.ndim - 2)), a, b) for a, b in pairs))
+        damping = torch.where(better, damping / 5, damping * 5).clamp(_LEAST, _MOST)
+        moves &= (length > _STILL) & (damping < _MOST)
+        report(done, found)
+        if not moves.any():
+            break
+    return theta, found
+
+
+def _step(found: Fit, damping: Float[Tensor, "N K"]) -> Float[Tensor, "N K P"]:
+    of_loss, of_points = (a.diagonal(dim1=-2, dim2=-1).sum(-1) for a in (found.curvature, found.metric))
+    scale = damping * of_loss / of_points.clamp_min(1e-30)
+    held = 1e-9 * of_points[..., None, None] * torch.eye(found.gradient.shape[-1]).to(found.metric)  # moves no point
+    solved: Tensor = torch.linalg.solve_ex(
+        found.curvature + scale[..., None, None] * (found.metric + held), -found.gradient[..., None]
+    ).result
+    return solved[..., 0].nan_to_num(0, 0, 0)  # where nothing has a slope the system is singular

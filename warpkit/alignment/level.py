@@ -1,0 +1,128 @@
+"""One level of the pyramid: how well a θ brings the moving image onto the fixed one, and which way is better."""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.alignment.losses import Loss
+from warpkit.lattice import lattice, to_pixels
+from warpkit.precision import wide
+from warpkit.sampling.sampler import sample
+from warpkit.transforms.base import Transform
+
+LEAST_OVERLAP = 0.1  # of the fixed image's pixels: below it any loss can be made small
+_MOST_POINTS = 2**18  # of the lattice: 512², enough to find what a whole image has in common with another
+
+
+class Fit(NamedTuple):
+    """What is known of K θ for each of N images."""
+
+    value: Float[Tensor, "N K"]  # the loss; ∞ with too little overlap
+    score: Float[Tensor, "N K"]  # overlap · log(unexplained share): compares θ of different overlap, less is better
+    gradient: Float[Tensor, "N K P"]
+    curvature: Float[Tensor, "N K P P"]
+    metric: Float[
+        Tensor, "N K P P"
+    ]  # δᵀ · metric · δ: how far a step δ moves the points, in squared pixels, on average
+
+
+@dataclass(frozen=True)
+class Level:
+    """Both images at one resolution."""
+
+    moving: Float[Tensor, "N C *S"]
+    fixed: Float[Tensor, "N C *T"]
+    loss: Loss
+    align_corners: bool
+
+    @functools.cached_property
+    def size(self) -> tuple[int, ...]:
+        """Of the lattice on which the images are compared: the fixed image's, or a sparser one."""
+        size = self.fixed.shape[2:]
+        sparser = min(1.0, (_MOST_POINTS / size.numel()) ** (1 / len(size)))
+        return tuple(max(1, int(n * sparser)) for n in size)
+
+    @functools.cached_property
+    def target(self) -> Float[Tensor, "N C M"]:
+        """The fixed image on the lattice."""
+        if self.size == self.fixed.shape[2:]:
+            return self.fixed.flatten(2)
+        points = lattice(self.size, align_corners=self.align_corners, dtype=self.fixed.dtype, device=self.fixed.device)
+        return self._sampled(self.fixed, points[None]).flatten(2)
+
+    def fit(self, transform: Transform, theta: Float[Tensor, "N K P"], slope: bool = True) -> Fit:
+        """Without `slope`, gradient, curvature and metric are empty."""
+        n, k = theta.shape[:2]
+        if slope:
+            coords, motion = moved(transform, theta.flatten(0, 1), self.size, self.align_corners)
+            motion = motion.reshape(n, k, *motion.shape[1:])
+        else:
+            coords = transform.on_lattice(theta.flatten(0, 1), self.size, self.align_corners)
+            motion = coords.new_empty(n, k, 1, self.moving.ndim - 2, 0)
+        coords = coords.reshape(n, k, -1, coords.shape[-1])
+        sampled, across = self._seen(coords, slope)
+        weight = self._inside(coords)
+        m, c = sampled.shape[-1], self.moving.shape[1]
+        rows = torch.empty(n, k, c, m, 3 + motion.shape[-1], dtype=sampled.dtype, device=sampled.device)
+        rows[..., 0], rows[..., 1], rows[..., 2] = 1, sampled, self.target[:, None]
+        if slope:
+            rows[..., 3:] = (across[..., None, :] @ motion[:, :, None]).squeeze(-2)
+        weighted = torch.where(weight[:, :, None, :, None] > 0, rows * weight[:, :, None, :, None], 0.0)
+        products = (weighted.mT @ rows.nan_to_num(0, 0, 0)).to(wide(rows.device))
+        overlap = products[:, :, 0, 0, 0] / m
+        products = products / products[..., :1, :1].clamp_min(1e-9)
+        slopes = self.loss.slope(products.flatten(0, 1))
+        value, unexplained, gradient, curvature = (t.reshape(n, k, *t.shape[1:]) for t in slopes)
+        enough = overlap > LEAST_OVERLAP
+        pixels = motion * self._pixels_per_unit(motion)
+        return Fit(
+            torch.where(enough, value, torch.inf),
+            torch.where(enough, overlap * unexplained.clamp_min(1e-6).log(), torch.inf),
+            gradient,
+            curvature,
+            torch.einsum("nkmdp,nkmdq->nkpq", pixels, pixels).to(products.dtype) / m,
+        )
+
+    def _sampled(self, image: Float[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"]) -> Float[Tensor, "B C *T"]:
+        # Smooth: the slope of a bilinear image jumps at the very points of the identity.
+        return sample(image, coords, kernel="bicubic", padding_mode="border", align_corners=self.align_corners)
+
+    def _seen(self, coords: Float[Tensor, "N K M D"], slope: bool) -> tuple[Tensor, Tensor]:
+        """The moving image there, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
+        if not slope:
+            return self._sampled(self.moving, coords).transpose(1, 2), coords
+        # Each channel as an image of its own: one backward pass gives the slopes of all.
+        n, c = self.moving.shape[:2]
+        apart = coords.repeat_interleave(c, 0).requires_grad_()
+        with torch.enable_grad():
+            sampled = self._sampled(self.moving.flatten(0, 1)[:, None], apart)
+            (across,) = torch.autograd.grad(sampled.sum(), apart)
+        sampled, across = (t.reshape(n, c, *coords.shape[1:-1], -1).transpose(1, 2) for t in (sampled.detach(), across))
+        return sampled[..., 0], across
+
+    def _inside(self, coords: Float[Tensor, "N K M D"]) -> Float[Tensor, "N K M"]:
+        """1 inside of the moving image, 0 outside, and a ramp of one pixel between, so that the loss has no steps."""
+        weight = torch.ones_like(coords[..., 0])
+        for x, n in zip(coords.unbind(-1), reversed(self.moving.shape[2:]), strict=True):
+            index = to_pixels(x.nan_to_num(torch.inf), n, self.align_corners)
+            weight = weight * (torch.minimum(index, n - 1 - index) + 0.5).clamp(0, 1)
+        return weight
+
+    def _pixels_per_unit(self, like: Tensor) -> Float[Tensor, "D 1"]:
+        return torch.tensor([[n / 2] for n in reversed(self.moving.shape[2:])], dtype=like.dtype, device=like.device)
+
+
+def moved(
+    transform: Transform, theta: Float[Tensor, "B P"], size: tuple[int, ...], align_corners: bool
+) -> tuple[Float[Tensor, "B *T D"], Float[Tensor, "B M D P"]]:
+    """Where the lattice's points go, and how that changes with θ: forward mode, with a copy of θ for each parameter."""
+    b, p = theta.shape
+    axes = torch.eye(p, dtype=theta.dtype, device=theta.device).repeat(b, 1)
+    coords, motion, *_ = torch.func.jvp(
+        lambda t: transform.on_lattice(t, size, align_corners), (theta.repeat_interleave(p, 0),), (axes,)
+    )
+    return coords[::p], motion.reshape(b, p, -1, motion.shape[-1]).permute(0, 2, 3, 1).nan_to_num(0, 0, 0)

@@ -1,0 +1,124 @@
+"""`warpkit align`: two photographs in, the one brought onto the other out."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from warpkit.cli.values import parse_options
+from warpkit.cli.warp import transform_of, warp_pixels
+from warpkit.files import check_writable, written_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from warpkit.cli.photo import Photo
+    from warpkit.transforms.base import Transform
+
+_SUSPECT = 0.5  # correlation: what agrees less may be no match at all
+
+
+def align(
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="The photograph that is warped.")],
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The photograph that it is brought onto.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where to write MOVING as FIXED sees it.")],
+    transform: Annotated[
+        str, typer.Option(help="affine, projective, thin_plate_spline …; `warpkit list` shows them.")
+    ] = "affine",
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="An option of the transform, like grid=[3,3]; repeatable."),
+    ] = None,
+    loss: Annotated[
+        str, typer.Option(help="mse, or ncc where the photographs differ in brightness or contrast.")
+    ] = "mse",
+    kernel: Annotated[str, typer.Option(help="Name of the kernel that OUT is sampled with.")] = "bicubic",
+    picture: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw both photographs over each other, before and after.")
+    ] = None,
+    as_json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write θ, and how well the photographs agree.")
+    ] = None,
+) -> None:
+    """Find the θ that brings MOVING onto FIXED, and warp MOVING with it.
+
+    Prints θ, which `warpkit warp --theta` takes, and how well the photographs agree before and after.
+    """
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    from warpkit.alignment import align as find
+    from warpkit.alignment.agreement import agreement
+    from warpkit.cli import photo
+
+    photo.check_suffix(out)
+    extra = parse_options("--set", options or [])
+    component = transform_of(transform, extra)
+    for path in filter(None, (out, picture, as_json)):
+        check_writable(path)
+    if picture is not None:
+        photo.check_suffix(picture)
+    source, target = photo.read(moving), photo.read(fixed)
+    pair = _comparable(source, target)
+    console = Console(stderr=True)
+    columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()]
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("aligning", total=1.0)
+
+        def show(done: float, value: float) -> None:
+            progress.update(bar, completed=done, description=f"{loss} {value:.4f}")
+
+        theta = find(*pair, component, loss=loss, progress=show)
+    agreements = [agreement(*pair, component, t) for t in (component.identity()[None], theta)]
+    size = tuple(target.pixels.shape[1:])
+    pixels = warp_pixels(source, component, theta, [0.0] * len(source.pixels), size=size, kernel=kernel)
+    photo.write(photo.Photo(pixels, source.profile), out)
+    if picture is not None:
+        photo.write(photo.Photo(_overlaid(*pair, component, theta)), picture)
+    numbers = [float(number) for number in theta[0]]
+    if as_json is not None:
+        words = {"transform": {"type": transform, **extra}, "loss": loss, "theta": numbers}
+        before, after = (it._asdict() for it in agreements)
+        with written_whole(as_json) as draft:
+            draft.write_text(json.dumps(words | {"before": before, "after": after}, indent=2), encoding="utf-8")
+    typer.echo(f"θ {' '.join(f'{number:.6g}' for number in numbers)}")
+    for when, it in zip(("before", "after"), agreements, strict=True):
+        typer.echo(
+            f"{when:<6}  difference {it.difference:.2f} of 255, correlation {it.correlation:.3f}, "
+            f"on {it.overlap:.0%} of FIXED"
+        )
+    if not agreements[1].correlation > _SUSPECT:
+        console.print("The photographs still differ much: this may be no match.", style="yellow")
+    typer.echo(f"{out}: {size[1]} × {size[0]} pixels")
+
+
+def _comparable(moving: "Photo", fixed: "Photo") -> tuple["Tensor", "Tensor"]:
+    """Both as [1, C, H, W], 0 … 255: colours without alpha, or grey where one of them is."""
+    import torch
+
+    pair = []
+    for photo in (moving, fixed):
+        colours = photo.pixels[: len(photo.pixels) - photo.has_alpha]
+        full = 1.0 if colours.is_floating_point() else torch.iinfo(colours.dtype).max
+        pair.append(colours[None].float() * (255 / full))
+    if len({image.shape[1] for image in pair}) > 1:
+        pair = [image.mean(1, keepdim=True) for image in pair]
+    return pair[0], pair[1]
+
+
+def _overlaid(moving: "Tensor", fixed: "Tensor", transform: "Transform", theta: "Tensor") -> "Tensor":
+    """[3, H, 2W], before and after: FIXED in red, MOVING in cyan, so that they are grey together where they agree."""
+    import torch
+
+    from warpkit.sampling.sampler import warp
+
+    size = fixed.shape[2:]
+    panels = []
+    for t in (transform.identity()[None], theta):
+        red, cyan = fixed.mean(1), warp(moving.mean(1, keepdim=True), transform, t, size=size)[:, 0]
+        seen = warp(torch.ones_like(moving[:, :1]), transform, t, size=size)[:, 0]
+        # One of another brightness and contrast would tint the whole.
+        matched = (cyan - cyan[seen > 0].mean()) / cyan[seen > 0].std() * red.std() + red.mean()
+        panels.append(torch.cat([red, matched * seen, matched * seen]))
+    return torch.cat(panels, dim=2).nan_to_num().round().clamp(0, 255).to(torch.uint8)
