@@ -52,7 +52,7 @@ class Level:
         if self.size == self.fixed.shape[2:]:
             return self.fixed.flatten(2)
         points = lattice(self.size, align_corners=self.align_corners, dtype=self.fixed.dtype, device=self.fixed.device)
-        return self._sampled(self.fixed, points[None]).flatten(2)
+        return self._sampled(self.fixed, points[None], "bicubic").flatten(2)
 
     def fit(self, transform: Transform, theta: Float[Tensor, "N K P"], slope: bool = True) -> Fit:
         """Without `slope`, gradient, curvature and metric are empty."""
@@ -87,22 +87,22 @@ class Level:
             torch.einsum("nkmdp,nkmdq->nkpq", pixels, pixels).to(products.dtype) / m,
         )
 
-    def _sampled(self, image: Float[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"]) -> Float[Tensor, "B C *T"]:
-        # Smooth: the slope of a bilinear image jumps at the very points of the identity.
-        return sample(image, coords, kernel="bicubic", padding_mode="border", align_corners=self.align_corners)
-
     def _seen(self, coords: Float[Tensor, "N K M D"], slope: bool) -> tuple[Tensor, Tensor]:
         """The moving image there, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
         if not slope:
-            return self._sampled(self.moving, coords).transpose(1, 2), coords
-        # Each channel as an image of its own: one backward pass gives the slopes of all.
+            return self._sampled(self.moving, coords, "bilinear").transpose(1, 2), coords
+        # Each channel as an image of its own: one backward pass gives the slopes of all. Bicubic is smooth; the slope
+        # of a bilinear image jumps, at the very points of the identity.
         n, c = self.moving.shape[:2]
         apart = coords.repeat_interleave(c, 0).requires_grad_()
         with torch.enable_grad():
-            sampled = self._sampled(self.moving.flatten(0, 1)[:, None], apart)
+            sampled = self._sampled(self.moving.flatten(0, 1)[:, None], apart, "bicubic")
             (across,) = torch.autograd.grad(sampled.sum(), apart)
         sampled, across = (t.reshape(n, c, *coords.shape[1:-1], -1).transpose(1, 2) for t in (sampled.detach(), across))
         return sampled[..., 0], across
+
+    def _sampled(self, image: Tensor, coords: Tensor, kernel: str) -> Tensor:
+        return sample(image, coords, kernel=kernel, padding_mode="border", align_corners=self.align_corners)
 
     def _inside(self, coords: Float[Tensor, "N K M D"]) -> Float[Tensor, "N K M"]:
         """1 inside of the moving image, 0 outside, and a ramp of one pixel between, so that the loss has no steps."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit import tracing
@@ -13,13 +13,14 @@ from warpkit.alignment.descent import descend
 from warpkit.alignment.level import Fit, Level
 from warpkit.alignment.losses import LOSSES, Loss
 from warpkit.alignment.pyramid import pyramid
-from warpkit.alignment.starts import affine_starts, imitate, nodes
+from warpkit.alignment.starts import FEW, MANY, affine_starts, imitate, nodes
 from warpkit.errors import InputError, require, unknown
 from warpkit.precision import working
 from warpkit.sampling.sampler import TransformLike
 from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
 
-_FOLLOWED, _KEPT = 12, 4  # starts that are followed at the coarsest level, and those of them at the next
+_FOLLOWED = (24, 6, 2)  # starts at the coarsest level, and how many of them at the next ones
+_SAME = 0.02  # root mean square distance, normalised
 _STEPS = 20  # at each level, at most
 _TRIED_AT_ONCE = 200  # starts
 _NUMBERS = 2**27  # in the largest tensor: a larger batch is worked on in parts
@@ -78,10 +79,11 @@ def align(
         raise unknown("loss", loss, LOSSES)
     with torch.inference_mode(False), torch.no_grad(), tracing.no_autocast(moving.device):
         start = _start(mapping, init, images[0])
-        batch = common_batch("images", images[0], "init", start)
+        start = start.expand(common_batch("moving", moving, "init", start), -1)
+        batch = common_batch("fixed", fixed, "init", start)
         whole = [t.expand(batch, *t.shape[1:]) for t in (*images, start)]
-        size = max(1, _NUMBERS // (images[1][0].numel() * (3 + mapping.num_params)))
-        parts = list(zip(*(torch.split(t, size) for t in whole), strict=True))
+        size = max(1, _NUMBERS // (fixed.shape[1:].numel() * (3 + mapping.num_params)))
+        parts = list(zip(*(torch.split(t, size) for t in whole), strict=True)) if batch else []
         found = []
         for i, (m, f, s) in enumerate(parts):
             matching = _Matching(mapping, LOSSES[loss], align_corners, _reporter(progress, i, len(parts)))
@@ -128,33 +130,41 @@ class _Matching:
         affine = transforms.shared("affine", start.device, ndim=d)
         model = affine if self.transform.num_params > affine.num_params else self.transform
         begin = affine.identity().to(start) if model is affine else start[0]
-        points = nodes(d, start)
+        points = nodes(d, FEW, start)
         rows = affine_starts(levels[-1].moving.shape[2:], levels[-1].fixed.shape[2:]).to(start)
         theta = torch.cat([begin[None], imitate(model, begin, points @ rows[:, :, :d].mT + rows[:, None, :, d])])
         theta = theta.expand(len(start), -1, -1)
         parts = torch.split(theta, _TRIED_AT_ONCE, 1)
         score = torch.cat([coarsest.fit(model, part, slope=False).score for part in parts], 1)
         score[:, 0] = -torch.inf  # not to have moved is always worth a try
-        theta = self._descended(levels, 0, model, _best(theta, score, _FOLLOWED), keep=_KEPT)
+        theta = self._descended(levels, 0, model, _best(theta, score, _FOLLOWED[0]), keep=_FOLLOWED[1])
         if last > 0:
-            theta = self._descended(levels, 1, model, theta, keep=1)
+            theta = self._descended(levels, 1, model, theta, keep=_FOLLOWED[2])
         if model is self.transform:
             return theta, min(2, last)
-        imitated = imitate(self.transform, start[0], model(theta[:, 0], points[None]))
-        return torch.stack([start, imitated], 1), min(1, last)
+        imitated = imitate(self.transform, start[0], model(theta.flatten(0, 1), nodes(d, MANY, start)[None]))
+        return torch.cat([start[:, None], imitated.reshape(*theta.shape[:2], -1)], 1), min(1, last)
 
     def _descended(self, levels: list[Level], number: int, model: Transform, theta: Tensor, keep: int) -> Tensor:
         def report(done: int, fit: Fit) -> None:
             self.report((number + done / (_STEPS + 1)) / len(levels), float(fit.value.amin(1).mean()))
 
         theta, found = descend(lambda t: levels[number].fit(model, t), theta, _STEPS, report)
-        return _best(theta, found.score, keep)
+        return _best(theta, torch.where(_repeated(model, theta, found.score), torch.inf, found.score), keep)
 
 
 def _best(theta: Float[Tensor, "N K P"], score: Float[Tensor, "N K"], count: int) -> Float[Tensor, "N k P"]:
     """Those of the least scores; of equal ones the first."""
     order = score.argsort(dim=1, stable=True)[:, :count]
     return theta.gather(1, order[..., None].expand(-1, -1, theta.shape[-1]))
+
+
+def _repeated(model: Transform, theta: Float[Tensor, "N K P"], score: Float[Tensor, "N K"]) -> Bool[Tensor, "N K"]:
+    """Whether another one of a less score does nearly the same: one of them is enough to follow."""
+    points = model(theta.flatten(0, 1), nodes(model.ndim, FEW, theta)[None]).reshape(*theta.shape[:2], -1)
+    near = (points[:, :, None] - points[:, None]).square().mean(-1) < _SAME**2
+    order = score.argsort(dim=1, stable=True).argsort(dim=1)
+    return (near & (order[:, :, None] > order[:, None])).any(2)
 
 
 def _scaled(image: Float[Tensor, "N C *S"], by: Float[Tensor, "N C *T"]) -> Float[Tensor, "N C *S"]:
@@ -203,8 +213,12 @@ def _start(transform: Transform, init: Any, like: Tensor) -> Float[Tensor, "N P"
 
 
 def _reporter(progress: Callable[[float, float], None] | None, part: int, parts: int) -> Callable[[float, float], None]:
+    most = 0.0
+
     def report(done: float, loss: float) -> None:
+        nonlocal most
+        most = max(most, done)  # a small image is gone over twice
         if progress is not None:
-            progress((part + done) / parts, loss)
+            progress((part + most) / parts, loss)
 
     return report

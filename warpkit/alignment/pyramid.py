@@ -7,26 +7,29 @@ from torch import Tensor
 from warpkit.lattice import lattice
 from warpkit.sampling.sampler import sample
 
-COARSEST = 40  # pixels along the longest axis, at most: a motion of a tenth is a few pixels there
-_MOST_LEVELS = 16
+_LONGEST, _MOST = 40, 2048  # pixels along an axis, and in all, of the coarsest: a motion of a tenth is a few of them
 _BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983, "The Laplacian pyramid as a compact image code"
 
 
 def pyramid(image: Float[Tensor, "N C *S"], align_corners: bool) -> list[Tensor]:
-    """[N, C, *S] → the levels, coarsest first, each half as large as the next. Normalised coordinates stay the same."""
+    """[N, C, *S] → the levels, coarsest first, each half as large as the next, but no axis gets thin before others do.
+
+    Normalised coordinates stay the same.
+    """
     levels = [image]
-    while max(levels[-1].shape[2:]) > COARSEST:
+    while max(levels[-1].shape[2:]) > _LONGEST or levels[-1].shape[2:].numel() > _MOST:
         levels.append(_halved(levels[-1], align_corners))
     return levels[::-1]
 
 
 def _halved(image: Float[Tensor, "N C *S"], align_corners: bool) -> Float[Tensor, "N C *T"]:
-    size = image.shape[2:]
-    for axis, n in enumerate(size, start=2):
-        if n > 1:
+    sizes = image.shape[2:]
+    halved = [(n + 1) // 2 if 2 * n > max(sizes) else n for n in sizes]
+    for axis, (n, half) in enumerate(zip(sizes, halved, strict=True), start=2):
+        if half < n:
             image = _blurred(image, axis)
     # Sampled at its own lattice, so that the coordinates of an odd size are right too.
-    points = lattice([(n + 1) // 2 for n in size], align_corners=align_corners, dtype=image.dtype, device=image.device)
+    points = lattice(halved, align_corners=align_corners, dtype=image.dtype, device=image.device)
     return sample(image, points[None], padding_mode="border", align_corners=align_corners)
 
 

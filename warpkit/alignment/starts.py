@@ -16,7 +16,10 @@ from warpkit.transforms.base import Transform
 _ANGLES = 18  # over a full turn, in each plane
 _SCALES = (0.7, 1.0, 1.4)
 _SHIFTS = {1: 9, 2: 5, 3: 3}  # along each axis, from −½ to ½ (a quarter of the image)
-_NODES = 5  # along each axis, of the lattice on which one transform imitates another
+FEW, MANY = (
+    3,
+    9,
+)  # nodes along each axis, of the lattice on which a transform imitates another: for affine ones, for all
 
 
 def affine_starts(moving: Sequence[int], fixed: Sequence[int]) -> Float[Tensor, "K D E"]:
@@ -46,28 +49,31 @@ def _turns(d: int) -> list[Float[Tensor, "D D"]]:
     return turns
 
 
-def imitate(
-    transform: Transform, start: Float[Tensor, " P"], goal: Float[Tensor, "B M D"], steps: int = 4
-) -> Float[Tensor, "B P"]:
-    """The θ that takes a lattice of `_NODES` along each axis as near to `goal` as the transform can: least squares.
+def imitate(transform: Transform, start: Float[Tensor, " P"], goal: Float[Tensor, "B M D"]) -> Float[Tensor, "B P"]:
+    """The θ that takes the nodes of a lattice as near to `goal` as the transform can: least squares, a few steps.
 
     One step is enough for a transform that is linear in θ.
     """
-    theta = start.repeat(len(goal), 1)
-    best, least = theta, torch.full((len(goal),), torch.inf, dtype=goal.dtype, device=goal.device)
-    for _ in range(steps + 1):
-        at, motion = moved(transform, theta, (_NODES,) * goal.shape[-1], align_corners=True)
-        missing = (goal - at.flatten(1, -2)).nan_to_num(0, 0, 0).to(wide(goal.device))
-        error = torch.where(at.isfinite().flatten(1).all(1), missing.square().sum((1, 2)), torch.inf)
-        best = torch.where((error < least)[:, None], theta, best)
-        least = torch.minimum(error, least)
-        slopes = motion.flatten(1, 2).to(missing.dtype)
+    d = goal.shape[-1]
+    size = (round(goal.shape[1] ** (1 / d)),) * d
+    theta, best, least = start[None], start.repeat(len(goal), 1), goal.new_full((len(goal),), torch.inf)
+    for _ in range(5):
+        at, motion = moved(transform, theta, size, align_corners=True)
+        missing = goal - at.flatten(1, -2)
+        error = missing.square().sum((1, 2)).nan_to_num(torch.inf)
+        nearer = error < 0.999 * least
+        best, least = torch.where(nearer[:, None], theta, best), torch.where(nearer, error, least)
+        if not nearer.any():
+            break
+        slopes, missing = (
+            t.nan_to_num(0, 0, 0).flatten(1, 2).to(wide(goal.device)) for t in (motion, missing[..., None])
+        )
         system = slopes.mT @ slopes
-        system = system + 1e-9 * system.diagonal(dim1=1, dim2=2).mean() * torch.eye(len(start)).to(system)
-        theta = theta + torch.linalg.solve_ex(system, slopes.mT @ missing.flatten(1)[..., None])[0][..., 0].to(theta)
+        held = 1e-9 * system.diagonal(dim1=1, dim2=2).mean() * torch.eye(len(start)).to(system)  # two may do the same
+        theta = theta + torch.linalg.solve_ex(system + held, slopes.mT @ missing).result[..., 0].to(theta)
     return best
 
 
-def nodes(ndim: int, like: Tensor) -> Float[Tensor, "M D"]:
-    """The lattice that `imitate` looks at."""
-    return lattice((_NODES,) * ndim, align_corners=True, dtype=like.dtype, device=like.device).flatten(0, -2)
+def nodes(ndim: int, count: int, like: Tensor) -> Float[Tensor, "M D"]:
+    """Of the lattice that `imitate` looks at."""
+    return lattice((count,) * ndim, align_corners=True, dtype=like.dtype, device=like.device).flatten(0, -2)
