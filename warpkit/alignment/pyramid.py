@@ -7,7 +7,7 @@ from torch import Tensor
 from warpkit.lattice import lattice
 from warpkit.sampling.sampler import sample
 
-_LONGEST, _MOST = 40, 2048  # pixels along an axis, and in all, of the coarsest: a motion of a tenth is a few of them
+_LONGEST, COARSEST = 40, 2048  # pixels along an axis, and in all, of the coarsest: a motion of a tenth is a few of them
 _BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983, "The Laplacian pyramid as a compact image code"
 
 
@@ -17,7 +17,7 @@ def pyramid(image: Float[Tensor, "N C *S"], align_corners: bool) -> list[Tensor]
     Normalised coordinates stay the same.
     """
     levels = [image]
-    while max(levels[-1].shape[2:]) > _LONGEST or levels[-1].shape[2:].numel() > _MOST:
+    while max(levels[-1].shape[2:]) > _LONGEST or levels[-1].shape[2:].numel() > COARSEST:
         levels.append(_halved(levels[-1], align_corners))
     return levels[::-1]
 

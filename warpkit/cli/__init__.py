@@ -84,7 +84,7 @@ def _warpkit(
 app.command("demo")(demo.demo)
 app.command("list")(catalogue.catalogue)
 app.command("warp", cls=warp.WarpCommand)(warp.warp)
-app.command("align")(align.align)
+app.command("align", cls=warp.WarpCommand)(align.align)
 app.command("info")(info.info)
 app.command("bench")(bench.bench)
 app.command("check", cls=check.CheckCommand)(check.check)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from warpkit.cli.values import parse_options
-from warpkit.cli.warp import transform_of, warp_pixels
+from warpkit.cli.values import parse_numbers, parse_options
+from warpkit.cli.warp import theta_of, transform_of, warp_pixels
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ def align(
     options: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the transform, like grid=[3,3]; repeatable."),
+    ] = None,
+    theta: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NUMBERS", help="θ to start from, where it is known roughly; searched for if left out."),
     ] = None,
     loss: Annotated[
         str, typer.Option(help="mse, or ncc where the photographs differ in brightness or contrast.")
@@ -55,6 +59,7 @@ def align(
     photo.check_suffix(out)
     extra = parse_options("--set", options or [])
     component = transform_of(transform, extra)
+    start = theta_of(component, parse_numbers("--theta", theta or []))
     for path in filter(None, (out, picture, as_json)):
         check_writable(path)
     if picture is not None:
@@ -63,20 +68,20 @@ def align(
     pair = _comparable(source, target)
     console = Console(stderr=True)
     columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()]
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("aligning", total=1.0)
 
         def show(done: float, value: float) -> None:
             progress.update(bar, completed=done, description=f"{loss} {value:.4f}")
 
-        theta = find(*pair, component, loss=loss, progress=show)
-    agreements = [agreement(*pair, component, t) for t in (component.identity()[None], theta)]
+        found = find(*pair, component, loss=loss, init=start if theta else None, progress=show)
+    agreements = [agreement(*pair, component, t) for t in (start[None], found)]
     size = tuple(target.pixels.shape[1:])
-    pixels = warp_pixels(source, component, theta, [0.0] * len(source.pixels), size=size, kernel=kernel)
+    pixels = warp_pixels(source, component, found, [0.0] * len(source.pixels), size=size, kernel=kernel)
     photo.write(photo.Photo(pixels, source.profile), out)
     if picture is not None:
-        photo.write(photo.Photo(_overlaid(*pair, component, theta)), picture)
-    numbers = [float(number) for number in theta[0]]
+        photo.write(photo.Photo(_overlaid(*pair, component, [start[None], found])), picture)
+    numbers = [float(number) for number in found[0]]
     if as_json is not None:
         words = {"transform": {"type": transform, **extra}, "loss": loss, "theta": numbers}
         before, after = (it._asdict() for it in agreements)
@@ -107,17 +112,17 @@ def _comparable(moving: "Photo", fixed: "Photo") -> tuple["Tensor", "Tensor"]:
     return pair[0], pair[1]
 
 
-def _overlaid(moving: "Tensor", fixed: "Tensor", transform: "Transform", theta: "Tensor") -> "Tensor":
-    """[3, H, 2W], before and after: FIXED in red, MOVING in cyan, so that they are grey together where they agree."""
+def _overlaid(moving: "Tensor", fixed: "Tensor", transform: "Transform", thetas: list["Tensor"]) -> "Tensor":
+    """[3, H, K · W], a panel for each θ: FIXED in red, MOVING in cyan, which are grey together where they agree."""
     import torch
 
     from warpkit.sampling.sampler import warp
 
     size = fixed.shape[2:]
     panels = []
-    for t in (transform.identity()[None], theta):
-        red, cyan = fixed.mean(1), warp(moving.mean(1, keepdim=True), transform, t, size=size)[:, 0]
-        seen = warp(torch.ones_like(moving[:, :1]), transform, t, size=size)[:, 0]
+    for theta in thetas:
+        red, cyan = fixed.mean(1), warp(moving.mean(1, keepdim=True), transform, theta, size=size)[:, 0]
+        seen = warp(torch.ones_like(moving[:, :1]), transform, theta, size=size)[:, 0]
         # One of another brightness and contrast would tint the whole.
         matched = (cyan - cyan[seen > 0].mean()) / cyan[seen > 0].std() * red.std() + red.mean()
         panels.append(torch.cat([red, matched * seen, matched * seen]))

@@ -70,7 +70,7 @@ def warp(
 
     photo.check_suffix(target)
     component = transform_of(transform, parse_options("--set", options or []))
-    numbers = _theta(component, parse_numbers("--theta", theta or []))
+    numbers = theta_of(component, parse_numbers("--theta", theta or []))
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
     image = photo.read(source)
@@ -103,8 +103,8 @@ def transform_of(name: str, options: dict[str, Any]) -> "Transform":
     return component
 
 
-def _theta(transform: "Transform", given: list[float]) -> "Tensor":
-    """[P]; the identity where nothing is given."""
+def theta_of(transform: "Transform", given: list[float]) -> "Tensor":
+    """[P], from --theta; the identity where nothing is given."""
     import torch
 
     names = transform.param_names
