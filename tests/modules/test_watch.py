@@ -324,7 +324,7 @@ class TestTroubles:
                 net(IMAGE)
         assert resumed.warnings == watched.warnings != []
         assert resumed.warnings[0] in resumed.summary()
-        with pytest.raises(wk.InputError, match="state: expected warnings of transformer"):
+        with pytest.raises(wk.InputError, match="state: expected that of transformer"):
             resumed.load_state_dict({})
 
 

@@ -18,6 +18,10 @@ spec = {{ layers = [{{ type = "AvgPool2d", kernel_size = 4 }}, "Flatten", {{ typ
 {{ type = "Linear", out_features = 10 }}] }}
 label = "Plain"
 
+[models.normalised]
+spec = {{ layers = [
+  {{ type = "AvgPool2d", kernel_size = 4 }}, "BatchNorm2d", "Flatten", {{ type = "Linear", out_features = 10 }}] }}
+
 [models.warped]
 spec = {{ layers = [
   {{ type = "spatial_transformer", localization = {{ type = "dense_localization", hidden = [8] }} }},

@@ -19,11 +19,10 @@ def test_an_experiment_of_the_paper_comes_for_each_distortion():
 @pytest.mark.parametrize("name", ["r", "rts", "p", "e", "tc"])
 def test_the_paper_s_models_are_in_each_and_have_about_as_many_parameters(name):
     made = {plan.model: plan for plan in plans(name)}
-    kinds = TRANSFORMS if name != "tc" else TRANSFORMS[:1]
-    assert set(made) == {"cnn", "fcn"} | {f"st_{c}_{t}" for c in ("cnn", "fcn") for t in kinds}
+    assert set(made) == {"cnn", "fcn"} | {f"st_{c}_{t}" for c in ("cnn", "fcn") for t in TRANSFORMS}
     for classifier in ("cnn", "fcn"):
         plain = parameters(made[classifier])
-        for kind in kinds:
+        for kind in TRANSFORMS:
             plan = made[f"st_{classifier}_{kind}"]
             assert plan.entry.beside == classifier
             assert parameters(plan) == pytest.approx(plain, rel=0.1)
@@ -61,6 +60,26 @@ def test_a_plan_knows_the_line_that_trains_it():
     assert again == plan
 
 
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", "", "a/b", "x" * 101])
+def test_a_model_s_name_is_no_path(small, name):
+    text = small.read_text().replace("[models.plain]", f"[models.{name!r}]").replace('beside = "plain"', "")
+    small.write_text(text)
+    with pytest.raises(InputError, match="experiment: models"):
+        plans(small)
+
+
+def test_what_is_set_for_all_is_set_for_a_model_with_training_of_its_own():
+    (plan,) = plans("r", ["fcn"], {"training.epochs": 3})
+    assert plan.training.epochs == 3
+    assert plan.training.rate == 0.002
+
+
+def test_the_paper_s_figures_belong_to_the_paper_s_data(mnist):
+    assert plans("r", ["cnn"])[0].entry.paper == 1.2
+    assert plans("r", ["cnn"], {"data.test_folder": str(mnist)})[0].entry.paper == 1.2
+    assert plans("r", ["cnn"], {"data.distortion": "e"})[0].entry.paper is None
+
+
 def test_a_spec_may_lie_in_a_file_beside_the_experiment_s(small):
     (small.parent / "net.toml").write_text('layers = ["Flatten", { type = "Linear", out_features = 10 }]')
     (plan,) = plans(small, ["plain"], {"models.plain.spec": "net.toml"})
@@ -76,7 +95,17 @@ def test_a_spec_may_lie_in_a_file_beside_the_experiment_s(small):
         ("data.distortion", "rst", "unknown distortion 'rst'. Did you mean 'rts'"),
         ("data.type", "digit", "data.type: unknown kind of data 'digit'. Did you mean 'digits'"),
         ("data.folder", "nowhere", "'nowhere' is no folder"),
-        ("models.warped.beside", "plane", "models.warped.beside: unknown model 'plane'. Did you mean 'plain'"),
+        ("training.epochs", True, "training.epochs: input should be a valid integer, got True"),
+        ("models.warped.beside", "warped", "models.warped.beside: unknown other model 'warped'"),
+        ("models.new.spec", "cnn", "override models.new: unknown model 'new'"),
+        ("models.warped.training", {"batch": 97}, "models.warped: training.batch: 97 is more than the 96 images"),
+        (
+            "models.warped.set",
+            {"layers.3.out_features": 5},
+            "models.warped: the model gives [2, 5], expected scores of",
+        ),
+        ("models.warped.set", {"input": [1, 14, 14]}, "models.warped: "),
+        ("models.warped.beside", "plane", "models.warped.beside: unknown other model 'plane'. Did you mean 'plain'"),
         ("models.warped.spec", "st_cn", "models.warped: unknown spec 'st_cn'. Did you mean "),
         ("models.warped.spec", "gone.toml", "models.warped: spec: no such file"),
         ("models.warped.set", {"layers.0.transform": "afine"}, "models.warped: spec: layers[0].transform: unknown"),

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def test_a_run_learns_and_leaves_what_was_asked_how_it_went_and_what_came_of_it(
     assert run.metrics[-1]["train/loss"] < run.metrics[0]["train/loss"] / 2
     assert result["error"] < 0.5
     assert run.result == result
-    assert result["tested_on"] == "40 digits of MNIST's test files"
+    assert result["tested_on"] == "40 digits of MNIST's test files, R"
     assert set(result["shares"]) == {"distorting", "localization", "sampling"}
     assert 0 < sum(result["shares"].values()) < 1
     assert run.asked["label"] == "warped"
@@ -49,12 +50,14 @@ def test_a_run_learns_and_leaves_what_was_asked_how_it_went_and_what_came_of_it(
     assert find_runs([tmp_path]) == [run]
 
 
-def test_the_error_is_that_of_the_weights_that_are_kept(small, tmp_path):
-    result, run = fitted(small, tmp_path)
+@pytest.mark.parametrize("model", ["plain", "warped", "normalised"])
+def test_the_error_is_that_of_the_weights_that_are_kept(small, tmp_path, model):
+    result, run = fitted(small, tmp_path, model)
     task = plans(small)[0].task()
     (images,), labels = task.prepare(task.take("test", torch.arange(40), task.test_draws()))
-    model = load(run.folder / "model.safetensors").eval()
-    assert result["error"] == pytest.approx((model(images).argmax(1) != labels).float().mean().item())
+    scores = load(run.folder / "model.safetensors").eval()(images)
+    assert result["error"] == pytest.approx((scores.argmax(1) != labels).float().mean().item())
+    assert result["loss"] == pytest.approx(torch.nn.functional.cross_entropy(scores, labels).item(), abs=1e-5)
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(small, tmp_path):
@@ -83,11 +86,11 @@ def test_a_folder_with_a_run_of_other_settings_is_refused_and_left_alone(small, 
     assert (run.folder / "result.json").read_text() == before
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, how):
-    whole = fitted(small, tmp_path / "whole", "plain", overrides={"training.epochs": 40})[1]
-    words = command(small, tmp_path / "stopped", "--model", "plain", "--set", "training.epochs=40", "--no-progress")
-    stopped = Run(tmp_path / "stopped" / "small" / "plain" / "0")
+@pytest.mark.parametrize(("how", "model"), [(signal.SIGKILL, "warped"), (signal.SIGINT, "plain")])
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, how, model):
+    whole = fitted(small, tmp_path / "whole", model, overrides={"training.epochs": 40})[1]
+    words = command(small, tmp_path / "stopped", "--model", model, "--set", "training.epochs=40", "--no-progress")
+    stopped = Run(tmp_path / "stopped" / "small" / model / "0")
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(6000):
             if len(stopped.metrics) >= 2 or process.poll() is not None:
@@ -104,6 +107,64 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, how)
     assert [without_time(row) for row in stopped.metrics] == [without_time(row) for row in whole.metrics]
     assert all(value.equal(weights(whole)[name]) for name, value in weights(stopped).items())
     assert stopped.result["error"] == whole.result["error"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PK no checkpoint", None])
+def test_a_damaged_checkpoint_is_named(small, tmp_path, content):
+    _, run = fitted(small, tmp_path)
+    (run.folder / "result.json").unlink()
+    file = run.folder / "last.ckpt"
+    file.write_bytes(file.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(InputError, match=r"last.ckpt cannot be read .*: take it away to begin again"):
+        fitted(small, tmp_path)
+
+
+def test_the_checkpoint_of_another_model_is_refused(small, tmp_path):
+    _, run = fitted(small, tmp_path)
+    (run.folder / "result.json").unlink()
+    shutil.copy(fitted(small, tmp_path, "warped")[1].folder / "last.ckpt", run.folder)
+    with pytest.raises(InputError, match=r"last.ckpt holds the weights of another model"):
+        fitted(small, tmp_path)
+
+
+def test_a_folder_that_does_not_say_what_it_holds_is_refused(small, tmp_path):
+    _, run = fitted(small, tmp_path)
+    (run.folder / "run.json").unlink()
+    with pytest.raises(InputError, match=r"holds last.ckpt, result.json, model.safetensors, but no run.json"):
+        fitted(small, tmp_path)
+
+
+def test_no_result_is_lost_for_what_is_timed_after_it(small, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise RuntimeError("no time")
+
+    monkeypatch.setattr("warpkit.training.fit.step_shares", fail)
+    with pytest.raises(RuntimeError, match="no time"):
+        fitted(small, tmp_path)
+    result, _ = fitted(small, tmp_path)
+    assert result["epochs"] == 4
+
+
+def test_a_penalty_for_all_leaves_a_model_without_transformers_as_it_is(small, tmp_path):
+    first, priced = (
+        fitted(small, tmp_path / name, overrides={"training.outside": price})[1]
+        for name, price in (("first", 0.0), ("priced", 0.5))
+    )
+    assert [without_time(row) for row in first.metrics] == [without_time(row) for row in priced.metrics]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"precision": "64-true"}, "unknown precision '64-true'"),
+        ({"accelerator": "foo"}, "this cannot be trained here: "),
+        ({"strategy": "foo"}, "this cannot be trained here: "),
+        ({"devices": 5}, "32 images cannot be shared by 5 devices evenly"),
+    ],
+)
+def test_what_the_machine_cannot_do_is_told(small, tmp_path, how, said):
+    with pytest.raises(InputError, match=said):
+        Fitting(**{"accelerator": "cpu", "progress": False, **how})(plans(small)[0], 0, tmp_path)
 
 
 def test_two_processes_give_what_one_gives(small, tmp_path):
@@ -124,7 +185,7 @@ def test_two_processes_give_what_one_gives(small, tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_or_filled_is_told(small, tmp_path):
-    with pytest.raises(InputError, match="batch: 97 is more than the 96 images"):
+    with pytest.raises(InputError, match=r"models\.plain: training\.batch: 97 is more than the 96 images"):
         fitted(small, tmp_path, overrides={"training.batch": 97})
 
 

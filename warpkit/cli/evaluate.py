@@ -2,13 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from warpkit.cli.values import parse_options
+from warpkit.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def evaluate(
@@ -25,14 +30,35 @@ def evaluate(
     from warpkit.training.runs import find_runs
 
     changes = parse_options("--set", overrides or [])
-    runs = [run for run in find_runs(folders) if run.result is not None]
-    tested = [{"run": str(run.folder), **test(run, changes, device)} for run in runs]
+    where = _device(device)
+    tested = []
+    for run in find_runs(folders):
+        try:
+            tested.append({"run": str(run.folder), **test(run, changes, where)})
+        except InputError as error:  # the others are tested all the same
+            typer.secho(f"warpkit: {error}", fg="red", err=True)
     if as_json:
         typer.echo(json.dumps(tested, indent=2, ensure_ascii=False))
+        _end(len(tested))
         return
     table = Table("run", "tested on")
     for heading in ("error", "loss"):
         table.add_column(heading, justify="right")
     for each in tested:
-        table.add_row(each["run"], each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}")
+        table.add_row(Text(each["run"]), each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}")
     Console(soft_wrap=True).print(table)
+    _end(len(tested))
+
+
+def _end(tested: int) -> None:
+    if not tested:
+        raise typer.Exit(2)
+
+
+def _device(name: str) -> "torch.device":
+    import torch
+
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: {str(error).splitlines()[0]}") from error

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from warpkit.cli.values import parse_options
 from warpkit.errors import require
@@ -68,7 +69,7 @@ def train(
     results: dict[str, list[dict[str, Any]]] = {}
     for seed in seeds or [0]:
         for plan in wanted:
-            console.print(f"[bold]{plan.experiment}/{plan.model}/{seed}[/]")
+            console.print(Text(f"{plan.experiment}/{plan.model}/{seed}", "bold"))
             try:
                 result = fit(plan, seed, out)
             except KeyboardInterrupt:
@@ -76,16 +77,16 @@ def train(
                 raise typer.Exit(130) from None
             results.setdefault(plan.entry.label or plan.model, []).append(result)
     console.print(_table(wanted[0].title, results))
-    console.print(f"Everything is in {out}; a page of it: warpkit report {out}")
+    console.print(f"Everything is in {out}; a page of it: warpkit report {out}", markup=False)
 
 
 def _table(title: str, results: dict[str, list[dict[str, Any]]]) -> Table:
-    table = Table("model", title=title, title_justify="left")
+    table = Table("model", title=Text(title), title_justify="left")
     for heading in ("test error", "seeds", "seconds", "images/s"):
         table.add_column(heading, justify="right")
     for label, runs in results.items():
         table.add_row(
-            label,
+            Text(label),
             _mean(runs, "error", ".2%"),
             str(len(runs)),
             _mean(runs, "seconds", ".0f"),
@@ -95,4 +96,5 @@ def _table(title: str, results: dict[str, list[dict[str, Any]]]) -> Table:
 
 
 def _mean(runs: list[dict[str, Any]], name: str, form: str) -> str:
-    return format(sum(run[name] for run in runs) / len(runs), form)
+    known = [run[name] for run in runs if name in run]
+    return format(sum(known) / len(known), form) if known else "–"

@@ -116,7 +116,7 @@ class SpatialTransformer(Described, KeepsPrecision):
         if not (tracing.is_traced(theta) or tracing.in_backward()):
             for hook in list(self._theta_hooks.values()):
                 hook(self, image, theta)
-        return self._warp(image, theta)
+        return self.warp(image, theta)
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
         """The parameters for each image, in float32 at least."""
@@ -212,7 +212,7 @@ class SpatialTransformer(Described, KeepsPrecision):
         matrix = self.transform.matrix(self.init.to(exact)[None])
         theta = self.init.to(torch.float32)[None].expand(image.shape[0], -1)
         for _ in range(self.steps):
-            so_far = self._warp(image, theta)
+            so_far = self.warp(image, theta)
             given = self._regress(theta_from(so_far) if callable(theta_from) else so_far)
             step = self.transform.identity().to(given) + given
             matrix = matrix @ self.transform.matrix(step.to(exact))
@@ -220,7 +220,8 @@ class SpatialTransformer(Described, KeepsPrecision):
             theta = self._limited((composed - self.init.to(exact)).to(given.dtype))
         return theta
 
-    def _warp(self, image: Tensor, theta: Tensor) -> Tensor:
+    def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P"]) -> Float[Tensor, "N C *T"]:
+        """The image warped by a θ that is known, with this transformer's size, kernel, padding and fill."""
         each: list[Any] = list(self.kernels)
         return warp(
             image,

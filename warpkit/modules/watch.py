@@ -94,15 +94,24 @@ class Watch:
         return "\n".join([*lines, *self.warnings])
 
     def state_dict(self) -> dict[str, Any]:
-        """What was warned of, so that a resumed training does not warn of it again."""
-        return {"warnings": {path: dict(said) for path, said in self._said.items()}}
+        """What was measured and warned of: a resumed training is judged as if it had not been stopped."""
+        for path, watched in self._watched.items():
+            self._judge(path, watched)
+        return {
+            "warnings": {path: dict(said) for path, said in self._said.items()},
+            "calls": {path: watched.calls for path, watched in self._watched.items()},
+            "history": {path: [dict(figures) for figures in w.history] for path, w in self._watched.items()},
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The way back. Raises `InputError` for the state of other transformers."""
-        said = state.get("warnings") if isinstance(state, Mapping) else None
-        right = isinstance(said, Mapping) and said.keys() == self._said.keys()
-        require(right, f"state: expected warnings of {', '.join(self._said)}, got {quoted(state)}")
-        self._said = {path: dict(each) for path, each in said.items()}  # type: ignore[union-attr]
+        parts = [state.get(name) if isinstance(state, Mapping) else None for name in ("warnings", "calls", "history")]
+        right = all(isinstance(part, Mapping) and part.keys() == self._said.keys() for part in parts)
+        require(right, f"state: expected that of {', '.join(self._said)}, got {quoted(state)}")
+        self._said = {path: dict(each) for path, each in state["warnings"].items()}
+        for path, watched in self._watched.items():
+            watched.calls, watched.latest = state["calls"][path], None
+            watched.history = deque((dict(figures) for figures in state["history"][path]), maxlen=MANY)
 
     def close(self) -> None:
         """Judge the last measurement, and watch no more."""
@@ -150,7 +159,8 @@ class _Watched:
         self.history: deque[Figures] = deque(maxlen=MANY)
 
     def figures(self) -> Figures:
-        return {} if self.latest is None else self.latest.figures()
+        """The latest; those of before a training was stopped, until there is one."""
+        return self.latest.figures() if self.latest else self.history[-1] if self.history else {}
 
 
 class _Measurement:

@@ -5,6 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
@@ -12,6 +13,7 @@ class Bar(Callback):
     """A progress bar of the whole run."""
 
     def __init__(self, name: str) -> None:
+        name = escape(name)
         columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")]
         console = Console(stderr=True)
         self.bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)

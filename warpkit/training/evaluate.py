@@ -15,7 +15,9 @@ _BATCH = 500
 
 
 @torch.no_grad()
-def evaluate(run: Run, overrides: Mapping[str, Any] | None = None, device: str = "cpu") -> dict[str, Any]:
+def evaluate(
+    run: Run, overrides: Mapping[str, Any] | None = None, device: torch.device | str = "cpu"
+) -> dict[str, Any]:
     """The error (0 … 1) and the loss of a run's weights on its test images, and what those are.
 
     `overrides`: other data, by path: `{"data.test_folder": "mnist"}`. Raises `InputError` for a run without weights,
@@ -23,7 +25,12 @@ def evaluate(run: Run, overrides: Mapping[str, Any] | None = None, device: str =
     """
     weights = run.folder / WEIGHTS
     require(weights.is_file(), f"{run.folder} holds no {WEIGHTS}: the run has not ended, or somebody took it away")
-    task = read_task(overridden({"data": run.asked["data"]}, overrides or {})["data"])
+    before = run.asked["data"]
+    for path in overrides or {}:
+        require(path.startswith("data."), f"override {path}: a trained model is tested on other data, data.…, only")
+    task = read_task(overridden({"data": before}, overrides or {})["data"])
+    is_new = not (task.validates and (before.get("folder") or before.get("test_folder")))
+    require(is_new, f"{run.folder}: the model was trained on all of the 5,000 digits: name a test_folder")
     trained = {name: run.asked["spec"].get(name) for name in task.shapes}
     told = f"{run.folder}: the model was trained on {trained}, the data have {task.shapes}"
     require(task.shapes == trained, told)

@@ -21,7 +21,12 @@ from warpkit.training.runs import Run
 from warpkit.training.tables import Table, checked
 from warpkit.training.tasks import TASKS, Task
 
+# Of models and experiments: parts of a path below the folder of all runs.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$", max_length=100)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+_SAME_DATA = ("data.folder", "data.test_folder", "data.ways")
 
 
 class Training(Table):
@@ -71,7 +76,11 @@ class Experiment(Table):
     column: str = ""
     data: dict[str, Any]
     training: dict[str, Any] = Field({})
-    models: Annotated[dict[str, Entry], Field(min_length=1)]
+    models: Annotated[dict[Name, Entry], Field(min_length=1)]
+
+
+class _Stem(Table):
+    file: Name
 
 
 @dataclass(frozen=True)
@@ -137,31 +146,57 @@ def plans(
     (`{"training.epochs": 10}`). Raises `InputError` with all mistakes of a table, each with its place.
     """
     path = _find("experiment", str(source), "experiments", Path())
-    experiment = checked(Experiment, overridden(read(path), overrides or {}), "")
+    changes = dict(overrides or {})
+    written = _read(path)
+    experiment = checked(Experiment, overridden(written, changes), "")
     for name, entry in experiment.models.items():
-        known = entry.beside is None or entry.beside in experiment.models
-        require(known, f"experiment: models.{name}.beside: {unknown('model', entry.beside, experiment.models)}")
+        others = experiment.models.keys() - {name}
+        known = entry.beside is None or entry.beside in others
+        require(known, f"experiment: models.{name}.beside: {unknown('other model', entry.beside, others)}")
+        require(
+            name in written.get("models", {}), f"override models.{name}: {unknown('model', name, written['models'])}"
+        )
     for name in models or []:
         if name not in experiment.models:
             raise unknown("model", name, experiment.models)
     data = _data(experiment.data)
-    shapes = _made(data).shapes
-    return [
+    task = _made(data)
+    forced = {path.removeprefix("training."): value for path, value in changes.items() if path.startswith("training.")}
+    # The paper's figures are those of its own data, wherever the digits come from.
+    is_paper_s = all(path in _SAME_DATA for path in changes if path.startswith("data"))
+    found = [
         Plan(
             experiment=path.stem,
             title=experiment.title,
             column=experiment.column or path.stem,
             model=name,
-            entry=entry,
+            entry=entry if is_paper_s else entry.model_copy(update={"paper": None}),
             data=data,
-            training=_training(experiment.training, name, entry.training),
-            spec=_spec(name, entry, path.parent, shapes),
+            training=_training(experiment.training, name, {**entry.training, **forced}),
+            spec=_spec(name, entry, path.parent, task.shapes),
             source=str(source),
-            overrides=overrides or {},
+            overrides=changes,
         )
         for name, entry in experiment.models.items()
         if not models or name in models
     ]
+    for plan in found:
+        _try_out(plan, task)
+    return found
+
+
+def _try_out(plan: Plan, task: Task) -> None:
+    """Raise `InputError` for a model that cannot do the task: before another one is trained for hours."""
+    batch = plan.training.batch
+    few = f"training.batch: {batch} is more than the {task.train_images} images there are to train on"
+    require(batch <= task.train_images, f"experiment: models.{plan.model}: {few}")
+    model = plan.build(0).eval()
+    two = task.prepare(task.take("test", torch.arange(2), task.draw(2, torch.Generator().manual_seed(0))))
+    try:
+        with torch.no_grad():
+            task.step(model, two)
+    except (InputError, RuntimeError, IndexError, TypeError) as error:
+        raise InputError(f"experiment: models.{plan.model}: {str(error).splitlines()[0]}") from error
 
 
 def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
@@ -204,11 +239,19 @@ def _training(shared: dict[str, Any], name: str, own: dict[str, Any]) -> Trainin
 def _spec(name: str, entry: Entry, beside: Path, shapes: dict[str, Any]) -> dict[str, Any]:
     try:
         spec = entry.spec if isinstance(entry.spec, dict) else read(_find("spec", entry.spec, "specs", beside))
-        spec = overridden({"version": 1, **shapes, **spec}, entry.set)
-        planned(spec)  # so that a mistake in the last model is told before the first is trained
+        spec = overridden({"version": 1, **({} if {"input", "inputs"} & spec.keys() else shapes), **spec}, entry.set)
+        planned(spec)  # which tells every mistake at once
         return spec
     except InputError as error:
         raise InputError(f"experiment: models.{name}: {error}") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    checked(_Stem, {"file": path.stem}, "")
+    try:
+        return read(path)
+    except InputError as error:
+        raise InputError(str(error).replace("spec:", "experiment:", 1)) from error
 
 
 def _find(what: str, given: str, folder: str, beside: Path) -> Path:

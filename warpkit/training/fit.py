@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require, unknown
 from warpkit.files import written_whole
 from warpkit.modules.watch import TransformerWarning
 from warpkit.spec.files import save
@@ -26,10 +27,11 @@ from warpkit.training.bar import Bar
 from warpkit.training.experiment import Plan
 from warpkit.training.keeper import Keeper
 from warpkit.training.learner import Batches, Learner
+from warpkit.training.resume import check_checkpoint, check_same
 from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run
 from warpkit.training.timing import step_shares
 
-_DECIDES = ("experiment", "model", "seed", "data", "training", "spec")  # what a run that goes on must agree in
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 class Fitting:
@@ -45,37 +47,40 @@ class Fitting:
         workers: int = 0,
         progress: bool = True,
     ) -> None:
+        precision = precision or _precision(accelerator)
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
         self.accelerator, self.devices, self.strategy = accelerator, devices, strategy
-        self.precision, self.workers, self.progress = precision or _precision(accelerator), workers, progress
+        self.precision, self.workers, self.progress = precision, workers, progress
 
-    def __call__(self, plan: Plan, seed: int, out: Path) -> dict[str, Any]:
+    def __call__(self, plan: Plan, seed: int, out: str | Path) -> dict[str, Any]:
         """Train, or go on where a run was stopped; the result of one that has ended already.
 
-        The folder is `<out>/<experiment>/<model>/<seed>`. Raises `InputError` where it holds a run with other settings.
+        The folder is `<out>/<experiment>/<model>/<seed>`. Raises `InputError` where it holds a run with other settings,
+        or a damaged checkpoint, and `KeyboardInterrupt` where it was stopped.
         """
-        run = Run(out / plan.experiment / plan.model / str(seed))
-        asked = plan.asked(seed)
-        _check_same(run, asked)
+        run = Run(Path(out) / plan.experiment / plan.model / str(seed))
+        asked = {**plan.asked(seed), "precision": self.precision}
+        check_same(run, asked)
         if (done := run.result) is not None:
             return done
-        task = plan.task()
-        few = f"training.batch: {plan.training.batch} is more than the {task.train_images} images there are to train on"
-        require(plan.training.batch <= task.train_images, few)
-        model = plan.build(seed)
-        learner = Learner(model, task, plan.training, seed)
-        keeper = Keeper(run, model)
+        even = f"training.batch: {plan.training.batch} images cannot be shared by {self.devices} devices evenly"
+        require(plan.training.batch % self.devices == 0, even)
+        task, model = plan.task(), plan.build(seed)
+        learner, keeper = Learner(model, task, plan.training, seed), Keeper(run, model)
+        goes_on = check_checkpoint(run, learner.state_dict())
         trainer = self._trainer(plan, run, keeper)
-        if trainer.is_global_zero:
+        device = trainer.strategy.root_device
+        if trainer.is_global_zero and not (run.folder / RUN).exists():
             facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
-            run.write(RUN, {**asked, "command": plan.command(seed), **facts, **_circumstances()})
-        checkpoint = run.folder / CHECKPOINT
+            run.write(RUN, {**asked, "command": self._command(plan, seed), **facts, **self._circumstances(device)})
         batches = Batches(task, plan.training.batch, seed, self.workers)
         with _quiet():
             try:
-                trainer.fit(learner, batches, ckpt_path=checkpoint if checkpoint.is_file() else None, weights_only=True)
+                trainer.fit(learner, batches, ckpt_path=run.folder / CHECKPOINT if goes_on else None, weights_only=True)
+                (tested,) = trainer.test(learner, batches, verbose=False)
             except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
                 raise KeyboardInterrupt from stop
-            (tested,) = trainer.test(learner, batches, verbose=False)
         result = {
             "error": round(tested["test/error"], 6),
             "loss": round(tested["test/loss"], 6),
@@ -84,12 +89,27 @@ class Fitting:
             "epochs": plan.training.epochs,
             "seconds": round(keeper.seconds, 1),
             "warnings": keeper.warned,
-            **step_shares(task, plan.training.batch, model, trainer.strategy.root_device),
         }
         if trainer.is_global_zero:
             save(model, run.folder / WEIGHTS)
+            run.write(RESULT, result)  # before anything is timed: no result is lost for that
+        with trainer.precision_plugin.forward_context():
+            result |= step_shares(task, plan.training.batch // self.devices, model, device)
+        if trainer.is_global_zero:
             run.write(RESULT, result)
         return result
+
+    def _command(self, plan: Plan, seed: int) -> str:
+        given = {"accelerator": self.accelerator, "devices": self.devices, "strategy": self.strategy}
+        usual = {"accelerator": "auto", "devices": 1, "strategy": "auto"}
+        more = [f" --{name} {value}" for name, value in given.items() if value != usual[name]]
+        return f"{plan.command(seed)} --precision {self.precision}{''.join(more)}"
+
+    def _circumstances(self, device: torch.device) -> dict[str, Any]:
+        machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+        where = torch.cuda.get_device_name(device) if device.type == "cuda" else machine
+        each = "" if self.devices == 1 else f"{self.devices} × "
+        return {"warpkit": version("warpkit"), "torch": torch.__version__, "machine": f"{each}{where}"}
 
     def _trainer(self, plan: Plan, run: Run, keeper: Keeper) -> Trainer:
         training = plan.training
@@ -102,21 +122,24 @@ class Fitting:
         if self.progress:
             callbacks.append(Bar(f"{plan.experiment}/{plan.model}/{run.folder.name}"))
         with _quiet():
-            return Trainer(
-                accelerator=self.accelerator,
-                devices=self.devices,
-                strategy=self.strategy,
-                precision=self.precision,  # type: ignore[arg-type]
-                max_epochs=training.epochs,
-                gradient_clip_val=training.clip,
-                num_sanity_val_steps=0,
-                use_distributed_sampler=False,  # a batch's share is drawn by us
-                enable_model_summary=False,
-                enable_progress_bar=False,  # theirs begins anew with every epoch
-                logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
-                callbacks=callbacks,
-                plugins=[_WholeFiles()],
-            )
+            try:
+                return Trainer(
+                    accelerator=self.accelerator,
+                    devices=self.devices,
+                    strategy=self.strategy,
+                    precision=self.precision,  # type: ignore[arg-type]
+                    max_epochs=training.epochs,
+                    gradient_clip_val=training.clip,
+                    num_sanity_val_steps=0,
+                    use_distributed_sampler=False,  # a batch's share is drawn by us
+                    enable_model_summary=False,
+                    enable_progress_bar=False,  # theirs begins anew with every epoch
+                    logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
+                    callbacks=callbacks,
+                    plugins=[_WholeFiles()],
+                )
+            except (MisconfigurationException, ValueError, RuntimeError) as error:  # no such accelerator, strategy …
+                raise InputError(f"this cannot be trained here: {str(error).splitlines()[0]}") from error
 
 
 class _WholeFiles(TorchCheckpointIO):
@@ -124,27 +147,10 @@ class _WholeFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         with written_whole(Path(path)) as draft:
-            torch.save(checkpoint, draft)
-
-
-def _check_same(run: Run, asked: dict[str, Any]) -> None:
-    if not (run.folder / RUN).is_file():
-        return
-    before = run.asked
-    for name in _DECIDES:
-        if before.get(name) != asked[name]:
-            raise InputError(
-                f"{run.folder} holds a run with other settings: {_differs(name, before.get(name), asked[name])}."
-                " Give another --out, or take that folder away."
-            )
-
-
-def _differs(path: str, before: Any, now: Any) -> str:
-    if isinstance(before, dict) and isinstance(now, dict):
-        for name in {**before, **now}:
-            if before.get(name) != now.get(name):
-                return _differs(f"{path}.{name}", before.get(name), now.get(name))
-    return f"{path} was {quoted(before)}, is {quoted(now)}"
+            try:
+                torch.save(checkpoint, draft)
+            except RuntimeError as error:  # what torch makes of a disk that is full
+                raise OSError(str(error).splitlines()[0]) from error
 
 
 def _precision(accelerator: str) -> str:
@@ -154,18 +160,10 @@ def _precision(accelerator: str) -> str:
     return "32-true"
 
 
-def _circumstances() -> dict[str, Any]:
-    return {
-        "warpkit": version("warpkit"),
-        "torch": torch.__version__,
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
-    }
-
-
 def _show(otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:
-    if issubclass(category, TransformerWarning):
+    if issubclass(category, TransformerWarning) and os.environ.get("LOCAL_RANK", "0") == "0":
         Console(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow", markup=False, highlight=False)
-    else:
+    elif not issubclass(category, TransformerWarning):
         otherwise(message, category, *where)
 
 

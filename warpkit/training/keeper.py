@@ -44,6 +44,11 @@ class Keeper(Callback):
             for logger in trainer.loggers:
                 logger.log_metrics(seen, trainer.global_step)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The last measurement is judged."""
+        if self.watch:
+            self.watch.close()
+
     def state_dict(self) -> dict[str, Any]:
         """What a run that goes on has to know."""
         seen = self.watch.state_dict() if self.watch else {}

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from warpkit.errors import require
 from warpkit.modules.parameter_groups import parameter_groups
 from warpkit.modules.penalty import Penalty
+from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.training.experiment import Training
 from warpkit.training.tasks.base import Half, Raw, Task
 
@@ -103,7 +104,8 @@ class Learner(LightningModule):
     def __init__(self, model: nn.Module, task: Task, training: Training, seed: int) -> None:
         super().__init__()
         self.model, self.task, self.how, self.seed = model, task, training, seed
-        priced = training.outside > 0 or training.folds > 0
+        has_transformer = any(isinstance(module, SpatialTransformer) for module in model.modules())
+        priced = has_transformer and training.outside + training.folds > 0  # else nothing that could fold
         self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:

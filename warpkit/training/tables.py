@@ -11,7 +11,7 @@ from warpkit.errors import InputError, quoted, unknown
 class Table(BaseModel):
     """Named values with their types; a name that does not exist is a mistake."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 T = TypeVar("T", bound=Table)

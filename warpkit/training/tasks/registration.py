@@ -1,0 +1,93 @@
+"""Pairs of images to be brought onto each other, without anybody saying how."""
+
+import math
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Float
+from pydantic import Field
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from warpkit.datasets.distortions import Distortion, Draws, Images, Placed, uniform
+from warpkit.errors import require
+from warpkit.lattice import lattice
+from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.sampling.sampler import warp
+from warpkit.training.tasks.base import Batch, Raw
+from warpkit.training.tasks.digits import DigitSource, DigitTask
+from warpkit.transforms.affine import Affine
+
+
+class Move(Distortion):
+    """Turned, scaled and shifted on its own canvas: what a registration has to undo. Angles in radians."""
+
+    def __init__(self, turn: float, scale: float, shift: float) -> None:
+        self.limits = ((-turn, turn), (-math.log(scale), math.log(scale)), (-shift, shift), (-shift, shift))
+
+    def draw(self, count: int, generator: Generator) -> Draws:
+        """The angle, the logarithm of the scale, and the shift x y in normalised coordinates."""
+        return uniform(count, generator, *self.limits)
+
+    def theta(self, drawn: Draws) -> Float[Tensor, "N 6"]:
+        """Of the affine transform that makes the moved image."""
+        angle, log_scale, x, y = drawn.T
+        cos, sin = angle.cos() * log_scale.exp(), angle.sin() * log_scale.exp()
+        return torch.stack([cos, -sin, x, sin, cos, y], 1)
+
+    def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
+        """The moved images."""
+        return warp(images, "affine", self.theta(drawn))
+
+
+class RegistrationData(DigitSource):
+    """`[data]` with `type = "registration"`: a moved digit, and the digit as it was.
+
+    `turn`: the largest angle, in degrees. `scale`: the most, and its inverse the least. `shift`: the largest, as a part
+    of the image's side.
+    """
+
+    type: Literal["registration"] = "registration"
+    turn: Annotated[float, Field(ge=0, le=180)] = 30.0
+    scale: Annotated[float, Field(ge=1, le=4)] = 1.25
+    shift: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+
+
+class Registration(DigitTask):
+    """Bring `moving` onto `fixed`. The loss is the mean square of what is left; the error is how far the corners of the
+    image are from where they belong, as a part of how far they were: 0 for a perfect match, 1 for none.
+    """
+
+    def __init__(self, data: RegistrationData) -> None:
+        self.move = Move(math.radians(data.turn), data.scale, 2 * data.shift)
+        super().__init__(data, self.move, "moved")
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        """Two images."""
+        return {"inputs": {"moving": [1, 28, 28], "fixed": [1, 28, 28]}}
+
+    def prepare(self, raw: Raw) -> Batch:
+        """The moved digit and the digit; the targets are θ of the move."""
+        moving = self.move.apply(raw.images, raw.drawn, raw.images)
+        return Batch((moving, raw.images), self.move.theta(raw.drawn))
+
+    def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
+        """The mean square difference, and the corners' distance beside the batch's mean distance before."""
+        seen: list[tuple[Any, Tensor]] = []
+        transformers = [m for m in model.modules() if isinstance(m, SpatialTransformer)]
+        require(len(transformers) > 0, "a registration needs a model with a spatial transformer in it")
+        hooks = [t.register_theta_hook(lambda t, _, theta: seen.append((t.transform, theta))) for t in transformers]
+        try:
+            output = model(*batch.inputs)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        corners = lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(output)
+        points = corners
+        for transform, theta in reversed(seen):  # the last warp's points come first
+            points = transform(theta.detach(), points)
+        moved = Affine(2)
+        before = (moved(batch.targets, corners) - corners).norm(dim=2).mean(1)
+        after = (moved(batch.targets, points) - corners).norm(dim=2).mean(1)
+        return functional.mse_loss(output, batch.inputs[1]), after / before.mean().clamp(min=1e-9)
