@@ -200,17 +200,16 @@ def _try_out(plan: Plan, task: Task) -> None:
 
 
 def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
-    """Test images of a run, distorted as it was tested, one of each class in turn as far as there are, and their
-    classes.
+    """Test images of a run, as it was tested, and a caption for each: one image of each class, and the classes, where
+    there are any; else the first, numbered.
     """
     task = read_task(run.asked["data"])
     first = min(task.test_images, 50 * count)
     (images, *_), targets = task.prepare(task.take("test", torch.arange(first), task.test_draws()[:first]))
-    chosen: list[int] = []
-    for kind in sorted(set(targets.tolist())):
-        chosen += (targets == kind).nonzero()[:1, 0].tolist()
-    chosen = chosen[:count]
-    return images[chosen], [str(int(targets[i])) for i in chosen]
+    if targets.ndim > 1:
+        return images[:count], [str(i + 1) for i in range(len(images[:count]))]
+    kinds = sorted(set(targets.tolist()))[:count]
+    return images[[int((targets == kind).nonzero()[0]) for kind in kinds]], [str(kind) for kind in kinds]
 
 
 def read_task(table: Mapping[str, Any]) -> Task:

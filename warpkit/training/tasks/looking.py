@@ -1,0 +1,43 @@
+"""Where the transformers of a model look while it is called."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.errors import require
+from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.transforms.base import Transform
+
+
+class Look:
+    """The transforms and θ of a call, in the order of the transformers."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Transform, Float[Tensor, "N P"]]] = []
+
+    def points(self, points: Float[Tensor, "_ M D"]) -> Float[Tensor, "N M D"]:
+        """Where these points of the last output lie in the first input: the last warp's points come first."""
+        for transform, theta in reversed(self.seen):
+            points = transform(theta.detach(), points)
+        return points
+
+
+@contextmanager
+def looking(model: nn.Module) -> Iterator[Look]:
+    """What `Look` holds of the model's call inside. Raises `InputError` for a model without spatial transformers."""
+    look = Look()
+    transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
+    require(len(transformers) > 0, "this task needs a model with a spatial transformer in it")
+
+    def keep(transformer: Any, image: Tensor, theta: Tensor) -> None:
+        look.seen.append((transformer.transform, theta))
+
+    hooks = [transformer.register_theta_hook(keep) for transformer in transformers]
+    try:
+        yield look
+    finally:
+        for hook in hooks:
+            hook.remove()
