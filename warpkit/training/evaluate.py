@@ -9,7 +9,7 @@ from warpkit.errors import require
 from warpkit.spec.files import load
 from warpkit.spec.read import overridden
 from warpkit.training.experiment import read_task
-from warpkit.training.runs import WEIGHTS, Run
+from warpkit.training.runs import RUN, WEIGHTS, Run
 
 _BATCH = 500
 
@@ -25,13 +25,16 @@ def evaluate(
     """
     weights = run.folder / WEIGHTS
     require(weights.is_file(), f"{run.folder} holds no {WEIGHTS}: the run has not ended, or somebody took it away")
-    before = run.asked["data"]
+    asked = run.asked
+    missing = [name for name in ("data", "spec") if not isinstance(asked.get(name), dict)]
+    require(not missing, f"{run.folder}: {RUN} does not say {', '.join(missing)}: it is damaged, or of something else")
+    before = asked["data"]
     for path in overrides or {}:
         require(path.startswith("data."), f"override {path}: a trained model is tested on other data, data.…, only")
     task = read_task(overridden({"data": before}, overrides or {})["data"])
     is_new = not (task.validates and (before.get("folder") or before.get("test_folder")))
     require(is_new, f"{run.folder}: the model was trained on all of the 5,000 digits: name a test_folder")
-    trained = {name: run.asked["spec"].get(name) for name in task.shapes}
+    trained = {name: asked["spec"].get(name) for name in task.shapes}
     told = f"{run.folder}: the model was trained on {trained}, the data have {task.shapes}"
     require(task.shapes == trained, told)
     model = load(weights).eval().to(device)

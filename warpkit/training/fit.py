@@ -63,6 +63,7 @@ class Fitting:
         asked = {**plan.asked(seed), "precision": self.precision}
         check_same(run, asked)
         if (done := run.result) is not None:
+            require("error" in done, f"{run.folder / RESULT} does not say the error: take it away to go on")
             return done
         even = f"training.batch: {plan.training.batch} images cannot be shared by {self.devices} devices evenly"
         require(plan.training.batch % self.devices == 0, even)
