@@ -36,7 +36,7 @@ class CoarseToFine:
         *,
         search: bool,
     ) -> Float[Tensor, "N P"]:
-        """The best that is found, or `start`: one that is only refined, or the identity, beside which others are tried."""
+        """The best that is found, `start` among them; with `search` from many other starts too."""
         levels = self._levels(_scaled(moving, moving if self.loss.is_relative else fixed), _scaled(fixed, fixed))
         theta, first = self._searched(levels, start) if search else (start[:, None], 0)
         for number in range(first, len(levels)):
