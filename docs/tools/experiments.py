@@ -11,7 +11,7 @@ from pathlib import Path
 
 from warpkit.training.experiment import examples
 from warpkit.training.report import table
-from warpkit.training.report.curves import learning
+from warpkit.training.report.curves import learning, watch
 from warpkit.training.report.looks import looks
 from warpkit.training.report.markdown import block
 from warpkit.training.report.results import read
@@ -21,9 +21,9 @@ PAGE, RESULTS, PICTURES = ROOT / "experiments.md", ROOT / "results", ROOT / "img
 ORDER = ("r", "rts", "p", "e", "tc")
 
 
-def folders(runs: Path) -> list[Path]:
+def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
     """Those of the paper's experiments that are there, in the paper's order."""
-    return [runs / name for name in ORDER if (runs / name).is_dir()]
+    return [runs / name for name in names if (runs / name).is_dir()]
 
 
 def page(text: str) -> str:
@@ -38,11 +38,16 @@ def page(text: str) -> str:
 
 
 def pictures(runs: Path) -> None:
-    """What the transformers do, and how the models learn, for each experiment."""
-    results = read(folders(runs))
+    """What the transformers do, how the models learn and what the watch sees, for each experiment."""
+    results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:
-        for kind, figure in (("looks", looks(results, name, examples)[0]), ("curves", learning(results, name))):
+        figures = {
+            "looks": looks(results, name, examples)[0],
+            "curves": learning(results, name),
+            "watch": watch(results, name),
+        }
+        for kind, figure in figures.items():
             if figure is not None:
                 png = io.BytesIO()
                 figure.savefig(png, format="png", dpi=110)

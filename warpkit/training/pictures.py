@@ -1,5 +1,6 @@
 """What a spatial transformer does, as a picture: its input, where it looks, and what it makes of that."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -52,7 +53,7 @@ def side_by_side(
         axes.set_title(escaped(caption), fontsize=9)
     for (name, transformer), on_input, after in zip(transformers.items(), rows[1::2], rows[2::2], strict=True):
         grids, output = _looked(transformer, images)
-        title = f"{name}\n" if name else ""
+        title = f"{textwrap.fill(name, 20)}\n" if name else ""
         _row(on_input, f"{title}sampling grid", images, images)
         for axes, grid in zip(on_input, grids, strict=True):
             _draw_grid(axes, grid)
