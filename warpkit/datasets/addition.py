@@ -28,7 +28,7 @@ class Addition(Distortion):
         images = torch.cat([digits.images[indices], digits.images[partners]], 1)
         return images, digits.labels[indices] + digits.labels[partners]
 
-    def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
+    def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M _ H W"]) -> Placed:
         """Pairs `[N, 2, H, W]` on canvases of 3/2 of their size."""
         single = images.flatten(0, 1)[:, None]
         out = self._each.apply(single, drawn[:, 1:].reshape(-1, 4), single)

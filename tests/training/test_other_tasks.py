@@ -1,0 +1,143 @@
+"""Tasks beyond the classification of distorted digits."""
+
+import pytest
+import torch
+from torch import Generator
+from torch.testing import assert_close
+
+import warpkit as wk
+from warpkit.errors import InputError
+from warpkit.training.experiment import plans, read_task
+from warpkit.training.tasks.base import Batch
+
+
+def batch(made, count=6, half="train") -> Batch:
+    return made.prepare(made.take(half, torch.arange(count), made.draw(count, Generator().manual_seed(0))))
+
+
+def test_addition_asks_for_the_sum_of_both_channels_digits(mnist):
+    made = read_task({"type": "addition", "folder": str(mnist)})
+    assert made.shapes == {"input": [2, 42, 42]}
+    assert made.classes == 19
+    drawn = made.draw(96, Generator().manual_seed(0))
+    raw = made.take("train", torch.arange(96), drawn)
+    train = made.halves["train"]
+    for image, wanted in zip(raw.images, raw.targets, strict=True):
+        each = [int(train.labels[(train.images[:, 0] == channel).all((1, 2)).nonzero()[0]]) for channel in image]
+        assert sum(each) == wanted
+
+
+def test_volumes_hold_a_digit_each(mnist):
+    made = read_task({"type": "volumes", "folder": str(mnist), "depth": 10, "scale": [0.8, 1.2], "turn": 20.0})
+    assert made.shapes == {"input": [1, 60, 60, 60]}
+    (volumes,), labels = batch(made)
+    assert volumes.shape == (6, 1, 60, 60, 60)
+    assert labels.equal(torch.arange(6))
+    assert (volumes.amax((1, 2, 3, 4)) > 0.5).all()
+
+
+class Fixed(torch.nn.Module):
+    """Moves the first image by one θ for all, whatever it sees."""
+
+    def __init__(self, theta, **options):
+        super().__init__()
+        self.transformer = wk.SpatialTransformer(wk.DenseLocalization([4]), init=theta, **options)
+
+    def forward(self, image, *others):
+        return self.transformer(image)
+
+
+def test_a_registration_that_does_nothing_leaves_all_of_the_distance_and_the_right_one_none(mnist):
+    made = read_task({"type": "registration", "folder": str(mnist)})
+    assert made.shapes == {"inputs": {"moving": [1, 28, 28], "fixed": [1, 28, 28]}}
+    several = batch(made)
+    loss, errors = made.step(Fixed([1.0, 0, 0, 0, 1, 0]), several)
+    assert errors.mean().item() == pytest.approx(1, abs=1e-5)
+    one = batch(made, count=1)
+    undo = wk.get_transform("affine").inverse(one.targets.double())[0].tolist()
+    after, error = made.step(Fixed(undo), one)
+    assert error.item() == pytest.approx(0, abs=1e-5)
+    assert after < loss / 4
+
+
+def test_half_a_way_back_is_half_of_the_error(mnist):
+    made = read_task({"type": "registration", "folder": str(mnist), "turn": 0.0, "scale": 1.0})
+    one = batch(made, count=1)
+    shift = one.targets[0, [2, 5]]
+    _, error = made.step(Fixed([1.0, 0, -shift[0].item() / 2, 0, 1, -shift[1].item() / 2]), one)
+    assert error.item() == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.fixture
+def encoder(tmp_path, mnist):
+    layers = ["Flatten", {"type": "Linear", "out_features": 16}, "ReLU", {"type": "Linear", "out_features": 10}]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        wk.save(wk.build({"version": 1, "input": [1, 28, 28], "layers": layers}), tmp_path / "encoder.safetensors")
+    return {
+        "type": "colocalisation",
+        "encoder": str(tmp_path / "encoder.safetensors"),
+        "folder": str(mnist),
+        "count": 8,
+        "rounds": 3,
+    }
+
+
+def window(x: float, y: float) -> Fixed:
+    return Fixed([x, y], transform={"type": "attention", "scale": 1 / 3}, size=[28, 28])
+
+
+def test_a_window_on_the_digit_has_found_it_and_another_has_not(encoder):
+    made = read_task(encoder)
+    assert (made.train_images, made.test_images, made.shapes) == (24, 8, {"input": [1, 84, 84]})
+    for index in range(4):
+        one = made.prepare(made.take("test", torch.tensor([index, index]), torch.zeros(2, 2)))
+        left, top = one.targets[0, :2].tolist()
+        x, y = (left + 14) / 42 - 1, (top + 14) / 42 - 1
+        assert made.step(window(x, y), one)[1].tolist() == [0, 0]
+        assert made.step(window(x + (0.5 if x < 0 else -0.5), y), one)[1].tolist() == [1, 1]
+
+
+def test_the_hinge_is_the_paper_s(encoder):
+    """A loop over pairs, as the equation has it."""
+    made = read_task(encoder)
+    drawn = made.draw(4, Generator().manual_seed(1))
+    several = made.prepare(made.take("train", torch.arange(4), drawn))
+    model = window(0.1, -0.2)
+    loss, _ = made.step(model, several)
+    e = made.encoder(model(several.inputs[0]))
+    lone = (wk.warp(several.inputs[0][i : i + 1], "attention", torch.tensor([[1 / 3, *(drawn[i] * 2 / 3).tolist()]]),
+                    size=(28, 28)) for i in range(4))  # fmt: skip
+    random = torch.cat([made.encoder(crop) for crop in lone])
+    terms = [
+        (1 + (e[n] - e[m]).square().sum() - (e[n] - random[n]).square().sum()).clamp(min=0)
+        for n in range(4)
+        for m in range(4)
+        if n != m
+    ]
+    assert_close(loss, torch.stack(terms).mean())
+
+
+def test_the_encoder_does_not_learn_and_the_transformer_does(encoder):
+    made, model = read_task(encoder), window(0.0, 0.0)
+    loss, _ = made.step(model, batch(made))
+    loss.backward()
+    assert all(p.grad is None for p in made.encoder.parameters())
+    assert model.transformer.regression.bias.grad.abs().sum() > 0
+
+
+def test_a_model_without_a_transformer_cannot_find_anything(encoder):
+    made = read_task(encoder)
+    with pytest.raises(InputError, match="needs a model with a spatial transformer"):
+        made.step(torch.nn.AvgPool2d(3), batch(made))
+
+
+@pytest.mark.parametrize("name", ["addition", "registration", "volumes"])
+def test_the_experiments_that_come_with_warpkit_can_be_trained(name, mnist):
+    assert plans(name, None, {"data.folder": str(mnist), "training.batch": 8})
+
+
+@pytest.mark.parametrize("name", ["colocalise_translated", "colocalise_cluttered"])
+def test_co_localisation_can_be_trained_with_an_encoder(name, mnist, encoder):
+    changes = {f"data.{key}": encoder[key] for key in ("encoder", "folder", "count")}
+    assert plans(name, None, {**changes, "training.batch": 8})
