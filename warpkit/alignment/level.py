@@ -15,7 +15,7 @@ from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform
 
 LEAST_OVERLAP = 0.1  # of the fixed image's pixels: below it any loss can be made small
-_MOST_POINTS = 2**18  # of the lattice: 512², enough to find what a whole image has in common with another
+_MOST_POINTS = 2**16  # of the lattice: a few numbers θ are known well from 256²
 
 
 class Fit(NamedTuple):
@@ -25,9 +25,7 @@ class Fit(NamedTuple):
     score: Float[Tensor, "N K"]  # overlap · log(unexplained share): compares θ of different overlap, less is better
     gradient: Float[Tensor, "N K P"]
     curvature: Float[Tensor, "N K P P"]
-    metric: Float[
-        Tensor, "N K P P"
-    ]  # δᵀ · metric · δ: how far a step δ moves the points, in squared pixels, on average
+    metric: Float[Tensor, "N K P P"]  # δᵀ · metric · δ is how far a step δ moves the points: mean square, in pixels
 
 
 @dataclass(frozen=True)
