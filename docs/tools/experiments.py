@@ -38,15 +38,15 @@ def page(text: str) -> str:
 
 
 def pictures(runs: Path) -> None:
-    """What the transformers do, how the models learn and what the watch sees, for each experiment."""
+    """What the transformers do, for each experiment; how the models learn, or what the watch sees, for some."""
     results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:
-        figures = {
-            "looks": looks(results, name, examples)[0],
-            "curves": learning(results, name),
-            "watch": watch(results, name),
-        }
+        figures = {"looks": looks(results, name, examples)[0]}
+        if name in ("r", "rts"):
+            figures["curves"] = learning(results, name)
+        if name == "collapse":
+            figures["watch"] = watch(results, name)
         for kind, figure in figures.items():
             if figure is not None:
                 png = io.BytesIO()
