@@ -40,6 +40,7 @@ PUBLIC = [
     "TransformerWarning",
     "Penalty",
     "parameter_groups",
+    "align",
 ]
 
 

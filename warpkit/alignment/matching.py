@@ -16,7 +16,7 @@ from warpkit.precision import working
 from warpkit.sampling.sampler import TransformLike
 from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
 
-_NUMBERS = 2**26  # in the largest tensor: a larger batch is worked on in parts
+_NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 
 
 def align(
