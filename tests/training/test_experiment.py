@@ -60,7 +60,7 @@ def test_a_plan_knows_the_line_that_trains_it():
     assert again == plan
 
 
-@pytest.mark.parametrize("name", ["../x", "/tmp/x", ".", "..", "", "a/b", "x" * 101])
+@pytest.mark.parametrize("name", ["../x", "/x", ".", "..", "", "a/b", "x" * 101])
 def test_a_model_s_name_is_no_path(small, name):
     text = small.read_text().replace("[models.plain]", f"[models.{name!r}]").replace('beside = "plain"', "")
     small.write_text(text)

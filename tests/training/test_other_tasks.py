@@ -1,13 +1,20 @@
 """Tasks beyond the classification of distorted digits."""
 
+import json
+
 import pytest
 import torch
+from cub_files import write_cub
+from svhn_files import write_svhn
 from torch import Generator
 from torch.testing import assert_close
 
 import warpkit as wk
 from warpkit.errors import InputError
-from warpkit.training.experiment import plans, read_task
+from warpkit.training.evaluate import evaluate
+from warpkit.training.experiment import examples, plans, read_task
+from warpkit.training.fit import Fitting
+from warpkit.training.runs import Run, find_runs
 from warpkit.training.tasks.base import Batch
 
 
@@ -141,3 +148,92 @@ def test_the_experiments_that_come_with_warpkit_can_be_trained(name, mnist):
 def test_co_localisation_can_be_trained_with_an_encoder(name, mnist, encoder):
     changes = {f"data.{key}": encoder[key] for key in ("encoder", "folder", "count")}
     assert plans(name, None, {**changes, "training.batch": 8})
+
+
+def trained(spec: str, tmp_path) -> Run:
+    """One epoch of a file, whole: trained, tested, timed and kept."""
+    (tmp_path / "file.toml").write_text(spec)
+    (plan,) = plans(tmp_path / "file.toml")
+    result = Fitting(accelerator="cpu", progress=False)(plan, 0, tmp_path / "runs")
+    (run,) = find_runs([tmp_path / "runs"])
+    assert run.result == result
+    assert evaluate(run)["error"] == pytest.approx(result["error"], abs=1e-5)
+    return run
+
+
+FILE = """
+version = 1
+title = "A moment"
+training = {{ epochs = 1, batch = {batch} }}
+data = {{ {data} }}
+models.one.spec = {{ layers = [{layers}] }}
+"""
+TRANSFORMER = '{ type = "spatial_transformer", localization = { type = "dense_localization", hidden = [4] }'
+
+
+def test_a_network_of_two_images_is_trained_to_its_end(tmp_path, mnist):
+    """Its localization network sees both, and is timed with both."""
+    layers = TRANSFORMER + ', theta_from = ["warped", "fixed"] }'
+    run = trained(FILE.format(batch=32, data=f'type = "registration", folder = "{mnist}"', layers=layers), tmp_path)
+    assert set(run.result["shares"]) == {"distorting", "localization", "sampling"}
+
+
+def test_co_localisation_is_trained_to_its_end(tmp_path, encoder):
+    data = ", ".join(f"{key} = {json.dumps(value)}" for key, value in encoder.items())
+    window = '{ type = "attention", scale = 0.3333 }, init = [0.0, 0.0], size = [28, 28] }'
+    run = trained(FILE.format(batch=4, data=data, layers=f"{TRANSFORMER}, transform = {window}"), tmp_path)
+    assert run.result["tested_on"] == "8 images of the digit 2, among clutter, those that it learns from"
+    assert len(examples(run)[0]) == 8
+
+
+def test_house_numbers_are_read_from_their_files_and_trained(tmp_path):
+    for split in ("train", "test"):
+        write_svhn(tmp_path, split)
+    data = f'type = "house_numbers", folder = "{tmp_path}", extra = false, size = 16'
+    heads = (
+        '"Flatten", { type = "Linear", out_features = 55 }, { type = "Unflatten", dim = 1, unflattened_size = [11, 5] }'
+    )
+    run = trained(FILE.format(batch=3, data=data, layers=f"{TRANSFORMER} }}, {heads}"), tmp_path)
+    assert run.result["tested_on"] == "3 house numbers of SVHN's test files"
+
+
+def test_a_number_is_wrong_where_one_of_its_places_is(tmp_path):
+    for split in ("train", "test"):
+        write_svhn(tmp_path, split)
+    made = read_task({"type": "house_numbers", "folder": str(tmp_path), "extra": False, "size": 16})
+    several = made.prepare(made.take("train", torch.arange(3), torch.empty(3, 0)))
+    scores = 9 * torch.nn.functional.one_hot(several.targets, 11).mT.float()
+    scores[1, :, 4] = scores[1, :, 4].roll(1)
+
+    class Says(torch.nn.Module):
+        def forward(self, images):
+            return scores
+
+    loss, errors = made.step(Says(), several)
+    assert errors.tolist() == [0, 1, 0]
+    each = [torch.nn.functional.cross_entropy(scores[:, :, place], several.targets[:, place]) for place in range(5)]
+    assert_close(loss, torch.stack(each).sum())
+
+
+def test_birds_are_read_from_their_files_and_trained(tmp_path):
+    write_cub(tmp_path)
+    data = f'type = "birds", folder = "{tmp_path}", size = 16, short = 20'
+    two = '{ type = "AvgPool2d", kernel_size = 4 }, "Flatten", { type = "Linear", out_features = 2 }'
+    run = trained(FILE.format(batch=2, data=data, layers=f"{TRANSFORMER} }}, {two}"), tmp_path)
+    assert run.result["tested_on"] == "1 birds of CUB-200-2011's test split"
+
+
+def test_birds_lie_anywhere_while_they_are_learnt_and_in_the_middle_when_tested(tmp_path):
+    write_cub(tmp_path)
+    made = read_task(
+        {"type": "birds", "folder": str(tmp_path), "size": 16, "short": 20, "mean": [0, 0, 0], "std": [1, 1, 1]}
+    )
+    train = made.halves["train"]
+    drawn = torch.tensor([[0.0, 0.0, 0.2], [0.0, 0.0, 0.8]])
+    (images,), labels = made.prepare(made.take("train", torch.tensor([0, 0]), drawn))
+    corner = train.crop(0, (0.0, 0.0)).image / 255
+    assert_close(images[0], corner)
+    assert_close(images[1], corner.flip(2))
+    assert labels.tolist() == [0, 0]
+    (image,), _ = made.prepare(made.take("test", torch.tensor([0]), made.test_draws()))
+    assert_close(image[0], made.halves["test"][0].image / 255)

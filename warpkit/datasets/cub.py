@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from torch import Generator, Tensor
+from torch.utils.data import Dataset
 
 from warpkit.datasets.sources import Source, as_tensor
 from warpkit.errors import require
@@ -32,7 +33,7 @@ class Bird(NamedTuple):
     visible: Bool[Tensor, " K"]
 
 
-class Birds:
+class Birds(Dataset[Bird]):
     """Photographs of birds, read one by one when they are asked for: `birds[i]` is the middle, `birds.crop(i, place)`.
 
     `folder` is `CUB_200_2011` as published, or holds it, or `CUB_200_2011.tgz`, which is unpacked first, whole or not

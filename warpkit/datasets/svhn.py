@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from warpkit.datasets.sources import Source, as_tensor
 from warpkit.errors import InputError, require
@@ -66,7 +67,7 @@ class HouseNumber(NamedTuple):
     length: int
 
 
-class HouseNumbers:
+class HouseNumbers(Dataset[HouseNumber]):
     """Whole house numbers, read one by one when they are asked for: `numbers[i]`, `numbers.images(indices)`.
 
     `folder` holds `train`, `test` or `extra` as published (33,402, 13,068 and 202,353 images with `digitStruct.mat`),

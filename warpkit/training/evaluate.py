@@ -31,9 +31,11 @@ def evaluate(
     before = asked["data"]
     for path in overrides or {}:
         require(path.startswith("data."), f"override {path}: a trained model is tested on other data, data.…, only")
-    task = read_task(overridden({"data": before}, overrides or {})["data"])
-    is_new = not (task.validates and (before.get("folder") or before.get("test_folder")))
-    require(is_new, f"{run.folder}: the model was trained on all of the 5,000 digits: name a test_folder")
+    data = overridden({"data": before}, overrides or {})["data"]
+    gone = [name for name in ("folder", "test_folder") if before.get(name) and not data.get(name)]
+    seen = f"{run.folder}: the model was trained with data.{'/'.join(gone)}, so on digits of the default test half, too"
+    require(not gone, seen)
+    task = read_task(data)
     trained = {name: asked["spec"].get(name) for name in task.shapes}
     told = f"{run.folder}: the model was trained on {trained}, the data have {task.shapes}"
     require(task.shapes == trained, told)

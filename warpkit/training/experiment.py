@@ -20,12 +20,11 @@ from warpkit.spec.read import SUFFIXES, overridden, read
 from warpkit.training.runs import Run
 from warpkit.training.tables import Table, checked
 from warpkit.training.tasks import TASKS, Task
+from warpkit.training.tasks.base import Raw
 
 # Of models and experiments: parts of a path below the folder of all runs.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$", max_length=100)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
+Share = Annotated[float, Field(ge=0)]
 _SAME_DATA = ("data.folder", "data.test_folder", "data.ways")
 
 
@@ -42,7 +41,7 @@ class Training(Table):
     epochs: Annotated[int, Field(ge=1)] = 40
     batch: Annotated[int, Field(ge=1)] = 64
     optimizer: Literal["adam", "sgd"] = "adam"
-    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5e-3
+    rate: Annotated[float, Field(gt=0)] = 5e-3
     localization: Share = 1.0
     schedule: Literal["one_cycle", "cosine", "steps", "constant"] = "one_cycle"
     weight_decay: Share = 0.0
@@ -187,14 +186,15 @@ def plans(
 
 def _try_out(plan: Plan, task: Task) -> None:
     """Raise `InputError` for a model that cannot do the task: before another one is trained for hours."""
-    batch = plan.training.batch
-    few = f"training.batch: {batch} is more than the {task.train_images} images there are to train on"
-    require(batch <= task.train_images, f"experiment: models.{plan.model}: {few}")
+    most, size = task.train_images, plan.training.batch
+    told = f"training.batch: {size} is more than the {most} images there are to train on"
+    require(size <= most, f"experiment: models.{plan.model}: {told}")
     model = plan.build(0).eval()
-    two = task.prepare(task.take("test", torch.arange(2), task.draw(2, torch.Generator().manual_seed(0))))
+    few = task.test_draws()[:2]
+    batch = task.prepare(task.take("test", torch.arange(len(few)), few))
     try:
         with torch.no_grad():
-            task.step(model, two)
+            task.step(model, batch)
     except (InputError, RuntimeError, IndexError, TypeError) as error:
         raise InputError(f"experiment: models.{plan.model}: {str(error).splitlines()[0]}") from error
 
@@ -204,12 +204,15 @@ def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[s
     there are any; else the first, numbered.
     """
     task = read_task(run.asked["data"])
-    first = min(task.test_images, 50 * count)
-    (images, *_), targets = task.prepare(task.take("test", torch.arange(first), task.test_draws()[:first]))
-    if targets.ndim > 1:
-        return images[:count], [str(i + 1) for i in range(len(images[:count]))]
-    kinds = sorted(set(targets.tolist()))[:count]
-    return images[[int((targets == kind).nonzero()[0]) for kind in kinds]], [str(kind) for kind in kinds]
+    raw = task.take("test", torch.arange(task.test_images)[: 50 * count], task.test_draws()[: 50 * count])
+    if raw.targets.ndim > 1:
+        chosen = list(range(min(count, len(raw.targets))))
+        captions = [str(i + 1) for i in chosen]
+    else:
+        kinds = sorted(set(raw.targets.tolist()))[:count]
+        chosen, captions = [int((raw.targets == kind).nonzero()[0]) for kind in kinds], [str(kind) for kind in kinds]
+    (images, *_), _ = task.prepare(Raw(*(part[chosen] for part in raw)))
+    return images, captions
 
 
 def read_task(table: Mapping[str, Any]) -> Task:

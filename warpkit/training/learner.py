@@ -89,9 +89,7 @@ class Batches(LightningDataModule):
         return self.task.prepare(batch)
 
     def _loader(self, half: Half, shares: Any) -> DataLoader[Raw]:
-        return DataLoader(
-            _Half(self.task, half), batch_size=None, sampler=shares, num_workers=self.workers, persistent_workers=False
-        )
+        return DataLoader(_Half(self.task, half), batch_size=None, sampler=shares, num_workers=self.workers)
 
     def _process(self) -> tuple[int, int]:
         trainer = self.trainer
@@ -140,7 +138,6 @@ class Learner(LightningModule):
                     on_epoch=True,
                     sync_dist=True,
                     batch_size=len(errors),
-                    prog_bar=stage != "test",
                 )
         return loss
 

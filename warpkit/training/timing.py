@@ -5,12 +5,12 @@ import functools
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.modules.spatial_transformer import SpatialTransformer, ThetaFrom
 from warpkit.training.tasks import Task
 
 _REPEATS = 15
@@ -20,15 +20,14 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     """`images_per_second` of whole training steps, and the `shares` of a step that go to distorting a batch, to the
     localization networks and to grid and sampling, forward and backward.
 
-    Parts are timed one after the other in each of several rounds, and the medians are compared. A transformer that
-    looks at something else than its input (`theta_from`) is timed as if it looked at its input.
+    Parts are timed one after the other in each of several rounds, and the medians are compared.
     """
     model = copy.deepcopy(model).to(device)  # running means and the like stay as they are
     drawn = task.draw(batch, torch.Generator().manual_seed(0))
     raw = task.take("train", torch.arange(batch), drawn).to(device)
     prepared = task.prepare(raw)
     transformers = [m for m in model.modules() if isinstance(m, SpatialTransformer)]
-    inputs = _inputs(model, transformers, prepared.inputs)
+    calls = _calls(model, transformers, prepared.inputs)
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
 
     def step() -> None:
@@ -38,8 +37,8 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
 
     parts: dict[str, Callable[[], object]] = {"step": step, "distorting": lambda: task.prepare(raw)}
     if transformers:
-        parts["localization"] = functools.partial(_each, _localize, inputs)
-        parts["sampling"] = functools.partial(_each, _sample, inputs)
+        parts["localization"] = functools.partial(_each, _localize, calls)
+        parts["sampling"] = functools.partial(_each, _sample, calls)
     model.train()
     seconds = _medians(parts)
     whole = seconds["step"] + seconds["distorting"]
@@ -47,33 +46,41 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     return {"images_per_second": round(batch / whole, 1), "shares": shares}
 
 
-def _inputs(
-    model: nn.Module, transformers: list[SpatialTransformer], images: tuple[Tensor, ...]
-) -> list[tuple[SpatialTransformer, Tensor]]:
-    """What each transformer gets; one behind other layers passes a gradient on to them."""
-    found: list[tuple[SpatialTransformer, Tensor]] = []
+class _Call(NamedTuple):
+    """What a transformer gets; one behind other layers passes a gradient on to them."""
 
-    def keep(transformer: SpatialTransformer, given: tuple[Tensor, ...], output: Tensor) -> None:
-        found.append((transformer, given[0].detach().requires_grad_(given[0].requires_grad)))
+    transformer: SpatialTransformer
+    image: Tensor
+    theta_from: ThetaFrom | None
 
-    hooks = [transformer.register_forward_hook(keep) for transformer in transformers]
+
+def _calls(model: nn.Module, transformers: list[SpatialTransformer], images: tuple[Tensor, ...]) -> list[_Call]:
+    found: list[_Call] = []
+
+    def keep(transformer: SpatialTransformer, given: tuple[Any, ...], more: dict[str, Any], output: Tensor) -> None:
+        image, *theta_from = (*given, *more.values())
+        image = image.detach().requires_grad_(image.requires_grad)
+        found.append(_Call(transformer, image, theta_from[0] if theta_from else None))
+
+    hooks = [transformer.register_forward_hook(keep, with_kwargs=True) for transformer in transformers]
     model(*images)
     for hook in hooks:
         hook.remove()
     return found
 
 
-def _each(part: Callable[[SpatialTransformer, Tensor], None], inputs: list[tuple[SpatialTransformer, Tensor]]) -> None:
-    for transformer, image in inputs:
-        part(transformer, image)
+def _each(part: Callable[[_Call], None], calls: list[_Call]) -> None:
+    for call in calls:
+        part(call)
 
 
-def _localize(transformer: SpatialTransformer, image: Tensor) -> None:
-    theta = transformer.theta(image)
+def _localize(call: _Call) -> None:
+    theta = call.transformer.theta(call.image, call.theta_from)
     theta.backward(torch.ones_like(theta))  # type: ignore[no-untyped-call]
 
 
-def _sample(transformer: SpatialTransformer, image: Tensor) -> None:
+def _sample(call: _Call) -> None:
+    transformer, image, _ = call
     theta = (transformer.init.float().expand(len(image), -1) + 0.01).requires_grad_()
     output = transformer.warp(image, theta)
     output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]

@@ -5,9 +5,10 @@ from typing import Any
 from warpkit.training.tables import Table
 from warpkit.training.tasks.addition import Addition, AdditionData
 from warpkit.training.tasks.base import Task
+from warpkit.training.tasks.birds import BirdsData, BirdsTask
 from warpkit.training.tasks.colocalisation import Colocalisation, ColocalisationData
 from warpkit.training.tasks.digits import Digits, DigitsData
-from warpkit.training.tasks.pictures import BirdsData, BirdsTask, HouseNumbersData, HouseNumbersTask
+from warpkit.training.tasks.house_numbers import HouseNumbersData, HouseNumbersTask
 from warpkit.training.tasks.registration import Registration, RegistrationData
 from warpkit.training.tasks.volumes import Volumes, VolumesData
 
