@@ -15,6 +15,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.modules.resnet import ResNet
 from warpkit.spec.build import build, planned
 from warpkit.spec.read import SUFFIXES, overridden, read
 from warpkit.training.runs import Run
@@ -33,9 +34,10 @@ class Training(Table):
 
     `optimizer`: "adam" (AdamW) or "sgd" (with Nesterov's momentum of 0.9). `rate`: the highest learning rate;
     `localization`: the part of it that localization networks and regression layers get. `schedule`: "one_cycle" (up,
-    then down to nothing: Smith and Topin, arXiv 1708.07120), "cosine" (down to nothing), "steps" (a tenth after each
-    third, as in the paper), "constant". `clip`: the largest norm of a gradient. `outside` and `folds`: weights of the
-    penalties for leaving the image and for folding.
+    then down to nothing: Smith and Topin, arXiv 1708.07120), "cosine" (down to nothing), "steps" (a tenth, `drops`
+    times, after equal parts of the training, as in the paper), "constant". `clip`: the largest norm of a gradient.
+    `outside` and `folds`: weights of the penalties for leaving the image and for folding. `backbone`: a file of weights
+    that every `resnet` of a model begins with, see `ResNet.load_weights`.
     """
 
     epochs: Annotated[int, Field(ge=1)] = 40
@@ -44,10 +46,12 @@ class Training(Table):
     rate: Annotated[float, Field(gt=0)] = 5e-3
     localization: Share = 1.0
     schedule: Literal["one_cycle", "cosine", "steps", "constant"] = "one_cycle"
+    drops: Annotated[int, Field(ge=1)] = 2
     weight_decay: Share = 0.0
     clip: Annotated[float, Field(gt=0)] | None = None
     outside: Share = 0.0
     folds: Share = 0.0
+    backbone: str | None = None
 
 
 class Entry(Table):
@@ -102,10 +106,18 @@ class Plan:
         return _made(self.data)
 
     def build(self, seed: int) -> nn.Module:
-        """The model with its first weights; the global random state is left alone."""
+        """The model with its first weights; the global random state is left alone. Raises `InputError` for a backbone's
+        weights that do not fit.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return build(self.spec)
+            model = build(self.spec)
+        if self.training.backbone is not None:
+            backbones = [module for module in model.modules() if isinstance(module, ResNet)]
+            require(len(backbones) > 0, "training.backbone: there is no resnet in this model")
+            for backbone in backbones:
+                backbone.load_weights(self.training.backbone)
+        return model
 
     def asked(self, seed: int) -> dict[str, Any]:
         """All that decides the result, as plain data."""
@@ -189,10 +201,10 @@ def _try_out(plan: Plan, task: Task) -> None:
     most, size = task.train_images, plan.training.batch
     told = f"training.batch: {size} is more than the {most} images there are to train on"
     require(size <= most, f"experiment: models.{plan.model}: {told}")
-    model = plan.build(0).eval()
     few = task.test_draws()[:2]
     batch = task.prepare(task.take("test", torch.arange(len(few)), few))
     try:
+        model = plan.build(0).eval()
         with torch.no_grad():
             task.step(model, batch)
     except (InputError, RuntimeError, IndexError, TypeError) as error:

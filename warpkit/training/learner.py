@@ -151,18 +151,19 @@ class Learner(LightningModule):
             else torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=how.weight_decay)
         )
         steps = how.epochs * (self.task.train_images // how.batch)
-        schedule = _schedule(how.schedule, optimizer, steps)
+        schedule = _schedule(how, optimizer, steps)
         if schedule is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-def _schedule(name: str, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:
-    if name == "one_cycle":
+def _schedule(how: Training, optimizer: torch.optim.Optimizer, steps: int) -> LRScheduler | None:
+    if how.schedule == "one_cycle":
         return OneCycleLR(optimizer, [group["lr"] for group in optimizer.param_groups], total_steps=steps)
-    if name == "cosine":
+    if how.schedule == "cosine":
         return CosineAnnealingLR(optimizer, steps)
-    return MultiStepLR(optimizer, [steps // 3, steps * 2 // 3]) if name == "steps" else None
+    falls = [steps * (i + 1) // (how.drops + 1) for i in range(how.drops)]
+    return MultiStepLR(optimizer, falls) if how.schedule == "steps" else None
 
 
 def mixed(*numbers: int) -> int:

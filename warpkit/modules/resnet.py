@@ -1,0 +1,114 @@
+"""ResNet, to look at photographs with: weights that others trained fit in."""
+
+import pickle
+from pathlib import Path
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from warpkit.described import Described
+from warpkit.errors import InputError, quoted, require
+
+_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+_DEEP = 50  # from here on a block has three convolutions, and four times as many channels at its end
+
+
+class ResNet(Described, nn.Module):
+    """A backbone: images to features, `[N, C, H, W]` → `[N, 512]`, or `[N, 2048]` from 50 layers on.
+
+    Its parameters are named as in torchvision, so that weights from there load, see `load_weights`. The last layer, of
+    classes, is left out.
+
+    `depth`: 18, 34, 50, 101 or 152 layers. `channels`: of the image.
+
+    Source: K. He et al., "Deep residual learning for image recognition", CVPR 2016; a block of three halves the image in
+    its 3×3 convolution.
+    """
+
+    def __init__(self, depth: Literal[18, 34, 50, 101, 152] = 50, channels: int = 3) -> None:
+        super().__init__()
+        require(depth in _BLOCKS, f"depth: expected one of {', '.join(map(str, _BLOCKS))}, got {quoted(depth)}")
+        self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU()
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        width, more = 64, 4 if depth >= _DEEP else 1
+        for number, count in enumerate(_BLOCKS[depth]):
+            inner = 64 * 2**number
+            blocks: list[nn.Module] = []
+            for block in range(count):
+                blocks.append(_Block(width, inner, inner * more, stride=2 if number > 0 and block == 0 else 1))
+                width = inner * more
+            setattr(self, f"layer{number + 1}", nn.Sequential(*blocks))
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
+        """Image to features, averaged over all places."""
+        x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = layer(x)
+        return x.mean((2, 3))
+
+    def load_weights(self, file: str | Path) -> None:
+        """Take the parameters over from a state dict: torch's (.pth, .pt, read without running code) or safetensors.
+
+        Those of a last layer, `fc`, are passed over. Raises `InputError` for a file that cannot be read, and one that
+        lacks a parameter, has others, or other shapes.
+        """
+        given = _read(Path(file))
+        mine = self.state_dict()
+        given = {name: value for name, value in given.items() if not name.startswith("fc.")}
+        counters = {name for name in mine if name.endswith("num_batches_tracked")}  # old files are without
+        for what, names in (
+            ("lacks", mine.keys() - given.keys() - counters),
+            ("has, which this network has not,", given.keys() - mine.keys()),
+            ("has in another shape", {n for n in mine.keys() & given.keys() if mine[n].shape != given[n].shape}),
+        ):
+            require(not names, f"weights: {file} {what} {', '.join(sorted(names)[:3])}: is it of another depth?")
+        self.load_state_dict({**mine, **given})
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions, or one between two of 1×1, beside what came in."""
+
+    def __init__(self, inputs: int, inner: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        shapes = [(inputs, inner, 3, stride), (inner, outputs, 3, 1)]
+        if outputs != inner:
+            shapes = [(inputs, inner, 1, 1), (inner, inner, 3, stride), (inner, outputs, 1, 1)]
+        self.depth = len(shapes)
+        for i, (before, after, size, step) in enumerate(shapes, 1):
+            setattr(self, f"conv{i}", nn.Conv2d(before, after, size, step, padding=size // 2, bias=False))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(after))
+        self.relu = nn.ReLU()
+        self.downsample = None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
+        """What came in, and what the convolutions add to it."""
+        y = x
+        for i in range(1, self.depth + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            y = self.relu(y) if i < self.depth else y
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    require(file.is_file(), f"weights: no such file: {file}")
+    try:
+        if file.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file)
+        kept = torch.load(file, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, ImportError) as error:
+        raise InputError(f"weights: {file} cannot be read: {str(error).splitlines()[0]}") from error
+    kept = kept.get("state_dict", kept) if isinstance(kept, dict) else {}
+    found = {str(name).removeprefix("module."): value for name, value in kept.items() if isinstance(value, Tensor)}
+    require(bool(found), f"weights: {file} holds no parameters by name")
+    return found
