@@ -1,8 +1,8 @@
 """House numbers drawn from handwritten digits, in SVHN's own format: docs/tools/house_numbers.py FOLDER
 
-For trying the whole pipeline where SVHN itself is not at hand: one to five digits in a colour of their own, in a row that
-is tilted and bent a little, on a wall with specks and with a part of a neighbour's number at either end. 4,000 pictures to
-train on, drawn from 4,000 digits, and 1,000 to test on, drawn from 1,000 others.
+For trying the whole pipeline where SVHN itself is not at hand: one to five digits in a colour of their own, in a row
+that is tilted and bent a little, on a wall with specks and with a part of a neighbour's number at either end. 4,000
+pictures to train on, drawn from 4,000 digits, and 1,000 to test on, drawn from 1,000 others.
 """
 
 import sys

@@ -51,6 +51,11 @@ def test_steps_are_a_tenth_after_each_third(learner):
     assert [seen[i] for i in (0, 3, 4, 7, 8, 11)] == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001])
 
 
+def test_steps_may_be_more(learner):
+    seen = rates(learner(schedule="steps", drops=3))
+    assert [seen[i] for i in (0, 2, 3, 6, 9)] == pytest.approx([0.01, 0.01, 0.001, 1e-4, 1e-5])
+
+
 def test_a_constant_rate_stays(learner):
     assert set(rates(learner(schedule="constant"))) == {0.01}
 

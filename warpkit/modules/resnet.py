@@ -2,7 +2,6 @@
 
 import pickle
 from pathlib import Path
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -23,25 +22,23 @@ class ResNet(Described, nn.Module):
 
     `depth`: 18, 34, 50, 101 or 152 layers. `channels`: of the image.
 
-    Source: K. He et al., "Deep residual learning for image recognition", CVPR 2016; a block of three halves the image in
-    its 3×3 convolution.
+    Source: K. He et al., "Deep residual learning for image recognition", CVPR 2016; where a block of three halves the
+    image, its 3×3 convolution does.
     """
 
-    def __init__(self, depth: Literal[18, 34, 50, 101, 152] = 50, channels: int = 3) -> None:
+    def __init__(self, depth: int = 50, channels: int = 3) -> None:
         super().__init__()
         require(depth in _BLOCKS, f"depth: expected one of {', '.join(map(str, _BLOCKS))}, got {quoted(depth)}")
         self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        width, more = 64, 4 if depth >= _DEEP else 1
-        for number, count in enumerate(_BLOCKS[depth]):
-            inner = 64 * 2**number
-            blocks: list[nn.Module] = []
-            for block in range(count):
-                blocks.append(_Block(width, inner, inner * more, stride=2 if number > 0 and block == 0 else 1))
-                width = inner * more
-            setattr(self, f"layer{number + 1}", nn.Sequential(*blocks))
+        first, second, third, fourth = _BLOCKS[depth]
+        more = 4 if depth >= _DEEP else 1
+        self.layer1 = _blocks(first, 64, 64, 64 * more, stride=1)
+        self.layer2 = _blocks(second, 64 * more, 128, 128 * more, stride=2)
+        self.layer3 = _blocks(third, 128 * more, 256, 256 * more, stride=2)
+        self.layer4 = _blocks(fourth, 256 * more, 512, 512 * more, stride=2)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -49,9 +46,8 @@ class ResNet(Described, nn.Module):
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
         """Image to features, averaged over all places."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
-        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = layer(x)
-        return x.mean((2, 3))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return x.mean((2, 3))  # type: ignore[no-any-return]
 
     def load_weights(self, file: str | Path) -> None:
         """Take the parameters over from a state dict: torch's (.pth, .pt, read without running code) or safetensors.
@@ -96,6 +92,12 @@ class _Block(nn.Module):
             y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
             y = self.relu(y) if i < self.depth else y
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))  # type: ignore[no-any-return]
+
+
+def _blocks(count: int, inputs: int, inner: int, outputs: int, stride: int) -> nn.Sequential:
+    """The first of them halves the image where `stride` is 2."""
+    first = _Block(inputs, inner, outputs, stride)
+    return nn.Sequential(first, *(_Block(outputs, inner, outputs, stride=1) for _ in range(count - 1)))
 
 
 def _read(file: Path) -> dict[str, Tensor]:
