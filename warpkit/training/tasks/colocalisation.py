@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Generator, Tensor, nn
+from torch.nn import functional
 
 from warpkit.datasets import colocalisation, digits, iou
 from warpkit.errors import require
@@ -40,8 +41,8 @@ class ColocalisationData(Table):
 
 
 class Colocalisation(Task):
-    """Find the digit. The loss, for crops Iₙ that the transformer makes of images n, an encoder e, and for each image
-    one crop at random, is the paper's hinge over all pairs of a batch:
+    """Find the digit. The loss, for crops Iₙ that the transformer makes of images n, an encoder e whose results are
+    brought to length 1, and for each image one crop at random, is the paper's hinge over all pairs of a batch:
 
         max(0, ‖e(Iₙ) − e(Iₘ)‖² − ‖e(Iₙ) − e(randomₙ)‖² + 1)
 
@@ -89,7 +90,8 @@ class Colocalisation(Task):
         centre = targets[:, 4:] * (1 - scale)
         theta = torch.cat([torch.full_like(centre[:, :1], scale), centre], 1)
         encoder = self.encoder.to(images.device)
-        e, random = encoder(crops), encoder(warp(images, "attention", theta, size=(_SIDE, _SIDE)))
+        others = warp(images, "attention", theta, size=(_SIDE, _SIDE))
+        e, random = (functional.normalize(encoder(crop)) for crop in (crops, others))
         apart = (e[:, None] - e[None]).square().sum(2) - (e - random).square().sum(1)[:, None] + 1
         pairs = ~torch.eye(len(e), dtype=torch.bool, device=e.device)
         corners = look.points(lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(images))
