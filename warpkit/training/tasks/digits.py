@@ -72,8 +72,8 @@ class DigitTask(Task):
 class DigitsData(DigitSource):
     """`[data]` with `type = "digits"`.
 
-    `distortion`: "r", "rts", "p", "e", "tc" or "moved", see `warpkit.datasets.distortions`. `mean` and `std`: images are
-    normalised, (image − mean) / std, after they were distorted.
+    `distortion`: "r", "rts", "p", "e", "tc" or "glimpse", see `warpkit.datasets.distortions`. `mean` and `std`: images
+    are normalised, (image − mean) / std, after they were distorted.
     """
 
     type: Literal["digits"] = "digits"

@@ -9,12 +9,34 @@ from pydantic import Field
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
-from warpkit.datasets.distortions import Move
+from warpkit.datasets.distortions import Distortion, Draws, Images, Placed, uniform
 from warpkit.lattice import lattice
+from warpkit.sampling.sampler import warp
 from warpkit.training.tasks.base import Batch, Raw
 from warpkit.training.tasks.digits import DigitSource, DigitTask
 from warpkit.training.tasks.looking import looking
 from warpkit.transforms.affine import Affine
+
+
+class Move(Distortion):
+    """Turned, scaled and shifted on its own canvas: what a registration has to undo. Angles in radians."""
+
+    def __init__(self, turn: float, scale: float, shift: float) -> None:
+        self.limits = ((-turn, turn), (-math.log(scale), math.log(scale)), (-shift, shift), (-shift, shift))
+
+    def draw(self, count: int, generator: Generator) -> Draws:
+        """The angle, the logarithm of the scale, and the shift x y in normalised coordinates."""
+        return uniform(count, generator, *self.limits)
+
+    def theta(self, drawn: Draws) -> Float[Tensor, "N 6"]:
+        """Of the affine transform that makes the moved image."""
+        angle, log_scale, x, y = drawn.T
+        cos, sin = angle.cos() * log_scale.exp(), angle.sin() * log_scale.exp()
+        return torch.stack([cos, -sin, x, sin, cos, y], 1)
+
+    def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
+        """The moved images."""
+        return warp(images, "affine", self.theta(drawn))
 
 
 class RegistrationData(DigitSource):
@@ -36,7 +58,7 @@ class Registration(DigitTask):
     """
 
     def __init__(self, data: RegistrationData) -> None:
-        self.move = Move(math.radians(data.turn), (1 / data.scale, data.scale), 2 * data.shift)
+        self.move = Move(math.radians(data.turn), data.scale, 2 * data.shift)
         super().__init__(data, self.move, "moved")
 
     @property
