@@ -79,14 +79,17 @@ def colocalise(runs: Path) -> Figure:
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for kind, called_ in (("translated", "alone"), ("cluttered", "among\nclutter")):
-        model, batch, output = called(Run(runs / f"colocalise_{kind}/attention/0"))
+        run = Run(runs / f"colocalise_{kind}/attention/0")
+        task, (model, batch, output) = run.asked["data"], called(run)
         side = batch.inputs[0].shape[-1]
         low, high = (batch.targets[:, :4] / side * 2 - 1).split(2, 1)
         box = torch.stack(
             [low, torch.stack([high[:, 0], low[:, 1]], 1), high, torch.stack([low[:, 0], high[:, 1]], 1)], 1
         )
         named |= {called_: batch.inputs[0], f"window\n({kind})": output}
-        edges[called_] = [(box, TRUTH), (windows(model, batch.inputs)[0], WINDOW)]
+        window = windows(model, batch.inputs)[0]
+        middle = window.mean(1, keepdim=True)
+        edges[called_] = [(box, TRUTH), (middle + (window - middle) * task["inner"], WINDOW)]
     return rows(named, edges)
 
 

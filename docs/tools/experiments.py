@@ -19,6 +19,14 @@ from warpkit.training.report.results import read
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULTS, PICTURES = ROOT / "experiments.md", ROOT / "results", ROOT / "img/experiments"
 ORDER = ("r", "rts", "p", "e", "tc")
+BEYOND = {
+    "addition": ("addition",),
+    "colocalisation": ("colocalise_translated", "colocalise_cluttered"),
+    "volumes": ("volumes",),
+    "registration": ("registration",),
+    "house numbers": ("house_numbers",),
+    "photographs": ("birds",),
+}
 
 
 def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
@@ -29,9 +37,13 @@ def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
 def page(text: str) -> str:
     """The page with its tables, each between two comments that name it, made anew."""
     results = read(folders(RESULTS))
-    for name in ("errors", "measured", "costs", "machines"):
+    tables = {name: getattr(table, name)(results) for name in ("errors", "measured", "costs", "machines")}
+    for name, those in BEYOND.items():
+        if found := folders(RESULTS, those):
+            tables[f"errors, {name}"] = table.errors(read(found))
+    for name, content in tables.items():
         between = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        made = block(getattr(table, name)(results), "")
+        made = block(content, "")
         text, found = re.subn(between, lambda m, made=made: f"{m[1]}\n{made}\n\n{m[2]}", text, flags=re.DOTALL)
         assert found == 1, f"{PAGE} has no place for the table of {name}"
     return text
