@@ -120,12 +120,12 @@ def registration(runs: Path) -> Figure:
     return rows(named, {})
 
 
-def house_numbers(runs: Path) -> Figure:
+def numbers(runs: Path) -> Figure:
     """What the transformers in front of the networks make of the crops."""
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for model, called_ in (("st_cnn_single", "one\ntransformer"), ("st_cnn_multi", "the first\nof four")):
-        network, batch, _ = called(Run(runs / f"house_numbers/{model}/0"))
+        network, batch, _ = called(Run(runs / f"numbers/{model}/0"))
         image = batch.inputs[0]
         with torch.no_grad():
             named["crops"], named[called_] = image + 0.5, network[0](image) + 0.5
@@ -133,12 +133,30 @@ def house_numbers(runs: Path) -> Figure:
     return rows(named, edges)
 
 
+def photos(runs: Path) -> Figure:
+    """Where both windows look, and what each of them sees."""
+    model, batch, _ = called(Run(runs / "photos/two/0"))
+    image = batch.inputs[0]
+    seen = {}
+    with torch.no_grad():
+        for name, branch in zip(("left\nwindow", "right\nwindow"), model[0].transformers, strict=True):
+            seen[name] = coloured(branch[0](image))
+    edges = list(zip(windows(model, batch.inputs), ("#ff6b6b", "#4dd0e1"), strict=True))
+    return rows({"photographs": coloured(image), **seen}, {"photographs": edges})
+
+
+def coloured(images: Tensor) -> Tensor:
+    """As they were before they were normalised."""
+    mean, std = (images.new_tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return images * std + mean
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1])
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, draw in (
         ("addition", addition), ("colocalise", colocalise), ("volumes", volumes), ("registration", registration),
-        ("house_numbers", house_numbers),
+        ("numbers", numbers), ("photos", photos),
     ):  # fmt: skip
         needed = [found for found in folder.iterdir() if found.name.startswith(name)]
         if needed:

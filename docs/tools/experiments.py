@@ -24,8 +24,8 @@ BEYOND = {
     "colocalisation": ("colocalise_translated", "colocalise_cluttered"),
     "volumes": ("volumes",),
     "registration": ("registration",),
-    "house numbers": ("house_numbers",),
-    "photographs": ("birds",),
+    "house numbers": ("numbers",),
+    "photographs": ("photos",),
 }
 
 

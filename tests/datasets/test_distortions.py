@@ -208,7 +208,8 @@ def test_clutter_takes_another_canvas_number_and_side_of_crops_and_says_where_th
 
 
 @pytest.mark.parametrize(
-    ("name", "mean"), [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483), ("glimpse", 0.1424)]
+    ("name", "mean"),
+    [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483), ("glimpse", 0.1424)],
 )
 def test_the_same_seed_gives_the_same_images_in_every_version(name, mean):
     images = torch.linspace(0, 1, 784).reshape(1, 1, SIDE, SIDE)
