@@ -106,17 +106,42 @@ def test_a_window_on_the_digit_has_found_it_and_another_has_not(encoder):
         assert made.step(window(x + (0.5 if x < 0 else -0.5), y), one)[1].tolist() == [1, 1]
 
 
+def test_the_inner_part_of_a_larger_window_is_what_counts(encoder):
+    larger = {"transform": {"type": "attention", "scale": 0.5}, "size": [28, 28]}
+    whole, inner = (read_task({**encoder, "inner": part}) for part in (1.0, 2 / 3))
+    one = whole.prepare(whole.take("test", torch.tensor([0, 0]), torch.zeros(2, 2)))
+    x, y = ((one.targets[0, :2] + 14) / 42 - 1).tolist()
+    assert whole.step(Fixed([x, y], **larger), one)[1].tolist() == [1, 1]  # 28² of 42² pixels
+    assert inner.step(Fixed([x, y], **larger), one)[1].tolist() == [0, 0]
+    assert inner.step(Fixed([x + (0.5 if x < 0 else -0.5), y], **larger), one)[1].tolist() == [1, 1]
+
+
+def test_crops_at_random_are_as_large_as_the_option_says(encoder):
+    """Of the whole canvas, they are the same wherever they lie."""
+    made = read_task({**encoder, "window": 84})
+    model, indices = window(0.1, -0.2), torch.arange(4)
+    losses = [
+        made.step(model, made.prepare(made.take("train", indices, torch.full((4, 2), at))))[0] for at in (-1.0, 1.0)
+    ]
+    assert_close(losses[0], losses[1])
+
+
+def test_a_missing_encoder_is_told_with_what_makes_one(encoder):
+    with pytest.raises(InputError, match=r"data\.encoder: no such file: none\.safetensors \(`warpkit train encoder`"):
+        read_task({**encoder, "encoder": "none.safetensors"})
+
+
 def test_the_hinge_is_the_paper_s(encoder):
-    """A loop over pairs, as the equation has it."""
+    """A loop over pairs, as the equation has it, with features of length 1."""
     made = read_task(encoder)
     drawn = made.draw(4, Generator().manual_seed(1))
     several = made.prepare(made.take("train", torch.arange(4), drawn))
     model = window(0.1, -0.2)
     loss, _ = made.step(model, several)
-    e = made.encoder(model(several.inputs[0]))
+    e = torch.nn.functional.normalize(made.encoder(model(several.inputs[0])))
     lone = (wk.warp(several.inputs[0][i : i + 1], "attention", torch.tensor([[1 / 3, *(drawn[i] * 2 / 3).tolist()]]),
                     size=(28, 28)) for i in range(4))  # fmt: skip
-    random = torch.cat([made.encoder(crop) for crop in lone])
+    random = torch.nn.functional.normalize(torch.cat([made.encoder(crop) for crop in lone]))
     terms = [
         (1 + (e[n] - e[m]).square().sum() - (e[n] - random[n]).square().sum()).clamp(min=0)
         for n in range(4)
@@ -140,7 +165,7 @@ def test_a_model_without_a_transformer_cannot_find_anything(encoder):
         made.step(torch.nn.AvgPool2d(3), batch(made))
 
 
-@pytest.mark.parametrize("name", ["addition", "registration", "volumes"])
+@pytest.mark.parametrize("name", ["addition", "registration", "volumes", "encoder"])
 def test_the_experiments_that_come_with_warpkit_can_be_trained(name, mnist):
     assert plans(name, None, {"data.folder": str(mnist), "training.batch": 8})
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from warpkit.errors import InputError, require, unknown
+from warpkit.errors import InputError, unknown
 
 
 class Source(NamedTuple):
@@ -51,7 +51,7 @@ class Source(NamedTuple):
     def folder(self, parent: str | os.PathLike[str], name: str, archive: str) -> Path:
         """The folder of this name, unpacked where only the archive is there: all of it, or nothing after an error."""
         path = Path(parent)
-        require(path.is_dir(), f"{self.name}: {str(parent)!r} is no folder")
+        self.require(path.is_dir(), f"{str(parent)!r} is no folder")
         found, packed = path / name, path / archive
         if found.is_dir():
             return found

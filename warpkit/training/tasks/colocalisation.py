@@ -1,5 +1,6 @@
 """What several images have in common is found, without a box or a label: the paper's appendix A.2."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -106,6 +107,7 @@ class Colocalisation(Task):
 
 def _encoder(file: str) -> nn.Module:
     """A classifier without its last layer, as it is: it does not learn."""
+    require(Path(file).is_file(), f"experiment: data.encoder: no such file: {file} (`warpkit train encoder` makes one)")
     classifier = load(file)
     layers = list(classifier.children())
     require(isinstance(classifier, nn.Sequential) and len(layers) > 1, f"encoder: {file} holds no layers in a row")
