@@ -133,30 +133,14 @@ def numbers(runs: Path) -> Figure:
     return rows(named, edges)
 
 
-def photos(runs: Path) -> Figure:
-    """Where both windows look, and what each of them sees."""
-    model, batch, _ = called(Run(runs / "photos/two/0"))
-    image = batch.inputs[0]
-    seen = {}
-    with torch.no_grad():
-        for name, branch in zip(("left\nwindow", "right\nwindow"), model[0].transformers, strict=True):
-            seen[name] = coloured(branch[0](image))
-    edges = list(zip(windows(model, batch.inputs), ("#ff6b6b", "#4dd0e1"), strict=True))
-    return rows({"photographs": coloured(image), **seen}, {"photographs": edges})
-
-
-def coloured(images: Tensor) -> Tensor:
-    """As they were before they were normalised."""
-    mean, std = (images.new_tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    return images * std + mean
-
-
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     folder = Path(sys.argv[1])
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, draw in (
         ("addition", addition), ("colocalise", colocalise), ("volumes", volumes), ("registration", registration),
-        ("numbers", numbers), ("photos", photos),
+        ("numbers", numbers),
     ):  # fmt: skip
         needed = [found for found in folder.iterdir() if found.name.startswith(name)]
         if needed:

@@ -68,6 +68,10 @@ def draw(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, seed:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    if Path(sys.argv[1]).exists():
+        sys.exit(f"{sys.argv[1]} exists: take it away to draw anew")
     for seed, ((split, count), half) in enumerate(zip(COUNTS.items(), digits(), strict=True)):
         pixels = (half.images[:, 0] * 255).byte().numpy()
         draw(Path(sys.argv[1]) / split, pixels, half.labels.numpy(), count, seed)

@@ -60,4 +60,8 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
+    if Path(sys.argv[1]).exists():
+        sys.exit(f"{sys.argv[1]} exists: take it away to draw anew")
     write(Path(sys.argv[1]))

@@ -131,6 +131,16 @@ def test_a_missing_encoder_is_told_with_what_makes_one(encoder):
         read_task({**encoder, "encoder": "none.safetensors"})
 
 
+def test_an_encoder_of_other_images_and_a_batch_of_one_are_refused(tmp_path, encoder):
+    layers = ["Flatten", {"type": "Linear", "out_features": 16}, "ReLU", {"type": "Linear", "out_features": 10}]
+    wk.save(wk.build({"version": 1, "input": [3, 28, 28], "layers": layers}), tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match=r"data\.encoder: .*other\.safetensors takes no 28 × 28 digits"):
+        read_task({**encoder, "encoder": str(tmp_path / "other.safetensors")})
+    changes = {f"data.{key}": encoder[key] for key in ("encoder", "folder", "count")}
+    with pytest.raises(InputError, match=r"training\.batch: 1 is too few for this task, which compares images"):
+        plans("colocalise_translated", None, {**changes, "training.batch": 1})
+
+
 def test_the_hinge_is_the_paper_s(encoder):
     """A loop over pairs, as the equation has it, with features of length 1."""
     made = read_task(encoder)
@@ -220,7 +230,7 @@ def test_house_numbers_are_read_from_their_files_and_trained(tmp_path):
         '"Flatten", { type = "Linear", out_features = 55 }, { type = "Unflatten", dim = 1, unflattened_size = [11, 5] }'
     )
     run = trained(FILE.format(batch=3, data=data, layers=f"{TRANSFORMER} }}, {heads}"), tmp_path)
-    assert run.result["tested_on"] == "3 house numbers of SVHN's test files"
+    assert run.result["tested_on"] == f"3 numbers of {tmp_path.name}, the test split"
 
 
 def test_the_paper_s_networks_for_house_numbers_read_five_places(tmp_path):
@@ -230,7 +240,7 @@ def test_the_paper_s_networks_for_house_numbers_read_five_places(tmp_path):
     networks = {plan.model: plan.build(0) for plan in made}
     count = {name: sum(isinstance(m, wk.SpatialTransformer) for m in net.modules()) for name, net in networks.items()}
     assert count == {"cnn": 0, "st_cnn_single": 1, "st_cnn_multi": 4}
-    widths = [48, 64, 128, 160, 192, 192, 192, 192, 3072, 3072, 55]
+    widths = [48, 64, 128, 160, 192, 192, 192, 192, 3072, 3072, 3072, 55]
     for net in networks.values():
         layers = [m for m in net if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
         assert [len(m.weight) for m in layers] == widths
@@ -260,7 +270,7 @@ def test_birds_are_read_from_their_files_and_trained(tmp_path):
     data = f'type = "birds", folder = "{tmp_path}", size = 16, short = 20'
     two = '{ type = "AvgPool2d", kernel_size = 4 }, "Flatten", { type = "Linear", out_features = 2 }'
     run = trained(FILE.format(batch=2, data=data, layers=f"{TRANSFORMER} }}, {two}"), tmp_path)
-    assert run.result["tested_on"] == "1 birds of CUB-200-2011's test split"
+    assert run.result["tested_on"] == f"1 images of {tmp_path.name}, the test split"
 
 
 def test_the_paper_s_networks_for_birds_take_a_backbone_s_weights(tmp_path):

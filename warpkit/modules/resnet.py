@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,7 +29,10 @@ class ResNet(Described, nn.Module):
 
     def __init__(self, depth: int = 50, channels: int = 3) -> None:
         super().__init__()
-        require(depth in _BLOCKS, f"depth: expected one of {', '.join(map(str, _BLOCKS))}, got {quoted(depth)}")
+        known = type(depth) is int and depth in _BLOCKS
+        require(known, f"depth: expected one of {', '.join(map(str, _BLOCKS))}, got {quoted(depth)}")
+        require(type(channels) is int and channels > 0, f"channels: expected 1 or more, got {quoted(channels)}")
+        self.depth = depth
         self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.relu = nn.ReLU()
@@ -55,16 +59,18 @@ class ResNet(Described, nn.Module):
         Those of a last layer, `fc`, are passed over. Raises `InputError` for a file that cannot be read, and one that
         lacks a parameter, has others, or other shapes.
         """
-        given = _read(Path(file))
-        mine = self.state_dict()
+        given, mine = _read(Path(file)), self.state_dict()
         given = {name: value for name, value in given.items() if not name.startswith("fc.")}
         counters = {name for name in mine if name.endswith("num_batches_tracked")}  # old files are without
         for what, names in (
             ("lacks", mine.keys() - given.keys() - counters),
             ("has, which this network has not,", given.keys() - mine.keys()),
-            ("has in another shape", {n for n in mine.keys() & given.keys() if mine[n].shape != given[n].shape}),
         ):
-            require(not names, f"weights: {file} {what} {', '.join(sorted(names)[:3])}: is it of another depth?")
+            depth = f"is it of another depth than {self.depth}?"
+            require(not names, f"weights: {file} {what} {', '.join(sorted(names)[:3])}: {depth}")
+        for name, value in given.items():
+            told = f"weights: {file}: {name} is {list(value.shape)}, expected {list(mine[name].shape)}"
+            require(value.shape == mine[name].shape, told)
         self.load_state_dict({**mine, **given})
 
 
@@ -103,14 +109,27 @@ def _blocks(count: int, inputs: int, inner: int, outputs: int, stride: int) -> n
 def _read(file: Path) -> dict[str, Tensor]:
     require(file.is_file(), f"weights: no such file: {file}")
     try:
-        if file.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(file)
-        kept = torch.load(file, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError, ImportError) as error:
-        raise InputError(f"weights: {file} cannot be read: {str(error).splitlines()[0]}") from error
-    kept = kept.get("state_dict", kept) if isinstance(kept, dict) else {}
-    found = {str(name).removeprefix("module."): value for name, value in kept.items() if isinstance(value, Tensor)}
+        kept = _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"weights: {file} is no state dict: torch.save(model.state_dict(), FILE) writes one"
+        ) from error
+    except Exception as error:  # what a damaged file makes torch and safetensors stumble over
+        told = next(iter(str(error).splitlines()), type(error).__name__)
+        raise InputError(f"weights: {file} cannot be read: {told}") from error
+    for inside in ("state_dict", "model"):
+        kept = kept.get(inside, kept) if isinstance(kept, dict) else {}
+    pairs = kept.items() if isinstance(kept, dict) else ()
+    found = {str(name).removeprefix("module."): value for name, value in pairs if isinstance(value, Tensor)}
     require(bool(found), f"weights: {file} holds no parameters by name")
     return found
+
+
+def _safetensors(file: Path) -> Any:
+    from safetensors.torch import load_file
+
+    return load_file(file)
+
+
+def _pickled(file: Path) -> Any:
+    return torch.load(file, map_location="cpu", weights_only=True)

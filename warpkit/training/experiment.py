@@ -201,6 +201,8 @@ def _try_out(plan: Plan, task: Task) -> None:
     most, size = task.train_images, plan.training.batch
     told = f"training.batch: {size} is more than the {most} images there are to train on"
     require(size <= most, f"experiment: models.{plan.model}: {told}")
+    least = f"training.batch: {size} is too few for this task, which compares images"
+    require(size >= task.least_batch, f"experiment: models.{plan.model}: {least}")
     few = task.test_draws()[:2]
     batch = task.prepare(task.take("test", torch.arange(len(few)), few))
     try:

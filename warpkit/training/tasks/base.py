@@ -44,6 +44,7 @@ class Task(ABC):
     test_images: int
     validates: bool  # whether the test half is no secret: the error on it is then measured in every epoch
     tested_on: str
+    least_batch: int = 1
 
     @property
     @abstractmethod

@@ -1,5 +1,6 @@
 """Birds, told apart by their species: the paper's section 4.3."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -39,7 +40,7 @@ class BirdsTask(Classification):
         }
         self.classes = len(self.halves["train"].classes)
         self.train_images, self.test_images = len(self.halves["train"]), len(self.halves["test"])
-        self.tested_on = f"{self.test_images:,} birds of CUB-200-2011's test split"
+        self.tested_on = f"{self.test_images:,} images of {Path(data.folder).name}, the test split"
 
     @property
     def shapes(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from warpkit.datasets import colocalisation, digits, iou
-from warpkit.errors import require
+from warpkit.errors import InputError, require
 from warpkit.lattice import lattice
 from warpkit.sampling.sampler import warp
 from warpkit.spec.files import load
@@ -56,6 +56,7 @@ class Colocalisation(Task):
     """
 
     validates = True
+    least_batch = 2
 
     def __init__(self, data: ColocalisationData) -> None:
         source = digits(data.folder, test=False).train
@@ -111,4 +112,9 @@ def _encoder(file: str) -> nn.Module:
     classifier = load(file)
     layers = list(classifier.children())
     require(isinstance(classifier, nn.Sequential) and len(layers) > 1, f"encoder: {file} holds no layers in a row")
-    return nn.Sequential(*layers[:-1], nn.Flatten()).eval().requires_grad_(False)
+    encoder = nn.Sequential(*layers[:-1], nn.Flatten()).eval().requires_grad_(False)
+    try:
+        encoder(torch.zeros(1, 1, _SIDE, _SIDE))
+    except (RuntimeError, InputError) as error:
+        raise InputError(f"experiment: data.encoder: {file} takes no {_SIDE} × {_SIDE} digits") from error
+    return encoder

@@ -1,5 +1,6 @@
 """House numbers, read digit by digit: the paper's section 4.2."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
@@ -43,7 +44,7 @@ class HouseNumbersTask(Task):
             "test": ConcatDataset(each[-1:]),
         }
         self.size, self.train_images, self.test_images = data.size, len(self.halves["train"]), len(each[-1])
-        self.tested_on = f"{self.test_images:,} house numbers of SVHN's test files"
+        self.tested_on = f"{self.test_images:,} numbers of {Path(data.folder).name}, the test split"
 
     @property
     def shapes(self) -> dict[str, Any]:

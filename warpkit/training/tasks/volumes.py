@@ -9,6 +9,8 @@ from warpkit.datasets import Extrude
 from warpkit.training.tasks.base import Classification
 from warpkit.training.tasks.digits import DigitSource, DigitTask
 
+Scale = Annotated[float, Field(gt=0)]
+
 
 class VolumesData(DigitSource):
     """`[data]` with `type = "volumes"`.
@@ -21,7 +23,7 @@ class VolumesData(DigitSource):
     canvas: Annotated[int, Field(ge=28, le=256)] = 60
     depth: Annotated[int, Field(ge=1, le=256)] = 14
     turn: Annotated[float, Field(ge=0, le=180)] = 0.0
-    scale: Annotated[tuple[float, float], Field(strict=False)] = (1.0, 1.0)
+    scale: Annotated[tuple[Scale, Scale], Field(strict=False)] = (1.0, 1.0)
 
 
 class Volumes(DigitTask, Classification):
