@@ -5,6 +5,7 @@ that is tilted and bent a little, on a wall with specks and with a part of a nei
 pictures to train on, drawn from 4,000 digits, and 1,000 to test on, drawn from 1,000 others.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -70,8 +71,12 @@ def draw(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, seed:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if Path(sys.argv[1]).exists():
-        sys.exit(f"{sys.argv[1]} exists: take it away to draw anew")
+    folder = Path(sys.argv[1])
+    if folder.exists():
+        sys.exit(f"{folder} exists: take it away to draw anew")
+    draft = folder.with_name(f".{folder.name}.draft")  # the folder appears when it is whole
+    shutil.rmtree(draft, ignore_errors=True)
     for seed, ((split, count), half) in enumerate(zip(COUNTS.items(), digits(), strict=True)):
         pixels = (half.images[:, 0] * 255).byte().numpy()
-        draw(Path(sys.argv[1]) / split, pixels, half.labels.numpy(), count, seed)
+        draw(draft / split, pixels, half.labels.numpy(), count, seed)
+    draft.rename(folder)

@@ -6,6 +6,7 @@ are cut into four strips: 300 images to train on come from the first and the thi
 that no pixel is in both.
 """
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def write(folder: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    if Path(sys.argv[1]).exists():
-        sys.exit(f"{sys.argv[1]} exists: take it away to draw anew")
-    write(Path(sys.argv[1]))
+    folder = Path(sys.argv[1])
+    if folder.exists():
+        sys.exit(f"{folder} exists: take it away to draw anew")
+    draft = folder.with_name(f".{folder.name}.draft")  # the folder appears when it is whole
+    shutil.rmtree(draft, ignore_errors=True)
+    write(draft)
+    draft.rename(folder)

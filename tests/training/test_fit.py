@@ -127,6 +127,13 @@ def test_the_checkpoint_of_another_model_is_refused(small, tmp_path):
         fitted(small, tmp_path)
 
 
+def test_a_run_that_another_process_trains_is_left_alone(small, tmp_path):
+    with Run(tmp_path / "small" / "plain" / "0").held(), pytest.raises(InputError, match="trained by another process"):
+        fitted(small, tmp_path)
+    result, run = fitted(small, tmp_path)
+    assert run.result == result
+
+
 def test_a_folder_that_does_not_say_what_it_holds_is_refused(small, tmp_path):
     _, run = fitted(small, tmp_path)
     (run.folder / "run.json").unlink()

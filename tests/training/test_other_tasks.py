@@ -220,6 +220,10 @@ def test_co_localisation_is_trained_to_its_end(tmp_path, encoder):
     run = trained(FILE.format(batch=4, data=data, layers=f"{TRANSFORMER}, transform = {window}"), tmp_path)
     assert run.result["tested_on"] == "8 images of the digit 2, among clutter, those that it learns from"
     assert len(examples(run)[0]) == 8
+    other = wk.build({"version": 1, "input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 9}]})
+    wk.save(other, encoder["encoder"])
+    with pytest.raises(InputError, match=r"run with other settings: weights\.data\.encoder was"):
+        trained(FILE.format(batch=4, data=data, layers=f"{TRANSFORMER}, transform = {window}"), tmp_path)
 
 
 def test_house_numbers_are_read_from_their_files_and_trained(tmp_path):

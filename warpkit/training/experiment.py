@@ -1,6 +1,7 @@
 """An experiment as a file: data, how to train, and the models that are compared."""
 
 import functools
+import hashlib
 import importlib.resources
 import json
 import shlex
@@ -27,6 +28,7 @@ from warpkit.training.tasks.base import Raw
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. -]*$", max_length=100)]
 Share = Annotated[float, Field(ge=0)]
 _SAME_DATA = ("data.folder", "data.test_folder", "data.ways")
+_WEIGHTS = (("data", "encoder"), ("training", "backbone"))  # files
 
 
 class Training(Table):
@@ -120,7 +122,9 @@ class Plan:
         return model
 
     def asked(self, seed: int) -> dict[str, Any]:
-        """All that decides the result, as plain data."""
+        """All that decides the result, as plain data; of files with weights also what is in them, as a hash."""
+        tables = {"data": self.data.model_dump(), "training": self.training.model_dump()}
+        files = {f"{table}.{name}": tables[table].get(name) for table, name in _WEIGHTS}
         return {
             "experiment": self.experiment,
             "title": self.title,
@@ -130,8 +134,8 @@ class Plan:
             "beside": self.entry.beside,
             "paper": self.entry.paper,
             "seed": seed,
-            "data": self.data.model_dump(),
-            "training": self.training.model_dump(),
+            **tables,
+            "weights": {name: _hash(Path(file)) for name, file in files.items() if file is not None},
             "spec": self.spec,
         }
 
@@ -282,3 +286,11 @@ def _find(what: str, given: str, folder: str, beside: Path) -> Path:
 
 def _package(folder: str) -> Any:
     return importlib.resources.files("warpkit.training") / folder
+
+
+def _hash(file: Path) -> str:
+    try:
+        with file.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error

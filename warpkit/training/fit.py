@@ -6,7 +6,7 @@ import os
 import platform
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -57,7 +57,7 @@ class Fitting:
         """Train, or go on where a run was stopped; the result of one that has ended already.
 
         The folder is `<out>/<experiment>/<model>/<seed>`. Raises `InputError` where it holds a run with other settings,
-        or a damaged checkpoint, and `KeyboardInterrupt` where it was stopped.
+        or a damaged checkpoint, or where another process trains it, and `KeyboardInterrupt` where it was stopped.
         """
         run = Run(Path(out) / plan.experiment / plan.model / str(seed))
         asked = {**plan.asked(seed), "precision": self.precision}
@@ -72,11 +72,11 @@ class Fitting:
         goes_on = check_checkpoint(run, learner.state_dict())
         trainer = self._trainer(plan, run, keeper)
         device = trainer.strategy.root_device
-        if trainer.is_global_zero and not (run.folder / RUN).exists():
-            facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
-            run.write(RUN, {**asked, "command": self._command(plan, seed), **facts, **self._circumstances(device)})
         batches = Batches(task, plan.training.batch, seed, self.workers)
-        with _quiet():
+        with run.held() if trainer.is_global_zero else nullcontext(), _quiet():
+            if trainer.is_global_zero and not (run.folder / RUN).exists():
+                facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
+                run.write(RUN, {**asked, "command": self._command(plan, seed), **facts, **self._circumstances(device)})
             try:
                 trainer.fit(learner, batches, ckpt_path=run.folder / CHECKPOINT if goes_on else None, weights_only=True)
                 (tested,) = trainer.test(learner, batches, verbose=False)

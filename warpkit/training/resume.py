@@ -8,7 +8,7 @@ from torch import Tensor
 from warpkit.errors import InputError, quoted, require
 from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run
 
-_DECIDES = ("experiment", "model", "seed", "data", "training", "spec", "precision")
+_DECIDES = ("experiment", "model", "seed", "data", "training", "weights", "spec", "precision")
 _HINT = "Give another --out, or take that folder away."
 
 

@@ -3,15 +3,19 @@
 import csv
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import written_whole
 
 RUN, RESULT, METRICS, WEIGHTS = "run.json", "result.json", "metrics.csv", "model.safetensors"
 CHECKPOINT = "last.ckpt"
+_LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Run:
             return []
         with file.open(newline="", encoding="utf-8") as lines:
             return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else trains here meanwhile. Raises `InputError` where another process does."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / _LOCK, timeout=0):
+                yield
+        except Timeout as error:
+            raise InputError(f"{self.folder} is being trained by another process") from error
 
     def write(self, name: str, data: dict[str, Any]) -> None:
         """`run.json` or `result.json`, whole or not at all."""
