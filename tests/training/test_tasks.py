@@ -80,3 +80,14 @@ def test_processes_share_the_batches_of_one_process(mnist):
         for (indices, drawn), (part, of_part) in zip(whole, shares(made, rank=rank, world=2), strict=True):
             assert part.equal(indices[rank::2])
             assert of_part.equal(drawn[rank::2])
+
+
+def test_labels_are_smoothed_while_a_model_learns_and_not_when_it_is_tested(mnist):
+    plain, smooth = task(folder=str(mnist)), task(folder=str(mnist), smoothing=0.1)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    seen = smooth.prepare(smooth.take("train", torch.arange(6), smooth.draw(6, Generator().manual_seed(0))))
+    with torch.no_grad():
+        scores = model(*seen.inputs).log_softmax(1)
+        wanted = 0.9 * torch.nn.functional.one_hot(seen.targets, 10) + 0.01
+        assert_close(smooth.step(model, seen)[0], -(wanted * scores).sum(1).mean())
+        assert smooth.step(model.eval(), seen)[0].equal(plain.step(model, seen)[0])

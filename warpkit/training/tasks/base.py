@@ -76,6 +76,7 @@ class Classification(Task):
     """A task whose targets are classes: cross-entropy, and an error where another class has the highest score."""
 
     classes: int
+    smoothing: float = 0.0  # the part of each label that is shared out among all classes, while a model learns
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """Cross-entropy, averaged; which answers are wrong."""
@@ -83,4 +84,6 @@ class Classification(Task):
         given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
         wanted = [len(batch.targets), self.classes]
         require(given == wanted, f"the model gives {given}, expected scores of shape {wanted}")
-        return functional.cross_entropy(scores, batch.targets), (scores.argmax(1) != batch.targets).float()
+        smoothing = self.smoothing if model.training else 0.0
+        loss = functional.cross_entropy(scores, batch.targets, label_smoothing=smoothing)
+        return loss, (scores.argmax(1) != batch.targets).float()

@@ -73,13 +73,15 @@ class DigitsData(DigitSource):
     """`[data]` with `type = "digits"`.
 
     `distortion`: "r", "rts", "p", "e", "tc" or "glimpse", see `warpkit.datasets.distortions`. `mean` and `std`: images
-    are normalised, (image − mean) / std, after they were distorted.
+    are normalised, (image − mean) / std, after they were distorted. `smoothing`: the part of each label that is shared
+    out among all classes while a model learns (Szegedy et al., arXiv 1512.00567, section 7).
     """
 
     type: Literal["digits"] = "digits"
     distortion: str
     mean: float = 0.0
     std: Annotated[float, Field(gt=0)] = 1.0
+    smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
 class Digits(DigitTask, Classification):
@@ -89,7 +91,7 @@ class Digits(DigitTask, Classification):
 
     def __init__(self, data: DigitsData) -> None:
         super().__init__(data, get_distortion(data.distortion), data.distortion.upper())
-        self.mean, self.std = data.mean, data.std
+        self.mean, self.std, self.smoothing = data.mean, data.std, data.smoothing
 
     def prepare(self, raw: Raw) -> Batch:
         """Distorted and normalised."""
