@@ -179,7 +179,7 @@ def test_a_share_of_a_batch_is_distorted_as_in_the_batch(name):
     assert_close(distortion.apply(images[1::2], drawn[1::2], images), whole[1::2])
 
 
-@pytest.mark.parametrize("name", sorted(distortions))
+@pytest.mark.parametrize("name", sorted(distortions.keys() - {"none"}))
 def test_the_generator_alone_decides(name):
     images = blob(5, 3, 4)
     first, again, other = (distortions[name](images, Generator().manual_seed(seed)) for seed in (1, 1, 2))
@@ -209,7 +209,7 @@ def test_clutter_takes_another_canvas_number_and_side_of_crops_and_says_where_th
 
 @pytest.mark.parametrize(
     ("name", "mean"),
-    [("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483), ("glimpse", 0.1424)],
+    [("none", 0.5), ("r", 0.4220), ("rts", 0.1292), ("p", 0.1911), ("e", 0.4492), ("tc", 0.1483), ("glimpse", 0.1424)],
 )
 def test_the_same_seed_gives_the_same_images_in_every_version(name, mean):
     images = torch.linspace(0, 1, 784).reshape(1, 1, SIDE, SIDE)

@@ -37,6 +37,18 @@ class Distortion(ABC):
         return self.apply(images, self.draw(len(images), generator).to(images), images)
 
 
+class Undistorted(Distortion):
+    """None: as they are, to know what a classifier of them is capable of."""
+
+    def draw(self, count: int, generator: Generator) -> Draws:
+        """Nothing."""
+        return torch.empty(count, 0, device=generator.device)
+
+    def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
+        """The images."""
+        return images
+
+
 class Rotate(Distortion):
     """R: turned by an angle uniform in ±90°."""
 
@@ -173,6 +185,7 @@ class Glimpse(Distortion):
 
 
 distortions: dict[str, Distortion] = {
+    "none": Undistorted(),
     "r": Rotate(),
     "rts": RotateScaleTranslate(),
     "p": Project(),
@@ -183,7 +196,7 @@ distortions: dict[str, Distortion] = {
 
 
 def get_distortion(name: str) -> Distortion:
-    """The distortion of this name: "r", "rts", "p", "e", "tc" or "glimpse"; `InputError` for another."""
+    """The distortion of this name: "none", "r", "rts", "p", "e", "tc" or "glimpse"; `InputError` for another."""
     if name not in distortions:
         raise unknown("distortion", name, distortions)
     return distortions[name]

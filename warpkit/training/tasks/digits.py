@@ -72,9 +72,9 @@ class DigitTask(Task):
 class DigitsData(DigitSource):
     """`[data]` with `type = "digits"`.
 
-    `distortion`: "r", "rts", "p", "e", "tc" or "glimpse", see `warpkit.datasets.distortions`. `mean` and `std`: images
-    are normalised, (image − mean) / std, after they were distorted. `smoothing`: the part of each label that is shared
-    out among all classes while a model learns (Szegedy et al., arXiv 1512.00567, section 7).
+    `distortion`: "none", "r", "rts", "p", "e", "tc" or "glimpse", see `warpkit.datasets.distortions`. `mean` and `std`:
+    images are normalised, (image − mean) / std, after they were distorted. `smoothing`: the part of each label that is
+    shared out among all classes while a model learns (Szegedy et al., arXiv 1512.00567, section 7).
     """
 
     type: Literal["digits"] = "digits"
