@@ -90,6 +90,11 @@ def at_phi(kernel: Kernel, phi: int) -> Kernel:
     return moved
 
 
+def told(kernel: Kernel, phi: int) -> dict[str, object]:
+    """The parameters, for a message, where they have moved."""
+    return dict(kernel.named_parameters()) if phi else {}
+
+
 # For transforms
 
 
@@ -184,6 +189,12 @@ def device(component: Any) -> torch.device:
     """Where its tensors lie."""
     held = (t.device for t in (*component.parameters(), *component.buffers()))
     return next(held, torch.device("cpu"))
+
+
+def batch(transform: Transform, theta: list[list[float]], points: list[list[float]]) -> tuple[Tensor, Tensor]:
+    """θ [N, P], and the points for each of them, moved a little from image to image: [N, M, D]."""
+    t, p = tensor(transform, theta), tensor(transform, points)
+    return t, p - 0.05 * torch.arange(len(t)).to(t)[:, None, None]
 
 
 def tensor(component: Any, values: float | Sequence[Any]) -> Tensor:

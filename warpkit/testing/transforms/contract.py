@@ -1,14 +1,12 @@
 """What every transform has to be: a function of one θ and one point, for each image and each point by itself."""
 
 import torch
-from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
 from warpkit.errors import InputError
 from warpkit.testing import common, inputs
-from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
-from warpkit.testing.differences import derivative
+from warpkit.testing.check import Broken, Checks, expect, expect_close
 from warpkit.transforms.base import Transform
 
 checks = Checks("transform")
@@ -50,12 +48,6 @@ def sizes_are_stated(transform: Transform) -> None:
     )
 
 
-def _inputs(transform: Transform, theta: Rows, points: Rows) -> tuple[Tensor, Tensor]:
-    """θ [N, P], and the points for each of them, moved a little from image to image: [N, M, D]."""
-    t, p = inputs.tensor(transform, theta), inputs.tensor(transform, points)
-    return t, p - 0.05 * torch.arange(len(t)).to(t)[:, None, None]
-
-
 @checks.add(*BASICS[:1], theta=inputs.thetas(2), count=lambda _: st.integers(1, 3))
 def one_point_for_each_point(transform: Transform, theta: Rows, count: int) -> None:
     """transform(theta [N, P], points [N, M, D]) gives points [N, M, D], whatever N and M.
@@ -89,7 +81,7 @@ def inputs_are_not_changed(transform: Transform, theta: Rows, points: Rows) -> N
     Mend:
         No function that ends in an underscore, no `points[…] = …`, no `theta *= …`: make new tensors.
     """
-    t, p = _inputs(transform, theta, points)
+    t, p = inputs.batch(transform, theta, points)
     common.check_inputs_unchanged(transform.forward, theta=t, points=p)
 
 
@@ -105,7 +97,7 @@ def same_each_time(transform: Transform, theta: Rows, points: Rows, other: Rows)
     Mend:
         No random numbers, counters or running means; return new tensors, no buffer that is filled again.
     """
-    common.check_repeats(transform, _inputs(transform, theta, points), _inputs(transform, other, points[:1]))
+    common.check_repeats(transform, inputs.batch(transform, theta, points), inputs.batch(transform, other, points[:1]))
 
 
 @checks.add(*BASICS[:4], theta=inputs.thetas(3), points=inputs.points())
@@ -119,7 +111,7 @@ def each_image_alone(transform: Transform, theta: Rows, points: Rows) -> None:
     Mend:
         No `theta[0]`, no mean, max or norm over the first axis; sums and norms need a `dim`.
     """
-    t, p = _inputs(transform, theta, points)
+    t, p = inputs.batch(transform, theta, points)
     together = transform(t, p)
     alone = torch.cat([transform(t[n : n + 1], p[n : n + 1]) for n in range(3)])
     expect_close(together, alone, common.SAME, "in a batch T", at={"theta": theta, "points": p})
@@ -138,7 +130,7 @@ def each_point_alone(transform: Transform, theta: Rows, points: Rows) -> None:
         No mean, extent or norm of the points, no index into their axis, nothing that takes them for a lattice. What
         depends on the size of the image belongs into an option.
     """
-    t, p = _inputs(transform, theta, points)
+    t, p = inputs.batch(transform, theta, points)
     together = transform(t, p)
     alone = torch.cat([transform(t, p[:, m : m + 1]) for m in range(p.shape[1])], dim=1)
     expect_close(together, alone, common.SAME, "among other points T", at={"theta": theta, "points": p})
@@ -173,7 +165,7 @@ def one_theta_for_all(transform: Transform, theta: Rows, points: Rows) -> None:
     Mend:
         Write the formula so that it broadcasts: numbers of θ as [1, 1], coordinates as [N, M].
     """
-    t, p = _inputs(transform, theta * 3, points)
+    t, p = inputs.batch(transform, theta * 3, points)
     alone = torch.cat([transform(t[:1], p[n : n + 1]) for n in range(3)])
     expect_close(transform(t[:1], p), alone, common.SAME, "with one θ T")
 
@@ -197,105 +189,6 @@ def many_as_few(transform: Transform) -> None:
     few = list(torch.split(points, 500, dim=1))
     alone = torch.cat([torch.cat([transform(t[None], p) for p in few], dim=1) for t in theta])
     expect_close(together, alone, common.SAME, "among many T", at={"point": points.expand_as(alone)})
-
-
-@checks.add(
-    *BASICS[:9],
-    theta=inputs.thetas(2),
-    points=inputs.points(),
-    dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
-)
-def keeps_the_type(transform: Transform, theta: Rows, points: Rows, dtype: torch.dtype) -> None:
-    """The result has the dtype of θ and points, and lies on their device.
-
-    Why:
-        float64 is what finite differences and registration rely on; float32 that turns into float64 halves the speed.
-    How:
-        Both in float32, both in float64.
-    Mend:
-        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)`.
-    """
-    t, p = (x.to(dtype) for x in _inputs(transform, theta, points))
-    given = transform(t, p)
-    expect(given.dtype == dtype, given.dtype, dtype)
-    expect(given.device == t.device, f"on {given.device}", f"on {t.device}")
-
-
-@checks.add(*BASICS[:10], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
-def float64_is_not_rounded(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
-    """float64 θ and points are not rounded to float32 on the way.
-
-    Why:
-        The result looks like float64 and is right to seven digits only; finite differences and gradcheck drown in it.
-    How:
-        θ, then the point, is moved by 1e-9: the result has to move by its slope times that.
-    Mend:
-        No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula. Digits are lost by cancellation too:
-        acos near 1, 1 − cos(x) and √(1 − x²) near 0.
-    """
-    t, p = _inputs(transform, theta, points)
-    told = 0
-    for what, of_theta in (("θ", True), ("the point", False)):
-        way = inputs.uniform(seed, *(t if of_theta else p).shape).to(t)
-
-        def values(steps: Tensor, of_theta: bool = of_theta, way: Tensor = way) -> Tensor:
-            h = steps.to(t)[:, None]
-            if of_theta:
-                return transform(t + h * way, p).cpu()
-            return transform(t, p + h[..., None] * way).cpu()
-
-        try:
-            common.check_not_rounded(values, what)
-        except NotApplicable:
-            told += 1
-    assume(told < 2)
-
-
-@checks.add(*BASICS[:10], theta=inputs.thetas(2), points=inputs.points())
-def values_are_finite(transform: Transform, theta: Rows, points: Rows) -> None:
-    """Points near −1 … 1 go to finite places; where one has none, the gradient of the others stays finite.
-
-    Why:
-        A place that is no number gets the fill value; but its gradient, 0 · ∞, would make the θ of every image NaN.
-    How:
-        θ near where the transform starts; for points that go nowhere, the gradient of the sum of the others.
-    Mend:
-        Select the argument before the delicate function, not its result: `safe = torch.where(r > 0, r, 1.0)`. A point
-        that has no image is NaN, selected at the end.
-    """
-    t, p = (x.requires_grad_() for x in _inputs(transform, theta, points))
-    given = transform(t, p)
-    finite = given.isfinite()
-    if bool(finite.all()):
-        return
-    everywhere = inputs.uniform(0, 1, 200, transform.ndim).to(p)
-    expect(
-        bool(transform(t.detach(), everywhere).isfinite().any()), "no point goes to a finite place", "most do",
-        at={"theta": theta},
-        hint="If such a θ makes no sense for this transform, name one that does: check_transform(…, theta=…).",
-    )  # fmt: skip
-    at = {"theta": theta, "points": p, "T": given}
-    for gradient, what in zip(derivative(torch.where(finite, given, 0.0), t, p), ("θ", "the points"), strict=True):
-        expect(bool(gradient.isfinite().all()), f"a gradient of {what} that is no number", "finite numbers", at=at)
-
-
-@checks.add(*BASICS, theta=inputs.thetas(1), seed=inputs.seed)
-def float32_agrees_with_float64(transform: Transform, theta: Rows, seed: int) -> None:
-    """In float32 points go where they go in float64, but for rounding.
-
-    Why:
-        Most networks run in float32.
-    How:
-        The same θ and points in both, wherever the mapping is not steep.
-    Mend:
-        No branch about the dtype; avoid differences of large, nearly equal numbers.
-    """
-    t, p = inputs.tensor(transform, theta).float(), inputs.scattered(transform, seed, 100).float()
-    expected = transform(t.double(), p.double())
-    near = transform((1 - 1e-6) * t.double(), (1 + 1e-6) * p.double() + 1e-6)
-    steep = ~((near - expected).abs() < 1e-4)
-    found = torch.where(steep, expected, transform(t, p).double())
-    expect_close(found, expected, 1e-3, "in float32 T", at={"point": p.expand_as(expected), "theta": theta})
 
 
 @checks.add(*BASICS)
