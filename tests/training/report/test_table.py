@@ -86,6 +86,12 @@ def test_what_a_run_does_not_know_is_no_difference(tmp_path):
     assert table.differences(read([tmp_path])) == []
 
 
+def test_an_option_that_is_newer_than_a_run_is_no_difference(tmp_path):
+    write_run(tmp_path, seed=0, data={"distortion": "rts"}, training={"rate": 0.1})
+    write_run(tmp_path, seed=1, data={"distortion": "rts", "new": 0.0}, training={"rate": 0.1, "newer": None})
+    assert table.differences(read([tmp_path])) == []
+
+
 def test_a_seed_that_is_there_twice_is_named(tmp_path):
     write_run(tmp_path / "a")
     write_run(tmp_path / "b")
