@@ -29,6 +29,7 @@ def test_with_test_files_all_5000_are_trained_on_and_the_files_are_kept_for_the_
 
 
 def test_a_folder_of_idx_files_gives_both_halves(mnist):
+    assert task(folder=str(mnist), distortion="none").tested_on == "40 digits of MNIST's test files, as they are"
     made = task(folder=str(mnist), ways=3)
     assert (made.train_images, made.test_images, made.validates) == (96, 120, False)
     assert made.tested_on == "40 digits of MNIST's test files, R, each in 3 ways"

@@ -90,7 +90,8 @@ class Digits(DigitTask, Classification):
     classes = 10
 
     def __init__(self, data: DigitsData) -> None:
-        super().__init__(data, get_distortion(data.distortion), data.distortion.upper())
+        called = "as they are" if data.distortion == "none" else data.distortion.upper()
+        super().__init__(data, get_distortion(data.distortion), called)
         self.mean, self.std, self.smoothing = data.mean, data.std, data.smoothing
 
     def prepare(self, raw: Raw) -> Batch:
