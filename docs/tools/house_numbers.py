@@ -5,11 +5,11 @@ that is tilted and bent a little, on a wall with specks and with a part of a nei
 pictures to train on, drawn from 4,000 digits, and 1,000 to test on, drawn from 1,000 others.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+from drawn import into_folder
 from PIL import Image, ImageFilter
 
 from warpkit.datasets import digits
@@ -68,15 +68,12 @@ def draw(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, seed:
     write_struct(folder / "digitStruct.mat", numbers)
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    folder = Path(sys.argv[1])
-    if folder.exists():
-        sys.exit(f"{folder} exists: take it away to draw anew")
-    draft = folder.with_name(f".{folder.name}.draft")  # the folder appears when it is whole
-    shutil.rmtree(draft, ignore_errors=True)
+def write(folder: Path) -> None:
+    """Both halves, each from digits of its own."""
     for seed, ((split, count), half) in enumerate(zip(COUNTS.items(), digits(), strict=True)):
         pixels = (half.images[:, 0] * 255).byte().numpy()
-        draw(draft / split, pixels, half.labels.numpy(), count, seed)
-    draft.rename(folder)
+        draw(folder / split, pixels, half.labels.numpy(), count, seed)
+
+
+if __name__ == "__main__":
+    into_folder(write, __doc__)

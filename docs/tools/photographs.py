@@ -6,12 +6,11 @@ are cut into four strips: 300 images to train on come from the first and the thi
 that no pixel is in both.
 """
 
-import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 from alignment import photographs
+from drawn import into_folder
 from PIL import Image
 
 NAMES = ("001.China", "002.Flower", "003.Portrait")
@@ -61,12 +60,4 @@ def write(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    folder = Path(sys.argv[1])
-    if folder.exists():
-        sys.exit(f"{folder} exists: take it away to draw anew")
-    draft = folder.with_name(f".{folder.name}.draft")  # the folder appears when it is whole
-    shutil.rmtree(draft, ignore_errors=True)
-    write(draft)
-    draft.rename(folder)
+    into_folder(write, __doc__)
