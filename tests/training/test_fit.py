@@ -134,6 +134,12 @@ def test_a_run_that_another_process_trains_is_left_alone(small, tmp_path):
     assert run.result == result
 
 
+def test_a_folder_that_cannot_be_made_is_told(small, tmp_path):
+    (tmp_path / "small").touch()
+    with pytest.raises(InputError, match="plain/0 cannot be written: Not a directory"):
+        fitted(small, tmp_path)
+
+
 def test_a_folder_that_does_not_say_what_it_holds_is_refused(small, tmp_path):
     _, run = fitted(small, tmp_path)
     (run.folder / "run.json").unlink()

@@ -46,13 +46,19 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else trains here meanwhile. Raises `InputError` where another process does."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Nobody else trains here meanwhile. Raises `InputError` where somebody does, or where nothing can be written."""
+        lock = FileLock(self.folder / _LOCK, timeout=0)
         try:
-            with FileLock(self.folder / _LOCK, timeout=0):
-                yield
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock.acquire()
         except Timeout as error:
             raise InputError(f"{self.folder} is being trained by another process") from error
+        except OSError as error:
+            raise InputError(f"{self.folder} cannot be written: {error.strerror or error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def write(self, name: str, data: dict[str, Any]) -> None:
         """`run.json` or `result.json`, whole or not at all."""
