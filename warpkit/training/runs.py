@@ -46,7 +46,7 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else trains here meanwhile. Raises `InputError` where somebody does, or where nothing can be written."""
+        """Nobody else trains here meanwhile. Raises `InputError` where somebody does, or nothing can be written."""
         lock = FileLock(self.folder / _LOCK, timeout=0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
