@@ -82,22 +82,22 @@ class Fitting:
                 (tested,) = trainer.test(learner, batches, verbose=False)
             except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
                 raise KeyboardInterrupt from stop
-        result = {
-            "error": round(tested["test/error"], 6),
-            "loss": round(tested["test/loss"], 6),
-            "tested_on": task.tested_on,
-            "test_images": task.test_images,
-            "epochs": plan.training.epochs,
-            "seconds": round(keeper.seconds, 1),
-            "warnings": keeper.warned,
-        }
-        if trainer.is_global_zero:
-            save(model, run.folder / WEIGHTS)
-            run.write(RESULT, result)  # before anything is timed: no result is lost for that
-        with trainer.precision_plugin.forward_context():
-            result |= step_shares(task, plan.training.batch // self.devices, model, device)
-        if trainer.is_global_zero:
-            run.write(RESULT, result)
+            result = {
+                "error": round(tested["test/error"], 6),
+                "loss": round(tested["test/loss"], 6),
+                "tested_on": task.tested_on,
+                "test_images": task.test_images,
+                "epochs": plan.training.epochs,
+                "seconds": round(keeper.seconds, 1),
+                "warnings": keeper.warned,
+            }
+            if trainer.is_global_zero:
+                save(model, run.folder / WEIGHTS)
+                run.write(RESULT, result)  # before anything is timed: no result is lost for that
+            with trainer.precision_plugin.forward_context():
+                result |= step_shares(task, plan.training.batch // self.devices, model, device)
+            if trainer.is_global_zero:
+                run.write(RESULT, result)
         return result
 
     def _command(self, plan: Plan, seed: int) -> str:

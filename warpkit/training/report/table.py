@@ -9,8 +9,18 @@ from warpkit.training.report.page import Table
 from warpkit.training.report.results import Record, Results, mean, plain
 
 # What should be the same for all models of an experiment, and for all seeds of a model.
-_OF_EXPERIMENT = ("data", "training", "train_images", "tested_on", "test_images", "machine", "torch", "warpkit")
-_OF_MODEL = ("spec", "parameters")
+_OF_EXPERIMENT = (
+    "data",
+    "training",
+    "train_images",
+    "tested_on",
+    "test_images",
+    "machine",
+    "torch",
+    "warpkit",
+    "precision",
+)
+_OF_MODEL = ("spec", "parameters", "weights")
 _WITH_ALL_OPTIONS = ("data", "training")  # one that a run lacks is newer than it
 _SHARES = ("distorting", "localization", "sampling")
 
