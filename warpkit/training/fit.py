@@ -69,11 +69,12 @@ class Fitting:
         require(plan.training.batch % self.devices == 0, even)
         task, model = plan.task(), plan.build(seed)
         learner, keeper = Learner(model, task, plan.training, seed), Keeper(run, model)
-        goes_on = check_checkpoint(run, learner.state_dict())
         trainer = self._trainer(plan, run, keeper)
         device = trainer.strategy.root_device
         batches = Batches(task, plan.training.batch, seed, self.workers)
         with run.held() if trainer.is_global_zero else nullcontext(), _quiet():
+            require(run.result is None, f"{run.folder} was trained by another process meanwhile")
+            goes_on = check_checkpoint(run, learner.state_dict())
             if trainer.is_global_zero and not (run.folder / RUN).exists():
                 facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
                 run.write(RUN, {**asked, "command": self._command(plan, seed), **facts, **self._circumstances(device)})
