@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import shutil
 import signal
@@ -125,6 +126,24 @@ def test_the_checkpoint_of_another_model_is_refused(small, tmp_path):
     shutil.copy(fitted(small, tmp_path, "warped")[1].folder / "last.ckpt", run.folder)
     with pytest.raises(InputError, match=r"last.ckpt holds the weights of another model"):
         fitted(small, tmp_path)
+
+
+def test_a_run_that_is_older_than_an_option_is_passed_over_unless_the_option_is_asked_for(small, tmp_path):
+    result, run = fitted(small, tmp_path)
+    old = run.asked
+    del old["data"]["smoothing"], old["training"]["drops"], old["weights"]
+    run.write("run.json", old)
+    assert fitted(small, tmp_path)[0] == result
+    with pytest.raises(InputError, match=r"data\.smoothing was 0\.0, is 0\.1"):
+        fitted(small, tmp_path, overrides={"data.smoothing": 0.1})
+
+
+def test_a_training_that_diverges_is_told_and_not_kept(small, tmp_path):
+    with pytest.raises(InputError, match=r"the loss of epoch \d is (nan|inf): try a smaller training\.rate"):
+        fitted(small, tmp_path, overrides={"training.rate": 1e38})
+    run = Run(tmp_path / "small" / "plain" / "0")
+    assert run.result is None
+    assert all(math.isfinite(row["train/loss"]) for row in run.metrics)
 
 
 def test_a_run_that_another_process_trains_is_left_alone(small, tmp_path):

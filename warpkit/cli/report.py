@@ -46,6 +46,8 @@ def report(
         check_writable(file)
     console = Console()
     console.print(_table(reports.errors(results)))
+    for line in reports.differences(results):
+        console.print(f"Not the same in all runs: {line}", soft_wrap=True, highlight=False, markup=False)
     page = reports.compose(results, title, pictures=pictures)
     with written_whole(out) as draft:
         draft.write_text(reports.html(page), encoding="utf-8")

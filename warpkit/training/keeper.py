@@ -1,5 +1,6 @@
 """What is kept of a run while it is trained."""
 
+import math
 import time
 from typing import Any
 
@@ -7,6 +8,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
 from torch import nn
 
+from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.modules.watch import watch
 from warpkit.training.runs import Run
@@ -33,11 +35,14 @@ class Keeper(Callback):
             self._since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A row more."""
+        """A row more. Raises `InputError` where the training has diverged, before that is kept."""
         self.seconds += time.perf_counter() - self._since
-        seen = self.watch.metrics() if self.watch else {}
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        row = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "seconds": self.seconds}
+        epoch = trainer.current_epoch + 1
+        loss = f"{self.run.folder}: the loss of epoch {epoch} is {measured['train/loss']}"
+        require(math.isfinite(measured["train/loss"]), f"{loss}: try a smaller training.rate, or training.clip")
+        seen = self.watch.metrics() if self.watch else {}
+        row = {"epoch": epoch, "step": trainer.global_step, "seconds": self.seconds}
         self.rows.append({**row, **measured, **seen})
         if trainer.is_global_zero:
             self.run.write_metrics(self.rows)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from warpkit.errors import InputError, quoted, require
+from warpkit.training.defaults import filled
 from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run
 
 _DECIDES = ("experiment", "model", "seed", "data", "training", "weights", "spec", "precision")
@@ -18,7 +19,7 @@ def check_same(run: Run, asked: dict[str, Any]) -> None:
         left = [name for name in (CHECKPOINT, RESULT, WEIGHTS) if (run.folder / name).exists()]
         require(not left, f"{run.folder} holds {', '.join(left)}, but no {RUN} that says of what. {_HINT}")
         return
-    before = {"weights": {}, **run.asked}  # runs that are older than this fact had no such files
+    before = {"weights": {}, **filled(run.asked)}  # runs that are older than this fact had no such files
     for name in _DECIDES:
         if before.get(name) != asked[name]:
             what = _differs(name, before.get(name), asked[name])

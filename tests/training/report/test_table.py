@@ -66,6 +66,15 @@ def test_apples_and_pears_in_one_cell_are_named(tmp_path):
     ]
 
 
+def test_runs_of_other_weights_and_precision_are_named(tmp_path):
+    write_run(tmp_path, seed=0, weights={"data.encoder": "a"}, precision="32-true")
+    write_run(tmp_path, seed=1, weights={"data.encoder": "b"}, precision="bf16-mixed")
+    assert table.differences(read([tmp_path])) == [
+        "RTS: precision: '32-true' (CNN seed 0); 'bf16-mixed' (CNN seed 1)",
+        "RTS, CNN: weights.data.encoder: 'a' (CNN seed 0); 'b' (CNN seed 1)",
+    ]
+
+
 def test_models_that_are_compared_on_other_data_are_named(tmp_path):
     write_run(tmp_path, model="cnn", data={"distortion": "rts"})
     write_run(tmp_path, model="st_cnn", beside="cnn", data={"distortion": "r"})
@@ -86,10 +95,12 @@ def test_what_a_run_does_not_know_is_no_difference(tmp_path):
     assert table.differences(read([tmp_path])) == []
 
 
-def test_an_option_that_is_newer_than_a_run_is_no_difference(tmp_path):
+def test_a_run_that_is_older_than_an_option_had_its_default(tmp_path):
     write_run(tmp_path, seed=0, data={"distortion": "rts"}, training={"rate": 0.1})
-    write_run(tmp_path, seed=1, data={"distortion": "rts", "new": 0.0}, training={"rate": 0.1, "newer": None})
+    write_run(tmp_path, seed=1, data={"distortion": "rts", "smoothing": 0.0}, training={"rate": 0.1, "backbone": None})
     assert table.differences(read([tmp_path])) == []
+    write_run(tmp_path, seed=2, data={"distortion": "rts", "smoothing": 0.1}, training={"rate": 0.1})
+    assert table.differences(read([tmp_path])) == ["RTS: data.smoothing: 0.0 (CNN seeds 0, 1); 0.1 (CNN seed 2)"]
 
 
 def test_a_seed_that_is_there_twice_is_named(tmp_path):

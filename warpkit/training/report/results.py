@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from warpkit.errors import InputError, require
+from warpkit.training.defaults import filled
 from warpkit.training.runs import METRICS, RESULT, Run, find_runs
 
 
@@ -136,7 +137,7 @@ def _record(run: Run, troubles: list[str]) -> Record:
     ended = result is not None and _finite(result.get("error")) is not None
     if result is not None and not ended:
         troubles.append(plain(f"counted as unfinished: {run.folder / RESULT} holds no error"))
-    return Record(run, asked | (result or {}), ended, metrics)
+    return Record(run, filled(asked) | (result or {}), ended, metrics)
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -21,7 +21,6 @@ _OF_EXPERIMENT = (
     "precision",
 )
 _OF_MODEL = ("spec", "parameters", "weights")
-_WITH_ALL_OPTIONS = ("data", "training")  # one that a run lacks is newer than it
 _SHARES = ("distorting", "localization", "sampling")
 
 
@@ -139,14 +138,13 @@ def differences(results: Results) -> list[str]:
 
 
 def _differing(results: Results, runs: Sequence[Record], facts: Sequence[str]) -> Iterator[str]:
-    """A fact or an option that a run does not know (it is older, or has not ended) is no difference."""
+    """A fact that a run does not know (it is older, or has not ended) is no difference."""
     for fact in facts:
         known = [(r, dict(_flat(fact, r.facts[fact]))) for r in runs if fact in r.facts]
         for setting in dict.fromkeys(path for _, values in known for path in values):
             who: dict[str, list[Record]] = {}
             for r, values in known:
-                if setting in values or fact not in _WITH_ALL_OPTIONS:
-                    who.setdefault(values.get(setting, "nothing"), []).append(r)
+                who.setdefault(values.get(setting, "nothing"), []).append(r)
             if len(who) > 1:
                 yield f"{setting}: " + "; ".join(f"{value} ({_who(results, of, runs)})" for value, of in who.items())
 
