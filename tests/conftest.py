@@ -49,10 +49,17 @@ def each_backend(request: pytest.FixtureRequest) -> Iterator[None]:
 def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiler that remembers nothing of other tests."""
     torch.compiler.reset()
-    # A function whose checks are off is traced; the constructor of a dataclass that has been wrapped is not.
+    # A function whose checks are off is traced; what was wrapped of a class whose objects are made in a graph is not.
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == "warpkit"]:
-        for cls in [c for c in vars(module).values() if isinstance(c, type) and dataclasses.is_dataclass(c)]:
-            monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
+        for cls in [c for c in vars(module).values() if isinstance(c, type)]:
+            if dataclasses.is_dataclass(cls):
+                monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
+            if hasattr(cls, "_fields"):  # a named tuple
+                for name, method in list(vars(cls).items()):
+                    if inspect.isfunction(method):
+                        monkeypatch.setattr(cls, name, inspect.unwrap(method))
+                    elif isinstance(method, property):
+                        monkeypatch.setattr(cls, name, property(inspect.unwrap(method.fget)))
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ import types
 
 from warpkit.alignment import align
 from warpkit.errors import InputError
-from warpkit.kernels.base import Kernel, kernels
-from warpkit.lattice import lattice
-from warpkit.modules.base import modules
+from warpkit.geometry import lattice
+from warpkit.kernels.base import Kernel
+from warpkit.kernels.base import kernels as _kernels
+from warpkit.modules.base import modules as _modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization
 from warpkit.modules.parallel import Parallel
 from warpkit.modules.parameter_groups import parameter_groups
@@ -16,14 +17,16 @@ from warpkit.modules.penalty import Penalty
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.modules.watch import TransformerWarning, watch
 from warpkit.sampling.backend import Backend, use_backend
-from warpkit.sampling.sampler import sample, warp
+from warpkit.sampling.sampler import push, sample
 from warpkit.spec.build import build
 from warpkit.spec.describe import normalize_spec, to_spec
 from warpkit.spec.files import load, save
-from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.base import Transform
+from warpkit.transforms.base import transforms as _transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
 from warpkit.transforms.matrix import MatrixTransform
+from warpkit.warping import warp
 
 __all__ = [
     "Backend",
@@ -50,6 +53,7 @@ __all__ = [
     "load",
     "normalize_spec",
     "parameter_groups",
+    "push",
     "register_kernel",
     "register_module",
     "register_transform",
@@ -63,9 +67,10 @@ __all__ = [
 
 __version__ = importlib.metadata.version("warpkit")
 
-get_transform, list_transforms, register_transform = transforms.create, transforms.names, transforms.register
-get_kernel, list_kernels, register_kernel = kernels.create, kernels.names, kernels.register
-list_modules, register_module = modules.names, modules.register
+# Under other names: `warpkit.transforms`, `warpkit.kernels` and `warpkit.modules` are the packages.
+get_transform, list_transforms, register_transform = _transforms.create, _transforms.names, _transforms.register
+get_kernel, list_kernels, register_kernel = _kernels.create, _kernels.names, _kernels.register
+list_modules, register_module = _modules.names, _modules.register
 
 
 def __getattr__(name: str) -> types.ModuleType:

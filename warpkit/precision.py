@@ -1,9 +1,11 @@
-"""In which floating-point type numbers are computed."""
+"""In which floating-point type numbers are computed and kept."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+from warpkit import tracing
 
 
 def working(*dtypes: torch.dtype) -> torch.dtype:
@@ -14,16 +16,36 @@ def working(*dtypes: torch.dtype) -> torch.dtype:
     return widest
 
 
+def arithmetic(stored: torch.dtype, device: torch.device | str) -> torch.dtype:
+    """The floating-point type that pixels of this type are summed in: float64 for what float32 cannot hold."""
+    if stored.is_complex:
+        return torch.float64 if stored == torch.complex128 else torch.float32
+    if stored.is_floating_point:
+        return working(stored)
+    return wide(device) if stored.itemsize >= 4 else torch.float32
+
+
 def wide(device: torch.device | str) -> torch.dtype:
     """float64, or float32 on a device that has none."""
     return torch.float32 if torch.device(device).type == "mps" else torch.float64
 
 
-class KeepsPrecision(nn.Module):
-    """A module whose own buffers follow `.to()` to a device but never to a narrower type.
+def default() -> torch.dtype:
+    """torch's default type, float32 at least: what a narrower one would do to coordinates is not meant."""
+    return working(torch.get_default_dtype())
 
-    A spline solved in float64, or where a transformer starts, would lose digits for good under `.half()`.
+
+class KeepsPrecision(nn.Module):
+    """A module whose own buffers are constants: they follow `.to()` to a device, but never to a narrower type.
+
+    A spline solved in float64, or where a transformer starts, would lose digits for good under `.half()`. Nor are they
+    ever on `meta`, where their numbers would be lost: `to_empty`, or loading by `assign`, brings no new ones.
     """
+
+    def keep(self, name: str, value: Tensor | None) -> None:
+        """Register a constant buffer, on the default device."""
+        placed = None if value is None else _placed(tracing.taken_in(value), torch.get_default_device())
+        self.register_buffer(name, placed, persistent=False)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         kept = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
@@ -31,6 +53,9 @@ class KeepsPrecision(nn.Module):
             self._buffers[name] = None
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, buffer in kept.items():
-            device = fn(buffer.new_empty(0, dtype=torch.float32)).device
-            self._buffers[name] = buffer.to(device, wide(device))
+            self._buffers[name] = _placed(buffer, fn(buffer.new_empty(0, dtype=torch.float32)).device)
         return self
+
+
+def _placed(buffer: Tensor, device: torch.device) -> Tensor:
+    return buffer if device.type == "meta" else buffer.to(device, wide(device))

@@ -4,6 +4,7 @@ Discovery reads metadata only. A plugin is imported when its name is first used;
 and never stops the rest.
 """
 
+import contextlib
 import importlib.metadata
 import inspect
 import threading
@@ -13,16 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from warpkit import tracing
-from warpkit.described import Described, note_options
+from warpkit.component import Component, note_options
 from warpkit.errors import InputError, require, unknown
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 _HOME = "warpkit"  # the distribution whose names nobody else can take
+_MOST_TABLES = 64  # that are kept for each kind
 
 
 _registries: list["Registry[Any]"] = []
@@ -50,9 +53,11 @@ class Registry(Generic[T]):
         self._registered: dict[str, type[T]] = {}
         self._loaded: dict[str, type[T]] = {}
         self._lock = threading.RLock()  # an import may register
+        self.revision = 0  # how many classes were registered
         # A namespace and no dict: torch.compile reads an attribute afresh, but a dict as it was at its first use.
         self._shared = types.SimpleNamespace()
         self._keys: dict[tuple[Any, ...], str] = {}  # of plain names, which is quicker than to write them again
+        self._tables: list[str] = []  # the keys of those that were made from tables, the oldest first
         _registries.append(self)
 
     def names(self) -> list[str]:
@@ -103,6 +108,7 @@ class Registry(Generic[T]):
                     if other.value != _path(cls):
                         raise InputError(f"{self.kind} {name!r} is taken by {other.value} ({other.origin})")
                 self._registered[name] = cls
+                self.revision += 1
                 for registry in _registries:  # a composition elsewhere may hold one of the old class
                     vars(registry._shared).clear()
             return cls
@@ -126,7 +132,7 @@ class Registry(Generic[T]):
         ]
         require(not missing, f"{self.kind} {name!r} needs {', '.join(missing)}")
         made = cls(**options)
-        if isinstance(made, nn.Module) and not isinstance(made, Described):
+        if isinstance(made, nn.Module) and not isinstance(made, Component):
             note_options(made, options)
         return made
 
@@ -142,36 +148,66 @@ class Registry(Generic[T]):
         return self.create(name, **{k: v for k, v in defaults.items() if k in known} | options)
 
     def shared(self, given: Any, device: torch.device, **defaults: Any) -> T:
-        """What `own` gives, but for a name or table always the same object, on `device`; nothing in it learns."""
+        """What `own` gives, on `device`, with nothing in it that learns; an object is itself, and never changed.
+
+        A name is always the same object, and so is a table of plain data, while it is among the last that were used. A
+        table that holds an object is built afresh around it.
+        """
         if isinstance(given, self.base):
             return given
         key = self._key(given, device, defaults)
-        # While tracing always: a trace that is begun again must take the same path.
-        if torch.compiler.is_compiling() or not hasattr(self._shared, key):
-            self._share(key, given, device, defaults)
-        return getattr(self._shared, key)  # type: ignore[no-any-return]
+        if key is None or tracing.has_fake_tensors():
+            return self._fixed(given, device, defaults)
+        if torch.compiler.is_compiling():  # always: a trace that is begun again must take the same path
+            self._keep_for_trace(key, given, device, defaults)
+            return getattr(self._shared, key)  # type: ignore[no-any-return]
+        made: T | None = getattr(self._shared, key, None)
+        return self._keep(key, given, device, defaults) if made is None else made
 
-    def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str:
-        plain = (given, device, *defaults.items()) if isinstance(given, str) else None
+    def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str | None:
+        """Under which name it is kept; None where it holds an object."""
+        quick = isinstance(given, str) and not torch.compiler.is_compiling()  # a graph would depend on what is known
+        plain = (given, device, *defaults.items()) if quick else None
         if plain is not None and plain in self._keys:
             return self._keys[plain]
         name, options = self._parse(given)
+        if not _is_plain(options):
+            return None
         # torch.compile reads no dots
-        key = f"{name}({_plain(options) or ''}) {device} {defaults}".replace(".", "·")
+        key = f"{name}({_written(options) or ''}) {device} {defaults}".replace(".", "·")
         if plain is not None:
             self._keys[plain] = key
         return key
 
     @tracing.constant
-    def _share(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
-        with self._lock:
-            if not hasattr(self._shared, key):
-                with tracing.constants():
-                    made = self.own(given, **defaults)
-                    if isinstance(made, nn.Module):
-                        made.to(device).requires_grad_(False)
-                setattr(self._shared, key, made)
+    def _keep_for_trace(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
+        self._keep(key, given, device, defaults)
         return True
+
+    def _keep(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> T:
+        kept = vars(self._shared)
+        with self._lock:
+            made: T | None = kept.get(key)
+            if made is None:
+                made = kept[key] = self._fixed(given, device, defaults)
+                if not isinstance(given, str):
+                    self._tables.append(key)
+                    if len(self._tables) > _MOST_TABLES:
+                        kept.pop(self._tables.pop(0), None)
+            return made
+
+    def _fixed(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> T:
+        """A new object on `device` in which nothing learns, around objects of the caller's, which stay as they are."""
+        with tracing.constants():
+            made = self.own(given, **defaults)
+            if isinstance(made, nn.Module):
+                theirs = {part for held in _modules_in(given) for part in held.modules()}
+                for part in made.modules():
+                    if part not in theirs:
+                        part._apply(lambda t: t.to(device), recurse=False)  # type: ignore[no-untyped-call]
+                        for phi in part.parameters(recurse=False):
+                            phi.requires_grad_(False)
+        return made
 
     def _parse(self, given: Any) -> tuple[str, dict[str, Any]]:
         if isinstance(given, str):
@@ -186,7 +222,7 @@ class Registry(Generic[T]):
     def _entry_points(self, again: bool = False) -> dict[str, list[Entry]]:
         if self._declared is None or again:
             declared: dict[str, list[Entry]] = {}
-            for point in importlib.metadata.entry_points(group=self.group):
+            for point in _declared_in(self.group):
                 dist = point.dist
                 origin = f"{dist.name} {dist.version}" if dist else "unknown package"
                 claims = declared.setdefault(point.name, [])
@@ -218,6 +254,18 @@ class Registry(Generic[T]):
         return cls  # type: ignore[no-any-return]
 
 
+def _declared_in(group: str) -> list[importlib.metadata.EntryPoint]:
+    """The entry points of this group; what one broken distribution cannot tell stops nobody."""
+    try:
+        return list(importlib.metadata.entry_points(group=group))
+    except Exception:  # a malformed or undecodable file of anybody's
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        for dist in importlib.metadata.distributions():
+            with contextlib.suppress(Exception):
+                found.setdefault(dist.name, [p for p in dist.entry_points if p.group == group])  # the first on the path
+        return [point for points in found.values() for point in points]
+
+
 def _path(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
@@ -229,10 +277,29 @@ def _options(cls: type) -> dict[str, inspect.Parameter]:
     return {k: p for i, (k, p) in enumerate(parameters.items()) if i > 0 and p.kind is not p.VAR_POSITIONAL}
 
 
-def _plain(value: Any) -> Any:
-    """Options as numbers, names, tuples and dicts, whose repr tells two values apart."""
+def _is_plain(value: Any) -> bool:
+    """Whether options are data alone, which two tables may have in common."""
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
+        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
     if isinstance(value, list | tuple):
-        return tuple(map(_plain, value))
-    return _plain(value.tolist()) if hasattr(value, "tolist") else value
+        return all(map(_is_plain, value))
+    if isinstance(value, Tensor):
+        return not (value.requires_grad or tracing.is_traced(value))
+    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.number)
+
+
+def _written(value: Any) -> Any:
+    """Plain options as numbers, names, tuples and dicts, whose repr tells two values apart."""
+    if isinstance(value, dict):
+        return {k: _written(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(_written, value))
+    return _written(value.tolist()) if hasattr(value, "tolist") else value
+
+
+def _modules_in(value: Any) -> list[nn.Module]:
+    """The modules that a table holds, at any depth."""
+    if isinstance(value, nn.Module):
+        return [value]
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [module for held in each for module in _modules_in(held)]

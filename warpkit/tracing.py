@@ -7,9 +7,21 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch._C import _len_torch_function_stack
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 from torch.autograd import forward_ad
+from torch.overrides import _pop_mode, _push_mode
 from torch.utils._python_dispatch import _disable_current_modes
+
+
+@contextlib.contextmanager
+def _no_function_modes() -> Iterator[None]:
+    modes = [_pop_mode() for _ in range(_len_torch_function_stack())]  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        for mode in reversed(modes):
+            _push_mode(mode)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
@@ -17,9 +29,10 @@ def constants() -> Iterator[None]:
     """For what is computed once and kept: real CPU tensors that can be trained with, whatever mode the caller is in.
 
     Without it a cache that is first filled under `torch.inference_mode`, `torch.export`, `torch.device("meta")` or a
-    function transform would hold tensors that are useless afterwards.
+    function transform would hold tensors that are useless afterwards, and an export would record the switches.
     """
     with (
+        _no_function_modes(),  # the first: one of them writes down what follows
         temporarily_clear_interpreter_stack(),
         _disable_current_modes(),
         torch.inference_mode(False),
@@ -62,7 +75,21 @@ def in_backward() -> bool:
 
 def is_recording() -> bool:
     """Whether a compiler, or a mode of fake tensors, would be handed a kept tensor that it does not know."""
-    return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+    return torch.compiler.is_compiling() or _fake_mode() is not None
+
+
+def _fake_mode() -> Any:
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+
+
+def has_fake_tensors() -> bool:
+    """Whether a mode of fake tensors, without a compiler, refuses every tensor that was made before it."""
+    return not torch.compiler.is_compiling() and _fake_mode() is not None
+
+
+def taken_in(kept: Tensor) -> Tensor:
+    """A kept tensor as a mode of fake tensors knows it; itself where there is none."""
+    return _fake_mode().from_tensor(kept) if has_fake_tensors() else kept
 
 
 def is_traced(tensor: Tensor) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 
 import warpkit as wk
-from warpkit.described import inputs_of
+from warpkit.component import inputs_of
 from warpkit.spec.diagram import diagram
 
 ROOT = Path(__file__).resolve().parents[2]

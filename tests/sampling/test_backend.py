@@ -13,16 +13,16 @@ IMAGE, THETA = uniform(0, 1, 1, 4, 5), 0.8 * torch.eye(2, 3, dtype=torch.float64
 
 
 class Sevens(wk.Backend):
-    """All outputs are 7; no two images at once."""
+    """All outputs are 7; no integers."""
 
-    def refuses(self, image, rule):
-        return "takes one image" if image.shape[0] > 1 else None
+    def refuses(self, problem):
+        return None if problem.stored.is_floating_point else "takes no integers"
 
-    def sample_points(self, image, coords, rule):
-        return image.new_full((coords.shape[0], image.shape[1], *coords.shape[1:-1]), 7)
+    def pull(self, image, problem):
+        return image.new_full((problem.where.shape[0], image.shape[1], *problem.target), 7)
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return image.new_full((matrix.shape[0], image.shape[1], *size), 7)
+    def push(self, values, problem, images):
+        return values.new_full((images, values.shape[1], *problem.size), 7)
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def test_a_users_backend_is_used_inside_the_block_and_only_there(sevens):
 
 
 def test_a_backend_that_is_named_and_cannot_says_why(sevens):
-    with wk.use_backend("sevens"), pytest.raises(wk.InputError, match=r"'sevens'.*one image"):
-        wk.warp(IMAGE.expand(2, 1, 4, 5), "affine", THETA)
+    with wk.use_backend("sevens"), pytest.raises(wk.InputError, match=r"'sevens'.*no integers"):
+        wk.warp(IMAGE.long(), "affine", THETA)
 
 
 def test_a_block_that_fails_leaves_no_backend_behind(sevens):

@@ -1,5 +1,6 @@
 """What bad input gets: one `InputError` that quotes it, before anything is computed."""
 
+import numpy as np
 import pytest
 import torch
 from examples import Rough, Swirl
@@ -48,11 +49,16 @@ def test_a_wrong_image_is_told(image, words):
         ({"padding_mode": ("zeros",) * 3}, "padding_mode: expected one, or 2.*got 3"),
         ({"padding_mode": None}, "padding_mode"),
         ({"padding_mode": {"x": "zeros"}}, "padding_mode"),
-        ({"fill": NAN}, "fill: expected a finite number.*nan"),
         ({"fill": float("inf")}, "fill: expected a finite number.*inf"),
         ({"fill": (1.0, 2.0)}, r"fill: .*3 channels.*2"),
-        ({"fill": (1.0, 2.0, NAN)}, "fill: expected a finite number"),
-        ({"fill": torch.zeros(3, 1)}, "fill: expected a finite number, or one for each of 3 channels"),
+        ({"fill": (1.0, 2.0, float("inf"))}, "fill: expected a finite number"),
+        ({"fill": 1 + 2j}, "fill: expected a finite number"),
+        ({"fill": [10**400]}, "fill: expected a finite number"),
+        ({"fill": np.array(["a"])}, "fill: expected a finite number"),
+        ({"fill": torch.zeros(3).to_sparse()}, "fill: expected a finite number"),
+        ({"fill": torch.zeros(3, dtype=torch.float8_e4m3fn, requires_grad=True)}, "fill: expected a finite number"),
+        ({"fill": torch.zeros(3, device="meta")}, "fill is on meta, image on cpu"),
+        ({"fill": torch.zeros(3, 1)}, "fill: expected a finite number or NaN, or one for each of 3 channels"),
         ({"fill": "black"}, "fill: .*'black'"),
         ({"fill": None}, "fill: .*None"),
         ({"align_corners": None}, "align_corners: expected True or False, got None"),
@@ -91,9 +97,12 @@ def test_a_wrong_transform_or_theta_is_told(transform, theta, words):
         wk.warp(IMAGE, transform, theta)
 
 
-@pytest.mark.parametrize("size", [(4,), (4, 5, 6), (0, 5), (-1, 5), (4.0, 5), "45", (True, 5), 4])
+@pytest.mark.parametrize(
+    "size",
+    [(4,), (4, 5, 6), (0, 5), (-1, 5), (4.0, 5), "45", (True, 5), 0, np.array([4.0, 5.0]), (2**40, 2**40), 2**63],
+)
 def test_a_wrong_size_is_told(size):
-    with pytest.raises(wk.InputError, match="size: expected 2 positive integers"):
+    with pytest.raises(wk.InputError, match=r"size: expected (2 positive integers|fewer than)"):
         wk.warp(IMAGE, "affine", THETA, size=size)
 
 
@@ -111,6 +120,33 @@ def test_a_wrong_size_is_told(size):
 def test_wrong_coords_are_told(coords, words):
     with pytest.raises(wk.InputError, match=words):
         wk.sample(IMAGE, coords)
+
+
+@pytest.mark.parametrize("size", [[4, 5], torch.Size([4, 5]), np.array([4, 5]), torch.tensor([4, 5])], ids=type)
+def test_a_size_may_be_any_row_of_whole_numbers(size):
+    assert wk.warp(IMAGE, "affine", THETA, size=size).shape == (2, 3, 4, 5)
+
+
+@pytest.mark.parametrize("size", [4, np.int64(4), torch.tensor(4)], ids=type)
+def test_one_number_is_the_size_along_every_axis(size):
+    assert wk.warp(IMAGE, "affine", THETA, size=size).shape == (2, 3, 4, 4)
+    assert wk.SpatialTransformer("conv_localization", size=size)(IMAGE).shape == (2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: wk.warp(IMAGE[0], "affine", THETA),
+        lambda: wk.warp(IMAGE[0], wk.get_transform("affine"), THETA),
+        lambda: wk.warp(IMAGE[0], "thin_plate_spline", torch.zeros(1, 32)),
+        lambda: wk.sample(IMAGE[0], COORDS),
+        lambda: wk.warp(torch.zeros(2, 3, 4, 5), "affine", torch.zeros(2, 12)),
+    ],
+    ids=["warp", "an object", "spline", "sample", "volume"],
+)
+def test_a_batch_that_was_forgotten_is_named(call):
+    with pytest.raises(wk.InputError, match=r"Is the image's batch missing \(image\[None\], \[1, "):
+        call()
 
 
 def test_every_complaint_is_a_value_error():

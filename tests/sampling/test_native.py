@@ -1,6 +1,7 @@
 """The native backend against the reference, which says what is right, in every combination of what there is."""
 
 import concurrent.futures
+import math
 
 import pytest
 import torch
@@ -182,20 +183,22 @@ def test_a_wide_image_is_sampled_where_the_matrix_says():
     torch.testing.assert_close(out, expected, rtol=0, atol=2e-5 + 2 * shift)
 
 
-def test_the_operators_are_what_torch_expects():
-    image, matrix = uniform(0, 2, 3, 5, 6).float().requires_grad_(), torch.eye(3, dtype=torch.float64).expand(2, 3, 3)
-    table = wk.get_kernel("bicubic").table().flatten().requires_grad_()
-    arguments = ([1, 4, 3, 1, 0] * 2, [0, 0], [6, 5], 1, False, False)
-    inputs = (
-        image,
-        (matrix * 0.9).contiguous().requires_grad_(),
-        table,
-        torch.empty(0, dtype=torch.float64),
-        *arguments,
+@pytest.mark.parametrize("kind", ["affine", "shifts"])
+def test_the_operators_are_what_torch_expects(kind):
+    image = uniform(0, 2, 3, 5, 6).float()
+    where = (
+        uniform(1, 2, 4, 6, 2).float() if kind == "shifts" else torch.eye(3, dtype=torch.float64).expand(2, 3, 3) * 0.9
     )
-    torch.library.opcheck(torch.ops.warpkit.sample.default, inputs)
+    table = wk.get_kernel("bicubic").table().flatten()
+    how = (kind, [1, 4, 3, 1, 0, 0] * 2, [0, 0], [5, 6], [4, 6], False)
+    rest = (torch.empty(0, dtype=torch.float64), *how)
+    inputs = [x.clone().requires_grad_() for x in (image, where.contiguous(), table)]
+    torch.library.opcheck(torch.ops.warpkit.pull.default, (*inputs, *rest, "native"))
+    values = uniform(2, 2, 3, 4, 6).float().requires_grad_()
+    torch.library.opcheck(torch.ops.warpkit.push.default, (values, *inputs[1:], *rest, 2, "native"))
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.skipif(torch.__version__ < "2.12", reason="its compiler takes no module for a constant")
 def test_a_compiled_and_an_exported_graph_keep_the_operator():
     class Warp(torch.nn.Module):
@@ -207,7 +210,7 @@ def test_a_compiled_and_an_exported_graph_keep_the_operator():
     targets = [
         str(n.target) for m in exported.graph_module.modules() for n in getattr(m, "graph", exported.graph).nodes
     ]
-    assert "warpkit.sample.default" in targets
+    assert "warpkit.pull.default" in targets
     seen = []
 
     def keep(graph, example):
@@ -215,7 +218,7 @@ def test_a_compiled_and_an_exported_graph_keep_the_operator():
         return graph
 
     torch.compile(Warp(), fullgraph=True, backend=keep)(*inputs)
-    assert "warpkit.sample" in seen[0]
+    assert "warpkit.pull" in seen[0]
 
 
 @pytest.mark.parametrize(
@@ -331,27 +334,72 @@ def test_fake_tensors():
         assert wk.sample(image, coords, kernel="bicubic").shape == (1, 1, 5, 5)
 
 
-def test_the_operator_refuses_what_it_would_read_past():
-    image, matrix = torch.rand(1, 1, 5, 5), torch.eye(3, dtype=torch.float64)[None]
-    table, fill = torch.tensor([1.0, -1, 0, 1], dtype=torch.float64), torch.empty(0, dtype=torch.float64)
+HUGE = 2**31 + 1
+WRONG = [
+    {"kernels": (1, 2, 1, 1, 0, 0)},
+    {"kernels": (1, 2, 3, 1, 0, 0) * 2},
+    {"kernels": (HUGE, 2, 2**31 - 1, 1, 0, 0) * 2},  # whose product overflows
+    {"kernels": (2**62, 4, 1, 1, 0, 0) * 2},
+    {"kernels": (1, 2, 1, 1, 0, 2**63 - 1) * 2},
+    {"kernels": (1, 0, 1, 1, 0, 0) * 2},
+    {"kernels": (0, 2, 1, 1, 0, 0) * 2},
+    {"kernels": (1, 2, -2, 1, 0, 0) * 2},
+    {"kernels": (1, 2, 1, 1, -1, 0) * 2},
+    {"kernels": (1, 17, 0, 1, 0, 0) * 2},
+    {"padding": (0,)},
+    {"padding": (0, 5)},
+    {"padding": (-1, 0)},
+    {"target": (5,)},
+    {"target": (-5, -5)},
+    {"target": (2**32, 2**32)},
+    {"kind": 4},
+    {"kind": 0},
+    {"where": torch.eye(3, dtype=torch.float64)[None, :2]},
+    {"where": torch.eye(3)[None]},
+    {"where": torch.eye(3, dtype=torch.float64)[None].expand(3, 3, 3)},
+    {"table": torch.ones(3, dtype=torch.float64)},
+    {"fill": torch.zeros(2, dtype=torch.float64)},
+    {"shape": (2, 1, 0, 5)},
+    {"shape": (2, 0, 5, 5)},
+    {"shape": (2, 1, 2**40, 2**40)},
+    {"shape": (2, 1, 5)},
+]
 
-    def sample(kernels=(1, 2, 1, 1, 0) * 2, padding=(0, 0), size=(5, 5), where=matrix, table=table):
-        rest = list(kernels), list(padding), list(size), 1, False, False
-        return torch.ops.warpkit.sample(image, where, table, fill, *rest)
 
-    assert torch.equal(sample(), image)
-    for wrong in (
-        {"kernels": (1, 2, 1, 1, 0)},
-        {"kernels": (1, 2, 3, 1, 0) * 2},
-        {"padding": (0,)},
-        {"padding": (0, 4)},
-        {"size": (5,)},
-        {"where": matrix[:, :2]},
-        {"where": matrix.float()},
-        {"table": table[:3]},
-    ):
-        with pytest.raises(RuntimeError, match=r"warpkit::sample"):
-            sample(**wrong)
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_the_operators_refuse_what_they_would_read_past(wrong):
+    given = {
+        "where": torch.eye(3, dtype=torch.float64)[None],
+        "table": torch.tensor([1.0, -1, 0, 1], dtype=torch.float64),
+        "fill": torch.empty(0, dtype=torch.float64),
+        "kernels": (1, 2, 1, 1, 0, 0) * 2,
+        "padding": (0, 0),
+        "target": (5, 5),
+        "kind": 2,
+        "shape": (2, 1, 5, 5),
+    }
+
+    def calls(shape, fill, where, table, **how):
+        rest = (*(list(v) if isinstance(v, tuple) else v for v in how.values()), False, False)
+        operators = torch.ops.warpkit_native
+        yield lambda image, grad: operators.pull(image, where, table, fill, *rest)
+        yield lambda image, grad: operators.gradients(grad, image, where, table, fill, *rest, True, True, True)
+        if not fill.numel():
+            yield lambda image, grad: operators.push(grad, where, table, list(shape), *rest)
+
+    image, grad = torch.rand(2, 1, 5, 5), torch.rand(2, 1, 5, 5)
+    for call in calls(**given):
+        call(image, grad)
+    changed = given | wrong
+    if math.prod(changed["shape"]) < 2**20:
+        image = torch.rand(changed["shape"])
+    elif "shape" in wrong:
+        image = torch.rand(1).expand(2, 1, 5, 5)
+    for k, call in enumerate(calls(**changed)):
+        if k < 2 and math.prod(changed["shape"]) >= 2**20:
+            continue  # no tensor has that shape; what is pushed to may be told so
+        with pytest.raises(RuntimeError, match="warpkit"):
+            call(image, grad)
 
 
 @pytest.mark.parametrize(("images", "sets"), [(3, 1), (1, 3), (3, 3)])

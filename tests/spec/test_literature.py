@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import warpkit as wk
-from warpkit.described import inputs_of
+from warpkit.component import inputs_of
 
 SPECS = sorted((Path(__file__).parents[2] / "docs" / "specs").glob("*.toml"))
 each_spec = pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)

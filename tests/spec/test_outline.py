@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import warpkit as wk
-from warpkit.described import inputs_of
+from warpkit.component import inputs_of
 from warpkit.modules.base import modules
 from warpkit.spec.diagram import diagram
 from warpkit.spec.outline import Node, outline

@@ -1,10 +1,9 @@
 """Backends that are the reference in everything but one mistake, and the checks that must notice it."""
 
-import copy
+import math
 
 import torch
 
-import warpkit as wk
 from warpkit.sampling.reference import Reference
 
 BROKEN = []  # (class, the checks that must fail)
@@ -20,225 +19,247 @@ def caught_by(*names):
     return note
 
 
-class EitherWay(Reference):
-    """The reference, with one place to change what both ways of sampling are given, and what they give."""
+class Changed(Reference):
+    """The reference, with one place to change what it is given, for some kinds of places alone, and what it gives."""
 
-    def before(self, image, where, rule):
-        return image, where, rule
+    kinds = ("points", "shifts", "affine", "projective")
 
-    def after(self, result, image):
+    def before(self, image, problem):
+        return image, problem
+
+    def after(self, result, image, problem):
         return result
 
-    def sample_points(self, image, coords, rule):
-        given = self.before(image, coords, rule)
-        return self.after(super().sample_points(*given), image)
+    def pull(self, image, problem):
+        if problem.kind not in self.kinds:
+            return super().pull(image, problem)
+        return self.after(super().pull(*self.before(image, problem)), image, problem)
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        image, matrix, rule = self.before(image, matrix, rule)
-        return self.after(super().sample_matrix(image, matrix, is_affine, size, rule), image)
+
+class ByPoints(Changed):
+    kinds = ("points",)
+
+
+class ByMatrix(Changed):
+    kinds = ("affine", "projective")
 
 
 @caught_by("agrees_on_points")
-class AlwaysAligned(Reference):
+class AlwaysAligned(ByPoints):
     """Points are read as if −1 and 1 were pixel centres, whatever `align_corners` says.
 
     github.com/kornia/kornia/issues/747: the default changed beneath a library.
     """
 
-    def sample_points(self, image, coords, rule):
-        return super().sample_points(image, coords, rule._replace(align_corners=True))
+    def before(self, image, problem):
+        return image, problem._replace(align_corners=True)
 
 
 @caught_by("agrees_on_points")
-class RowsBeforeColumns(Reference):
+class RowsBeforeColumns(ByPoints):
     """Reads y, x where the points say x, y."""
 
-    def sample_points(self, image, coords, rule):
-        return super().sample_points(image, coords.flip(-1), rule)
+    def before(self, image, problem):
+        return image, problem._replace(where=problem.where.flip(-1))
+
+
+@caught_by("agrees_on_shifts")
+class ShiftsInPixels(Changed):
+    """Takes a shift for pixels."""
+
+    kinds = ("shifts",)
+
+    def before(self, image, problem):
+        size = torch.tensor(problem.size[::-1], dtype=problem.where.dtype)
+        return image, problem._replace(where=problem.where * 2 / size)
 
 
 @caught_by("agrees_on_matrices")
-class TakesAllForAffine(Reference):
+class TakesAllForAffine(ByMatrix):
     """Never divides by the last row's result."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, matrix, True, size, rule)
+    def before(self, image, problem):
+        return image, problem._replace(kind="affine")
 
 
 @caught_by("agrees_on_matrices")
-class TransposedMatrix(Reference):
+class TransposedMatrix(ByMatrix):
     """Multiplies rows by the matrix, and so turns the other way.
 
     github.com/MIC-DKFZ/batchgeneratorsv2/issues/24
     """
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        d = image.ndim - 2
+    def before(self, image, problem):
+        d, matrix = len(problem.size), problem.where
         turned = torch.cat([matrix[:, :d, :d].mT, matrix[:, :d, d:]], dim=-1)
-        return super().sample_matrix(image, torch.cat([turned, matrix[:, d:]], dim=1), is_affine, size, rule)
+        return image, problem._replace(where=torch.cat([turned, matrix[:, d:]], dim=1))
 
 
 @caught_by("agrees_on_padding")
-class MirrorsAboutCentres(Reference):
+class MirrorsAboutCentres(ByPoints):
     """Reflection about the outer pixels' centres whatever the alignment: the border pixel is not repeated."""
 
-    def sample_points(self, image, coords, rule):
-        if "reflection" in rule.padding and not rule.align_corners:
-            size = torch.tensor(image.shape[:1:-1], dtype=coords.dtype, device=coords.device)
+    def before(self, image, problem):
+        if "reflection" in problem.padding and not problem.align_corners:
+            size = torch.tensor(problem.size[::-1], dtype=problem.where.dtype)
             scale = size / (size - 1).clamp(min=1)
-            return super().sample_points(image, coords * scale, rule._replace(align_corners=True))
-        return super().sample_points(image, coords, rule)
+            return image, problem._replace(where=problem.where * scale, align_corners=True)
+        return image, problem
 
 
 @caught_by("agrees_on_padding")
-class FirstPaddingForAll(EitherWay):
+class FirstPaddingForAll(Changed):
     """Takes the padding of x for every axis."""
 
-    def before(self, image, where, rule):
-        return image, where, rule._replace(padding=rule.padding[:1] * len(rule.padding))
+    def before(self, image, problem):
+        return image, problem._replace(padding=problem.padding[:1] * len(problem.padding))
 
 
 @caught_by("agrees_on_padding")
-class ClampsThePoint(Reference):
+class ClampsThePoint(ByPoints):
     """Border padding by moving the point to the border, and not each tap: right for two taps, wrong for more.
 
     github.com/microsoft/onnxruntime/issues/10607: bicubic interpolation with border padding.
     """
 
-    def sample_points(self, image, coords, rule):
+    def before(self, image, problem):
         axes = []
-        for x, n, mode in zip(coords.unbind(-1), image.shape[:1:-1], rule.padding, strict=True):
-            last = 1.0 if rule.align_corners else 1 - 1 / n
-            axes.append(torch.where(x.isfinite(), x.clamp(-last, last), x) if mode == "border" else x)
-        return super().sample_points(image, torch.stack(axes, dim=-1), rule)
+        for x, axis in zip(problem.where.unbind(-1), problem.axes, strict=True):
+            last = 1.0 if problem.align_corners else 1 - 1 / axis.size
+            axes.append(torch.where(x.isfinite(), x.clamp(-last, last), x) if axis.padding == "border" else x)
+        return image, problem._replace(where=torch.stack(axes, dim=-1))
+
+
+@caught_by("agrees_on_padding")
+class NoneIsBorder(Changed):
+    """Extends the image by its border where it should not be extended."""
+
+    def before(self, image, problem):
+        modes = tuple("border" if mode == "none" else mode for mode in problem.padding)
+        return image, problem._replace(padding=modes)
 
 
 @caught_by("agrees_on_fill")
-class OneFillForAllChannels(EitherWay):
+class OneFillForAllChannels(Changed):
     """Fills every channel with the first one's value."""
 
-    def before(self, image, where, rule):
-        fill = rule.fill[:1] if isinstance(rule.fill, torch.Tensor) else rule.fill
-        return image, where, rule._replace(fill=fill)
+    def before(self, image, problem):
+        return image, problem._replace(fill=problem.fill[:1])
 
 
 @caught_by("agrees_on_fill")
-class NeverFills(EitherWay):
+class NeverFills(Changed):
     """Zeros outside, whatever `fill` says."""
 
-    def before(self, image, where, rule):
-        return image, where, rule._replace(fill=0.0)
+    def before(self, image, problem):
+        return image, problem._replace(fill=problem.fill[:0])
+
+
+@caught_by("agrees_on_derivative_tables")
+class FillsDerivatives(Changed):
+    """Fills up to a sum of one, where the weights of a derivative sum to zero."""
+
+    def after(self, result, image, problem):
+        if problem.total or not problem.fill.numel():
+            return result
+        return result + problem.fill.to(result).reshape(-1, *[1] * (result.ndim - 2))
 
 
 @caught_by("agrees_on_types")
-class TruncatesIntegers(EitherWay):
+class TruncatesIntegers(Changed):
     """Integers are computed in float32 and cut off, not rounded; past the type's limits they wrap.
 
     github.com/pytorch/vision/pull/9658: which casts round, and which do not.
     """
 
-    def before(self, image, where, rule):
-        return image if image.is_floating_point() or image.is_complex() else image.float(), where, rule
+    def before(self, image, problem):
+        return image if image.is_floating_point() or image.is_complex() else image.float(), problem
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         return result.to(image.dtype)
 
 
-@caught_by("agrees_on_types")
-class HalfByHalf(EitherWay):
-    """The result of a float16 image comes back in float32, the type it was computed in."""
-
-    def after(self, result, image):
-        return result.float() if image.dtype in (torch.float16, torch.bfloat16) else result
-
-
 @caught_by("agrees_on_kernels")
-class FirstKernelForAll(EitherWay):
+class FirstKernelForAll(Changed):
     """Takes the kernel of x for every axis."""
 
-    def before(self, image, where, rule):
-        return image, where, rule._replace(kernels=rule.kernels[:1] * len(rule.kernels))
-
-
-class _Mirrored(wk.Kernel):
-    """A kernel with d and −d swapped."""
-
-    def __init__(self, kernel):
-        super().__init__()
-        self.kernel, self.radius, self.pieces = kernel, kernel.radius, kernel.pieces
-        self.partition_of_unity = kernel.partition_of_unity
-
-    def forward(self, distance):
-        return self.kernel(-distance)
+    def before(self, image, problem):
+        return image, problem._replace(kernels=problem.kernels[:6] * len(problem.size))
 
 
 @caught_by("agrees_on_kernels")
-class TakesKernelsForSymmetric(EitherWay):
+class TakesKernelsForSymmetric(Changed):
     """Evaluates k(m − x) where eq. 3 has k(x − m): the same for a symmetric kernel, the mirror image for others."""
 
-    def before(self, image, where, rule):
-        kernels = tuple(k if k.symmetric else _Mirrored(k) for k in rule.kernels)
-        return image, where, rule._replace(kernels=kernels)
+    def before(self, image, problem):
+        kernels, tables = [], []
+        for axis, (_, _, table) in enumerate(problem.axes):
+            c = table.coefficients.flip(0, 1)  # of 1 − u
+            powers = [[math.comb(k, j) * (-1.0) ** j for j in range(c.shape[2])] for k in range(c.shape[2])]
+            start = sum(t.numel() for t in tables)
+            kernels += [*problem.kernels[6 * axis : 6 * axis + 5], start]
+            tables.append((c @ torch.tensor(powers, dtype=c.dtype)).flatten())
+        return image, problem._replace(kernels=tuple(kernels), table=torch.cat(tables))
 
 
 @caught_by("agrees_on_joints")
-class NoEpsilon(Reference):
+class NoEpsilon(ByPoints):
     """Float32 coordinates are read in float64: more exact, so that a rounded lattice lies just below its joints."""
 
-    def sample_points(self, image, coords, rule):
-        return super().sample_points(image, coords.double(), rule)
+    def before(self, image, problem):
+        return image, problem._replace(where=problem.where.double())
 
 
 @caught_by("agrees_on_nonfinite_points")
-class NanIsTheCentre(Reference):
+class NanIsTheCentre(ByPoints):
     """NaN becomes 0 and infinity a large number, as `nan_to_num` does.
 
     github.com/pytorch/pytorch/issues/24823: "Problematic handling of NaN in grid_sample".
     """
 
-    def sample_points(self, image, coords, rule):
-        return super().sample_points(image, coords.nan_to_num(), rule)
+    def before(self, image, problem):
+        return image, problem._replace(where=problem.where.nan_to_num())
 
 
 @caught_by("agrees_on_shared_batches")
 class ImageByImage(Reference):
     """Goes from image to image, so that one image has one set of points, and an empty batch nothing to join."""
 
-    def sample_points(self, image, coords, rule):
-        each = zip(image.split(1), coords.split(1), strict=False)
-        return torch.cat([super(ImageByImage, self).sample_points(u, x, rule) for u, x in each])
+    def pull(self, image, problem):
+        each = zip(image.split(1), problem.where.split(1), strict=False)
+        return torch.cat([super(ImageByImage, self).pull(u, problem._replace(where=x)) for u, x in each])
 
 
 @caught_by("agrees_on_layouts")
-class TakesMemoryForPacked(EitherWay):
+class TakesMemoryForPacked(Changed):
     """Walks through memory as if every image lay there row by row.
 
     github.com/qassemoquab/stnbhwd/pull/7 and github.com/pytorch/pytorch/issues/171602.
     """
 
-    def before(self, image, where, rule):
+    def before(self, image, problem):
         if image.is_contiguous() or image.numel() > image.untyped_storage().nbytes() // image.element_size():
-            return image, where, rule
+            return image, problem
         packed = torch.empty(image.shape, dtype=image.dtype, device="meta").stride()
-        return image.as_strided(image.shape, packed), where, rule
+        return image.as_strided(image.shape, packed), problem
 
 
 @caught_by("gradient_in_image")
-class ImageDetached(EitherWay):
+class ImageDetached(Changed):
     """Gives the image no gradient, so that layers before the transformer stop learning."""
 
-    def before(self, image, where, rule):
-        return image.detach(), where, rule
+    def before(self, image, problem):
+        return image.detach(), problem
 
 
 @caught_by("gradient_in_points")
-class GradientInPixels(Reference):
+class GradientInPixels(ByPoints):
     """The gradient in the points is left in pixels: the factor n/2 of normalised coordinates is forgotten."""
 
-    def sample_points(self, image, coords, rule):
-        size = torch.tensor(image.shape[:1:-1], dtype=coords.dtype, device=coords.device)
-        slowed = coords * 2 / size
-        return super().sample_points(image, slowed + (coords - slowed).detach(), rule)
+    def before(self, image, problem):
+        size = torch.tensor(problem.size[::-1], dtype=problem.where.dtype)
+        slowed = problem.where * 2 / size
+        return image, problem._replace(where=slowed + (problem.where - slowed).detach())
 
 
 @caught_by("gradient_in_points")
@@ -248,60 +269,94 @@ class GradientOfZeros(Reference):
     github.com/pytorch/pytorch/issues/23925: "the gradient is currently based on zero padding the image".
     """
 
-    def sample_points(self, image, coords, rule):
-        if "border" not in rule.padding:
-            return super().sample_points(image, coords, rule)
-        zeros = rule._replace(padding=tuple("zeros" if mode == "border" else mode for mode in rule.padding))
-        slope = super().sample_points(image.detach(), coords, zeros)
-        return super().sample_points(image, coords.detach(), rule) + (slope - slope.detach())
+    def pull(self, image, problem):
+        if "border" not in problem.padding or problem.kind != "points":
+            return super().pull(image, problem)
+        zeros = problem._replace(padding=tuple("zeros" if mode == "border" else mode for mode in problem.padding))
+        slope = super().pull(image.detach(), zeros)
+        return super().pull(image, problem._replace(where=problem.where.detach())) + (slope - slope.detach())
 
 
 @caught_by("gradient_in_matrix")
-class MatrixDetached(Reference):
+class MatrixDetached(ByMatrix):
     """Gives the matrix no gradient: affine transformers never learn."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, matrix.detach(), is_affine, size, rule)
+    def before(self, image, problem):
+        return image, problem._replace(where=problem.where.detach())
 
 
 @caught_by("gradient_in_kernel")
-class KernelFrozen(EitherWay):
-    """Works with a copy of the kernel, whose parameters the optimiser does not know."""
+class KernelFrozen(Changed):
+    """Works with a copy of the table, whose parameters the optimiser does not know."""
 
-    def before(self, image, where, rule):
-        kernels = tuple(copy.deepcopy(k) if any(True for _ in k.parameters()) else k for k in rule.kernels)
-        return image, where, rule._replace(kernels=kernels)
+    def before(self, image, problem):
+        return image, problem._replace(table=problem.table.detach())
 
 
 @caught_by("second_derivatives")
-class OnlyOnce(EitherWay):
+class OnlyOnce(Changed):
     """The gradient in the points is detached on its way: right, but it cannot be differentiated again.
 
     github.com/pytorch/pytorch/issues/34704: "derivative for grid_sampler_2d_backward is not implemented".
     """
 
-    def before(self, image, where, rule):
-        if where.requires_grad:
-            where = where.view_as(where)
+    def before(self, image, problem):
+        if problem.where.requires_grad:
+            where = problem.where.view_as(problem.where)
             where.register_hook(lambda grad: grad.detach())
-        return image, where, rule
+            problem = problem._replace(where=where)
+        return image, problem
+
+
+class Opaque(Reference):
+    """What C++ would be: the same numbers, which autograd does not see."""
+
+    is_differentiable = False
+
+    def pull(self, image, problem):
+        return super().pull(image.detach(), problem)
+
+    def gradients(self, grad, image, problem, wants):
+        return None
+
+
+@caught_by("gradient_in_image")
+class FusedImageOnce(Opaque):
+    """Its pass for all gradients forgets that a shared image has the gradients of all outputs."""
+
+    def gradients(self, grad, image, problem, wants):
+        if not wants[0]:
+            return None
+        problem = problem._replace(where=problem.where[:1] if image.shape[0] == 1 else problem.where)
+        return self.push(grad[:1] if image.shape[0] == 1 else grad, problem, image.shape[0]), None, None
+
+
+@caught_by("push_is_the_adjoint")
+class PushesWithoutPadding(Opaque):
+    """Values that fall outside are lost, whatever the padding; its gradient comes from elsewhere."""
+
+    def push(self, values, problem, images):
+        return super().push(values, problem._replace(padding=("zeros",) * len(problem.padding)), images)
+
+    def gradients(self, grad, image, problem, wants):
+        d_image = Reference.push(self, grad, problem, image.shape[0]) if wants[0] else None
+        return None if wants[1] or wants[2] else (d_image, None, None)
 
 
 @caught_by("inputs_are_not_changed")
-class PointsAsScratch(Reference):
+class PointsAsScratch(ByPoints):
     """Uses the caller's coordinates as working memory once it is done with them."""
 
-    def sample_points(self, image, coords, rule):
-        result = super().sample_points(image, coords, rule)
-        coords.data.clamp_(-1, 1)
+    def after(self, result, image, problem):
+        problem.where.data.clamp_(-1, 1)
         return result
 
 
 @caught_by("same_each_time")
-class Dithered(EitherWay):
+class Dithered(Changed):
     """Dithers the last bit, by the global random state."""
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         if result.dtype not in (torch.float32, torch.float64):
             return result
         return result + torch.finfo(result.dtype).eps / 2 * torch.randn_like(result) * result.detach().abs()
@@ -311,120 +366,103 @@ class Dithered(EitherWay):
 class RefusesAll(Reference):
     """Passes every comparison, by never taking part in one."""
 
-    def refuses(self, image, rule):
+    def refuses(self, problem):
         return "waits for a driver"
 
 
 @caught_by("agrees_on_shapes")
-class TargetsTurned(Reference):
+class TargetsTurned(ByPoints):
     """Gives a grid's columns before its rows."""
 
-    def sample_points(self, image, coords, rule):
-        result = super().sample_points(image, coords, rule)
-        return result.transpose(-1, -2).reshape(result.shape) if coords.ndim > 3 else result
+    def after(self, result, image, problem):
+        return result.transpose(-1, -2).reshape(result.shape) if len(problem.target) > 1 else result
 
 
 @caught_by("agrees_on_shapes")
-class FourChannelsAtATime(EitherWay):
+class FourChannelsAtATime(Changed):
     """A vector loop without the channels that are left over: they stay empty."""
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         whole = result.shape[1] // 4 * 4
         keep = torch.arange(result.shape[1]) < (whole or result.shape[1])
         return torch.where(keep.reshape(1, -1, *[1] * (result.ndim - 2)), result, torch.zeros_like(result))
 
 
 @caught_by("agrees_on_shared_batches")
-class BatchesOfFour(EitherWay):
+class BatchesOfFour(Changed):
     """Launches four blocks: the fifth image is never looked at."""
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         return torch.cat([result[:4], torch.zeros_like(result[4:])])
 
 
 @caught_by("agrees_on_large_work")
-class IndicesOfOneByte(EitherWay):
+class IndicesOfOneByte(Changed):
     """Columns past the 255th are read from the image's start."""
 
-    def before(self, image, where, rule):
+    def before(self, image, problem):
         n = image.shape[-1]
-        return (image if n < 256 else image[..., torch.arange(n) % 256]), where, rule
+        return (image if n < 256 else image[..., torch.arange(n) % 256]), problem
 
 
 @caught_by("agrees_on_matrices")
 class NoHorizon(Reference):
     """Divides by w whatever its sign: what lies behind the camera is drawn upside down."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        if is_affine:
-            return super().sample_matrix(image, matrix, is_affine, size, rule)
-        front = super().sample_matrix(image, matrix, False, size, rule)
-        unfilled = rule._replace(fill=0.0) if rule.padding == ("zeros",) * len(size) else rule
-        return front + super().sample_matrix(image, -matrix, False, size, unfilled)
+    def pull(self, image, problem):
+        if problem.kind != "projective":
+            return super().pull(image, problem)
+        unfilled = problem._replace(fill=problem.fill[:0]) if set(problem.padding) == {"zeros"} else problem
+        return super().pull(image, problem) + super().pull(image, unfilled._replace(where=-problem.where))
 
 
 @caught_by("agrees_on_padding")
-class MatrixPadsWithZeros(Reference):
+class MatrixPadsWithZeros(ByMatrix):
     """Knows paddings for points only."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, matrix, is_affine, size, rule._replace(padding=("zeros",) * len(size)))
+    def before(self, image, problem):
+        return image, problem._replace(padding=("zeros",) * len(problem.size))
 
 
 @caught_by("agrees_on_fill")
-class MatrixFillsWithZeros(Reference):
+class MatrixFillsWithZeros(ByMatrix):
     """Knows `fill` for points only."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, matrix, is_affine, size, rule._replace(fill=0.0))
+    def before(self, image, problem):
+        return image, problem._replace(fill=problem.fill[:0])
 
 
 @caught_by("agrees_on_matrices")
-class MatrixInSingle(Reference):
+class MatrixInSingle(ByMatrix):
     """Rounds the matrix to float32, so that a float64 image is sampled a ten-millionth away."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, matrix.float().double(), is_affine, size, rule)
-
-
-@caught_by("agrees_on_types")
-class MatrixResultInSingle(Reference):
-    """By a matrix, a float16 image comes back in float32."""
-
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        result = super().sample_matrix(image, matrix, is_affine, size, rule)
-        return result.float() if image.dtype in (torch.float16, torch.bfloat16) else result
+    def before(self, image, problem):
+        return image, problem._replace(where=problem.where.float().double())
 
 
 @caught_by("gradient_in_matrix")
-class FirstMatrixLearns(Reference):
+class FirstMatrixLearns(ByMatrix):
     """Gives the gradient of the first matrix of a batch alone."""
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image, torch.cat([matrix[:1], matrix[1:].detach()]), is_affine, size, rule)
+    def before(self, image, problem):
+        return image, problem._replace(where=torch.cat([problem.where[:1], problem.where[1:].detach()]))
 
 
 @caught_by("gradients_of_large_work")
-class LosesUpdates(EitherWay):
+class LosesUpdates(ByPoints):
     """Threads add without waiting for each other: past a thousand points a gradient in the image is lost."""
 
-    def before(self, image, where, rule):
-        return image, where, rule
-
-    def sample_points(self, image, coords, rule):
-        result = super().sample_points(image, coords, rule)
-        many = coords.shape[1:-1].numel() > 1000
+    def after(self, result, image, problem):
+        many = problem.where.shape[1:-1].numel() > 1000
         return result + (result.detach() - result) * 1e-3 if many else result
 
 
 @caught_by("agrees_on_float32_points")
-class PointsInTheImagesType(Reference):
+class PointsInTheImagesType(ByPoints):
     """Takes the coordinates' memory for that of the image's type."""
 
-    def sample_points(self, image, coords, rule):
-        if coords.dtype != image.dtype:
-            return torch.zeros_like(super().sample_points(image, coords, rule))
-        return super().sample_points(image, coords, rule)
+    def after(self, result, image, problem):
+        return result if problem.where.dtype == image.dtype else torch.zeros_like(result)
 
 
 class _NoForwardMode(torch.autograd.Function):
@@ -450,16 +488,16 @@ class _NoForwardMode(torch.autograd.Function):
 
 
 @caught_by("works_under_jvp")
-class NoForwardMode(EitherWay):
+class NoForwardMode(Changed):
     """Forward mode gives zeros."""
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         return _NoForwardMode.apply(result)
 
 
 @caught_by("works_under_vmap")
-class LooksAtValues(EitherWay):
+class LooksAtValues(Changed):
     """Skips the work for a black image, by a test that vmap cannot make."""
 
-    def after(self, result, image):
+    def after(self, result, image, problem):
         return result if bool((image != 0).any()) else torch.zeros_like(result)

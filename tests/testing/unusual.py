@@ -827,12 +827,12 @@ def projective_after_basis():
 class OnlyWhatItCan(Reference):
     """Refuses most: two dimensions, float32, bilinear, zeros without fill."""
 
-    def refuses(self, image, rule):
-        if image.ndim != 4 or image.dtype != torch.float32:
-            return f"samples float32 images in 2-D, got {image.dtype} {list(image.shape)}"
-        if any(k.radius != 1 or k.pieces != 1 for k in rule.kernels):
+    def refuses(self, problem):
+        if len(problem.size) != 2 or problem.stored != torch.float32:
+            return f"samples float32 images in 2-D, got {problem.stored} {list(problem.size)}"
+        if any(axis.kernel.taps != 2 or axis.kernel.pieces != 1 for axis in problem.axes):
             return "takes kernels of radius 1"
-        if set(rule.padding) != {"zeros"} or isinstance(rule.fill, torch.Tensor) or rule.fill:
+        if set(problem.padding) != {"zeros"} or problem.fill.numel():
             return "pads with zeros"
         return None
 
@@ -841,43 +841,48 @@ class OnlyWhatItCan(Reference):
 class InDouble(Reference):
     """Computes in float64, and rounds once at the end; ε stays that of the coordinates that were given."""
 
-    def refuses(self, image, rule):
-        return None if image.is_floating_point() else "samples floating-point images"
+    def refuses(self, problem):
+        return None if problem.stored.is_floating_point else "samples floating-point images"
 
-    def sample_points(self, image, coords, rule):
-        return super().sample_points(image.double(), coords, rule).to(image.dtype)
-
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return super().sample_matrix(image.double(), matrix, is_affine, size, rule).to(image.dtype)
+    def pull(self, image, problem):
+        return super().pull(image.double(), problem).to(image.dtype)
 
 
 @backend
 class FewAtATime(Reference):
     """Samples sixty-four points after the other."""
 
-    def sample_points(self, image, coords, rule):
-        flat = coords.flatten(1, -2) if coords.ndim > 2 else coords[:, None]
-        if flat.shape[1] == 0:
-            return super().sample_points(image, coords, rule)
-        each = [super(FewAtATime, self).sample_points(image, few, rule) for few in flat.split(64, dim=1)]
-        result = torch.cat(each, dim=2)
-        return result.reshape(*result.shape[:2], *coords.shape[1:-1])
+    def pull(self, image, problem):
+        where, count = problem.where, math.prod(problem.target)
+        if problem.kind != "points" or count == 0:
+            return super().pull(image, problem)
+        each = where.reshape(where.shape[0], count, -1).split(64, dim=1)
+        parts = [problem._replace(where=few, target=(few.shape[1],)) for few in each]
+        result = torch.cat([super(FewAtATime, self).pull(image, part) for part in parts], dim=2)
+        return result.reshape(*result.shape[:2], *problem.target)
 
 
 @backend
 class ChannelByChannel(Reference):
     """Samples one channel after the other."""
 
-    def sample_points(self, image, coords, rule):
-        return self._each(image, rule, lambda u, r: super(ChannelByChannel, self).sample_points(u, coords, r))
+    def pull(self, image, problem):
+        fills = problem.fill.expand(image.shape[1]) if problem.fill.numel() else problem.fill
+        each = [problem._replace(fill=fills[c : c + 1]) for c in range(image.shape[1])]
+        pulled = [super(ChannelByChannel, self).pull(u, p) for u, p in zip(image.split(1, dim=1), each, strict=True)]
+        return torch.cat(pulled, dim=1)
 
-    def sample_matrix(self, image, matrix, is_affine, size, rule):
-        return self._each(
-            image, rule, lambda u, r: super(ChannelByChannel, self).sample_matrix(u, matrix, is_affine, size, r)
-        )
 
-    @staticmethod
-    def _each(image, rule, sampled):
-        fills = rule.fill.expand(image.shape[1]) if isinstance(rule.fill, torch.Tensor) else None
-        rules = [rule if fills is None else rule._replace(fill=fills[c : c + 1]) for c in range(image.shape[1])]
-        return torch.cat([sampled(u, r) for u, r in zip(image.split(1, dim=1), rules, strict=True)], dim=1)
+@backend
+class PullAndPushAlone(Reference):
+    """Knows nothing of autograd and has no pass of its own for gradients: the framework makes all of them."""
+
+    is_differentiable = False
+
+    def pull(self, image, problem):
+        with torch.no_grad():
+            return super().pull(image, problem)
+
+    def push(self, values, problem, images):
+        with torch.no_grad():
+            return super().push(values, problem, images)

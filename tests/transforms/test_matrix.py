@@ -123,7 +123,7 @@ def test_a_singular_matrix_is_named_by_its_batch_entries(name):
         ("affine", [[1, 0, 0], [0, 1, 0], [0.1, 0, 1]]),
         ("attention", [[1, 0, 0], [0, 2, 0], [0, 0, 1]]),
         ("attention", [[0, -1, 0], [1, 0, 0], [0, 0, 1]]),
-        ("projective", [[1, 0, 0], [0, 1, 0], [0, 0, -1]]),
+        ("projective", [[1, 0, 0], [0, 1, 0], [1, 0, 0]]),
     ],
 )
 def test_a_matrix_outside_the_family_is_an_error_that_names_the_batch_entry(name, matrix):
@@ -149,6 +149,21 @@ def test_matrices_are_applied_in_float64(angle):
     x = wk.get_transform("affine")(theta.double(), points)[..., 0]
     expected = (((x + 1) * size - 1) / 2).clamp(0, size - 1)
     torch.testing.assert_close(out[:, 0], expected, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("scale", [-1.0, -0.01, 7.0])
+def test_the_scale_of_a_homography_means_nothing_nor_its_sign(scale):
+    made = wk.get_transform("projective")
+    matrix = torch.tensor([[[1.1, 0.2, 0.1], [-0.1, 0.9, 0.0], [0.1, 0.3, 1.0]]], dtype=torch.float64)
+    torch.testing.assert_close(made.from_matrix(scale * matrix), matrix.flatten(1)[:, :8])
+
+
+def test_an_inverse_whose_visible_side_theta_cannot_say_is_refused():
+    """Its last entry is −3: divided by it, what lies before the horizon would lie behind."""
+    made = wk.get_transform("projective")
+    theta = torch.tensor([[1.0, 0, 2, 0, 1, 0, 2, 0]], dtype=torch.float64)  # the inverse's last entry is 1 / (1 − 4)
+    with pytest.raises(wk.InputError, match=r"inverse's horizon in batch entries \[0\]"):
+        made.inverse(theta)
 
 
 def test_points_on_and_behind_the_horizon_go_to_nan():

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from warpkit.sampling.sampler import warp
 from warpkit.transforms.base import Transform
+from warpkit.warping import warp
 
 
 class Agreement(NamedTuple):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.alignment.losses import Loss
-from warpkit.lattice import lattice, to_pixels
+from warpkit.geometry import lattice, to_pixels
 from warpkit.precision import wide
 from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform

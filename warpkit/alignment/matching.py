@@ -12,9 +12,10 @@ from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
 from warpkit.alignment.losses import LOSSES
 from warpkit.alignment.pyramid import COARSEST
 from warpkit.errors import InputError, require, unknown
+from warpkit.geometry import common_batch
 from warpkit.precision import working
-from warpkit.sampling.sampler import TransformLike
-from warpkit.transforms.base import Transform, check_theta, common_batch, transforms
+from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.warping import TransformLike
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.lattice import lattice
+from warpkit.geometry import lattice
 from warpkit.sampling.sampler import sample
 
 _LONGEST, COARSEST = 40, 2048  # pixels along an axis, and in all, of the coarsest: a motion of a tenth is a few of them

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.alignment.level import moved
-from warpkit.lattice import lattice
+from warpkit.geometry import lattice
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform
 

@@ -13,9 +13,10 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from warpkit.benchmark.results import Accuracy
 from warpkit.benchmark.workloads import mild
-from warpkit.lattice import lattice
-from warpkit.sampling.sampler import sample, warp
+from warpkit.geometry import lattice
+from warpkit.sampling.sampler import sample
 from warpkit.transforms.affine import Affine
+from warpkit.warping import warp
 
 WIDTHS = tuple(2**k for k in range(7, 16))
 _HEIGHT = 8

@@ -12,8 +12,8 @@ import torch
 from warpkit.benchmark.peer import Peer
 from warpkit.benchmark.peers import OURS
 from warpkit.benchmark.results import Machine
-from warpkit.kernels.bilinear import Bilinear
-from warpkit.sampling.backend import Rule, backends, choose
+from warpkit.sampling.backend import choose
+from warpkit.sampling.sampler import simple_problem
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -56,7 +56,5 @@ def _processor() -> str:
 
 def _backend() -> str:
     """The one chosen for a float image, and its instruction set."""
-    rule = Rule((Bilinear(), Bilinear()), ("zeros", "zeros"), 0.0, align_corners=False)
-    chosen = choose(torch.zeros(1, 1, 2, 2), rule)
-    name = next(name for name in backends.names() if backends.shared(name, torch.device("cpu")) is chosen)
+    name, chosen = choose(simple_problem())
     return ", ".join(filter(None, (name, chosen.describe())))

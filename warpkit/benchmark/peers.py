@@ -15,7 +15,7 @@ from torch.nn.functional import affine_grid, grid_sample
 from warpkit.benchmark.peer import Peer, in_pixels
 from warpkit.benchmark.workloads import get_kernel
 from warpkit.errors import InputError, unknown
-from warpkit.sampling.sampler import warp
+from warpkit.warping import warp
 
 _ANY: dict[str, Any] = {}
 _GRID_SAMPLE = {"nearest": "nearest", "bilinear": "bilinear", "bicubic": "bicubic"}

@@ -116,7 +116,7 @@ def _overlaid(moving: "Tensor", fixed: "Tensor", transform: "Transform", thetas:
     """[3, H, K · W], a panel for each θ: FIXED in red, MOVING in cyan, which are grey together where they agree."""
     import torch
 
-    from warpkit.sampling.sampler import warp
+    from warpkit.warping import warp
 
     size = fixed.shape[2:]
     panels = []

@@ -57,18 +57,17 @@ def _backends() -> dict[str, str]:
     """What can be said of each, the one that is chosen for a small image on the CPU marked."""
     import torch
 
-    from warpkit.kernels.bilinear import Bilinear
-    from warpkit.sampling.backend import Rule, backends, choose
+    from warpkit.sampling.backend import backends, choose
+    from warpkit.sampling.sampler import simple_problem
 
-    rule = Rule((Bilinear(), Bilinear()), ("zeros", "zeros"), 0.0, align_corners=False)
-    image = torch.zeros(1, 1, 2, 2)
-    chosen = choose(image, rule)
+    problem = simple_problem()
+    chosen, _ = choose(problem)
     states = {}
     for name in backends.names():
         try:
             backend = backends.shared(name, torch.device("cpu"))
-            reason = backend.refuses(image, rule)
-            state = "chosen" if backend is chosen else "available"
+            reason = backend.refuses(problem)
+            state = "chosen" if name == chosen else "available"
             states[name] = f"it {reason}" if reason else ", ".join(filter(None, (state, backend.describe())))
         except InputError as error:
             states[name] = f"broken: {error}"

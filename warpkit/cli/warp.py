@@ -128,7 +128,7 @@ def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: l
     """
     import torch
 
-    from warpkit.sampling.sampler import warp as warp_image
+    from warpkit.warping import warp as warp_image
 
     pixels = photo.pixels[None]
     if not photo.has_alpha:

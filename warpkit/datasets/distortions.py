@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from warpkit.errors import unknown
-from warpkit.lattice import lattice
-from warpkit.sampling.sampler import warp
+from warpkit.geometry import lattice
+from warpkit.warping import warp
 
 Images = Float[Tensor, "N C H W"]
 Placed = Float[Tensor, "N C *canvas"]

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from warpkit.datasets.distortions import Distortion, Draws, Images, uniform
-from warpkit.sampling.sampler import warp
 from warpkit.transforms.affine import Affine
+from warpkit.warping import warp
 
 
 class Extrude(Distortion):

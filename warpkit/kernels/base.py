@@ -4,13 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.described import Described
-from warpkit.edits import CountsEdits
+from warpkit.component import Component
 from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 
-class Kernel(Described, CountsEdits):
+class Kernel(Component):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
 
     A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius
@@ -62,15 +61,9 @@ class Kernel(Described, CountsEdits):
         Tap t lies at distance f + radius − 1 − t, f in 0 … 1. Piece p holds the weights for f = (p + u) / pieces, in
         ascending powers of u. None where no degree up to 15 carries the formula: it is then evaluated itself.
         """
-        from warpkit.kernels.table import table  # it needs this class
+        from warpkit.kernels.fitting import table  # it needs this class
 
         return table(self, dtype)
-
-    def weights(self, fraction: Float[Tensor, "*S"], eps: float) -> list[Float[Tensor, "*S"]]:
-        """The weight of each tap at fractions of a pixel, by the table where there is one."""
-        from warpkit.kernels.table import weights
-
-        return weights(self, fraction, eps)
 
 
 kernels: Registry[Kernel] = Registry("kernel", Kernel)

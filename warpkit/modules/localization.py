@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.described import Described
+from warpkit.component import Component
 from warpkit.errors import InputError, require
 from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
-class ConvLocalization(Described, nn.Module):
+class ConvLocalization(Component):
     """Convolutions that halve the image, a fixed 4-pixel pooling, one fully connected layer: any size → `[N,
     features]`.
 
@@ -39,7 +39,7 @@ class ConvLocalization(Described, nn.Module):
         return self.layers(image)  # type: ignore[no-any-return]
 
 
-class DenseLocalization(Described, nn.Module):
+class DenseLocalization(Component):
     """Fully connected layers with ReLU, on images of one size: `[N, C, *S]` → `[N, hidden[-1]]`.
 
     `hidden`: the width of each; the paper's is 32, 32. The input's size is found on first use.

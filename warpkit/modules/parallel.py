@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.described import Described
+from warpkit.component import Component
 from warpkit.errors import require
 from warpkit.modules.base import modules
 from warpkit.modules.spatial_transformer import ThetaFrom
 
 
-class Parallel(Described, nn.Module):
+class Parallel(Component):
     """Each transformer on the same input, their results joined along channels. They may share a localization network.
 
     Jaderberg et al. 2015, section 3.4 and 4.3.

@@ -8,14 +8,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.described import Described
+from warpkit.component import Component
 from warpkit.errors import InputError, quoted, require
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _DEEP = 50  # from here on a block has three convolutions, and four times as many channels at its end
 
 
-class ResNet(Described, nn.Module):
+class ResNet(Component):
     """A backbone: images to features, `[N, C, H, W]` → `[N, 512]`, or `[N, 2048]` from 50 layers on.
 
     Its parameters are named as in torchvision, so that weights from there load, see `load_weights`. The last layer, of

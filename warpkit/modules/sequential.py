@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.described import Described
+from warpkit.component import Component
 from warpkit.errors import require
 from warpkit.modules.base import modules
 
 
-class Sequential(Described, nn.Sequential):
+class Sequential(Component, nn.Sequential):
     """Each layer on what the one before gave.
 
     `layers`: modules, names or tables.

@@ -12,15 +12,16 @@ from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
-from warpkit.described import Described
+from warpkit.component import Component
 from warpkit.errors import InputError, require
+from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
-from warpkit.lattice import check_size, lattice
 from warpkit.modules.base import LazyLinear, modules
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
-from warpkit.sampling.sampler import KernelLike, TransformLike, warp
+from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
+from warpkit.warping import TransformLike, warp
 
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
@@ -34,7 +35,7 @@ class _Regression(LazyLinear):
             _zeroed(self)
 
 
-class SpatialTransformer(Described, KeepsPrecision):
+class SpatialTransformer(Component, KeepsPrecision):
     """A layer that warps its input as its localization network says.
 
     Args:
@@ -102,9 +103,11 @@ class SpatialTransformer(Described, KeepsPrecision):
         valid = features is None or (isinstance(features, int) and features > 0)
         require(valid, f"features: expected a positive integer, got {features!r}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
-        start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
-        self.register_buffer("init", start.to(wide(start.device)), persistent=False)
-        self.register_buffer("limits", None if limits is None else _limits(limits, count), persistent=False)
+        with tracing.constants():
+            start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
+            most = None if limits is None else _limits(limits, count)
+        self.keep("init", start)
+        self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)
         self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
 
@@ -194,10 +197,10 @@ class SpatialTransformer(Described, KeepsPrecision):
 
     def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
         """init + limits · tanh(given / limits)."""
-        init = self.init.to(given.dtype)
+        init = self.init.to(given)
         if self.limits is None:
             return init + given
-        limits = self.limits.to(given.dtype)
+        limits = self.limits.to(given)
         bounded = (limits > 0) & limits.isfinite()
         safe = torch.where(bounded, limits, 1.0)  # 0 / 0 and inf · 0 would make NaN in the gradient
         return init + torch.where(bounded, safe * torch.tanh(given / safe), torch.where(limits > 0, given, 0.0))
@@ -209,15 +212,15 @@ class SpatialTransformer(Described, KeepsPrecision):
             "theta_from: with steps > 1, expected a function of the image warped so far, got a tensor",
         )
         exact = wide(image.device)
-        matrix = self.transform.matrix(self.init.to(exact)[None])
-        theta = self.init.to(torch.float32)[None].expand(image.shape[0], -1)
+        matrix = self.transform.matrix(self.init.to(image.device, exact)[None])
+        theta = self.init.to(image.device, torch.float32)[None].expand(image.shape[0], -1)
         for _ in range(self.steps):
             so_far = self.warp(image, theta)
             given = self._regress(theta_from(so_far) if callable(theta_from) else so_far)
             step = self.transform.identity().to(given) + given
             matrix = matrix @ self.transform.matrix(step.to(exact))
             composed = self.transform.from_matrix(matrix)
-            theta = self._limited((composed - self.init.to(exact)).to(given.dtype))
+            theta = self._limited((composed - self.init.to(composed)).to(given.dtype))
         return theta
 
     def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P"]) -> Float[Tensor, "N C *T"]:

@@ -2,38 +2,40 @@
 
 import contextlib
 import threading
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor
 
+from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.kernels.base import Kernel
 from warpkit.registry import Registry
-
-
-class Rule(NamedTuple):
-    """How an image is read between its pixels and beyond its edge. Tuples go x, y, z."""
-
-    kernels: tuple[Kernel, ...]
-    padding: tuple[str, ...]
-    fill: float | Tensor  # or one for each channel
-    align_corners: bool
+from warpkit.sampling.problem import Problem
 
 
 class Backend(ABC):
-    """One way to evaluate eq. 3. It knows neither transforms nor kernels: it gets coordinates, tables and a boundary
-    rule.
+    """One way to compute eq. 3, `pull`, and its adjoint, `push`. It knows no transform, no kernel and no autograd.
 
-    Image and coordinates lie on one device, and their batches are equal or 1. The result has the image's dtype, and a
-    gradient in the image, the coordinates (or the matrix) and the kernels' parameters.
+    Both get a `Problem`: for each axis (`problem.axes`, in the order x, y, z) a number of pixels, a padding mode and a
+    table of weights; and the pixel coordinates of every point (`problem.pixels()`). All derivatives are made of these
+    two: the derivative of `pull` in the image is `push`, in a coordinate it is `pull` with a table that was
+    differentiated (`problem.derivative(axis)`), and so on at every order.
+
+    Image and points lie on one device, and their batches are equal or one of them is 1. Floating-point images come in
+    float32 or float64, and the result has the image's type.
+
+    `priority`: of the backends that do not refuse, the one with the highest is used.
     """
 
-    def refuses(self, image: Shaped[Tensor, "N C *S"], rule: Rule) -> str | None:
-        """Why this backend cannot sample such an image, or None."""
+    priority: int = 0
+    is_differentiable: bool = False
+    """Whether `pull` and `push` are differentiable PyTorch, so that autograd goes through them."""
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Why this backend cannot do such work, as in "cuda: it ...", or None."""
         return None
 
     def describe(self) -> str:
@@ -41,29 +43,40 @@ class Backend(ABC):
         return ""
 
     @abstractmethod
-    def sample_points(
-        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
-    ) -> Shaped[Tensor, "NB C *T"]:
-        """The image at normalised coordinates."""
+    def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
+        """The image at the problem's points: the sum over all taps of pixel · weight, and `fill` outside (eq. 3).
+
+        An axis whose table was differentiated (`order` above 0) has weights that sum to zero: `fill` counts
+        `problem.total` less the weights of the taps inside. A point that is not finite, or beyond an axis padded by
+        "none", gives `fill · problem.total`.
+        """
 
     @abstractmethod
-    def sample_matrix(
-        self,
-        image: Shaped[Tensor, "N C *S"],
-        matrix: Float[Tensor, "B E E"],
-        is_affine: bool,
-        size: tuple[int, ...],
-        rule: Rule,
-    ) -> Shaped[Tensor, "NB C *size"]:
-        """The image where a matrix takes the lattice of an output of this size; no grid need be stored.
+    def push(
+        self, values: Shaped[Tensor, "NB C *target"], problem: Problem, images: int
+    ) -> Shaped[Tensor, "images C *S"]:
+        """The adjoint of `pull` in the image, without `fill`: each value is spread over the taps of its point (eq. 6).
 
-        The matrix is float64 where the device has it; `is_affine` promises that its last row is 0 … 0 1.
+        `images`: as many as there are values, or 1, which takes the values of all.
         """
+
+    def gradients(
+        self,
+        grad: Shaped[Tensor, "NB C *target"],
+        image: Shaped[Tensor, "N C *S"],
+        problem: Problem,
+        wants: tuple[bool, bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None] | None:
+        """All first derivatives of `pull` in one pass: in the image, in `problem.where` and in `problem.table`.
+
+        Optional, for speed: None where it has none, and then they are made of `pull` and `push`. In `where`, each image
+        may have a gradient of its own although its points are shared.
+        """
+        return None
 
 
 backends: Registry[Backend] = Registry("backend", Backend)  # type: ignore[type-abstract]
 _CPU = torch.device("cpu")
-_ORDER = ("native", "reference")  # the first that does not refuse
 
 
 class _Choice(threading.local):
@@ -78,7 +91,7 @@ _choice = _Choice()
 
 @contextlib.contextmanager
 def use_backend(name: str) -> Iterator[None]:
-    """Context manager: `warp` and `sample` use this backend in this thread, and raise `InputError` where it cannot.
+    """Context manager: whatever samples uses this backend in this thread, and raises `InputError` where it cannot.
 
     >>> with use_backend("reference"):
     ...     pass
@@ -91,13 +104,44 @@ def use_backend(name: str) -> Iterator[None]:
         _choice.name = before
 
 
-def choose(image: Tensor, rule: Rule) -> Backend:
-    """The backend for this work: the one that was named, else the first that does not refuse."""
+def choose(problem: Problem) -> tuple[str, Backend]:
+    """The backend for this work, with its name: the one that was named, else the first that does not refuse."""
     named = _choice.name
     reason = None
-    for name in (named,) if named else _ORDER:
+    for name in (named,) if named else _ranked(backends.revision):
         backend = backends.shared(name, _CPU)
-        reason = backend.refuses(image, rule)
+        reason = refusal(backend, problem)
         if reason is None:
-            return backend
+            return name, backend
     raise InputError(f"backend {named!r} {reason}")
+
+
+def refusal(backend: Backend, problem: Problem) -> str | None:
+    """Why this backend cannot do this work, for reasons of its own or of all that are no differentiable PyTorch."""
+    if not backend.is_differentiable:
+        if problem.formulas:
+            without = next(f.kernel for f in problem.formulas)
+            return f"needs a table, and {type(without).__name__} has none for {problem.stored}"
+        if tracing.function_transforms_active():
+            return "has no forward mode and no vmap: function transforms are the reference backend's"
+        if problem.fill.requires_grad:
+            return "has no gradient for fill"
+    return backend.refuses(problem)
+
+
+_rankings: dict[int, tuple[str, ...]] = {}  # no lru_cache: torch.compile looks behind one
+
+
+@tracing.constant
+def _ranked(revision: int) -> tuple[str, ...]:
+    """The names of the backends that can be loaded, the highest priority first."""
+    if revision not in _rankings:
+        found: dict[str, int] = {}
+        for name in backends.names():
+            try:
+                found[name] = backends.load(name).priority
+            except InputError as error:  # a stranger's that is broken stops nobody
+                warnings.warn(str(error), stacklevel=2)
+        _rankings.clear()
+        _rankings[revision] = tuple(sorted(found, key=lambda name: -found[name]))
+    return _rankings[revision]

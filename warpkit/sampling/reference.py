@@ -9,17 +9,14 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from warpkit import tracing
-from warpkit.kernels.table import copies
-from warpkit.lattice import index_to_normalised, to_pixels
-from warpkit.precision import wide, working
-from warpkit.sampling.backend import Backend, Rule
-from warpkit.sampling.boundary import place
-from warpkit.transforms.matrix import perspective
+from warpkit import geometry
+from warpkit.kernels.fitting import Formula
+from warpkit.kernels.table import Table
+from warpkit.precision import arithmetic, working
+from warpkit.sampling.backend import Backend
+from warpkit.sampling.boundary import is_beyond, place
+from warpkit.sampling.problem import Axis, Problem
 
-# pixels; further out every index is outside, and int64 never overflows
-_LIMIT, _LIMIT_OF_LONG = 2.0**30, 2.0**52
-_LONG = 2**29
 _AT_ONCE = 2**17  # output pixels: what a slice of the batch works on stays in the cache
 _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}
 
@@ -27,97 +24,78 @@ _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: t
 class Reference(Backend):
     """Plain PyTorch."""
 
-    def sample_points(
-        self, image: Shaped[Tensor, "N C *S"], coords: Float[Tensor, "B *T D"], rule: Rule
-    ) -> Shaped[Tensor, "NB C *T"]:
-        """Coordinates to pixels, then eq. 3."""
-        size = image.shape[:1:-1]
-        pixels = [to_pixels(x, n, rule.align_corners) for x, n in zip(coords.unbind(-1), size, strict=True)]
-        return _sample(image, pixels, rule)
+    is_differentiable = True
 
-    def sample_matrix(
-        self,
-        image: Shaped[Tensor, "N C *S"],
-        matrix: Float[Tensor, "B E E"],
-        is_affine: bool,
-        size: tuple[int, ...],
-        rule: Rule,
-    ) -> Shaped[Tensor, "NB C *size"]:
-        """The matrix from output index to image index, a sum of one row for each axis, then eq. 3."""
-        return _sample(image, _matrix_pixels(matrix, is_affine, size, tuple(image.shape[2:]), rule.align_corners), rule)
+    def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
+        """Eq. 3, a few images at a time."""
+        whole = not (image.is_floating_point() or image.is_complex())
+        evaluate = _copy if whole and all(_takes_one(axis) for axis in problem.axes) else _interpolate
+        points = [x.reshape(x.shape[0], math.prod(problem.target)) for x in problem.pixels()]
+        together = max(1, _AT_ONCE // max(1, math.prod(problem.target)))
+        if torch.compiler.is_compiling() or points[0].shape[0] <= together:
+            result = evaluate(image, points, problem)
+        else:
+            images = torch.split(image, together) if image.shape[0] > 1 else itertools.repeat(image)
+            slices = zip(
+                images, *(torch.split(x, together) for x in points), strict=False
+            )  # a shared image repeats without end
+            result = torch.cat([evaluate(u, list(x), problem) for u, *x in slices])
+        return result.reshape(*result.shape[:2], *problem.target)
 
-
-def _matrix_pixels(
-    matrix: Float[Tensor, "B E E"],
-    is_affine: bool,
-    out_size: tuple[int, ...],
-    in_size: tuple[int, ...],
-    align_corners: bool,
-) -> list[Float[Tensor, "B *out_size"]]:
-    """Pixel coordinates x, y, z of every output pixel."""
-    d = len(in_size)
-    scales, offsets = zip(*(index_to_normalised(n, align_corners) for n in reversed(out_size)), strict=True)
-    from_index = torch.diag(matrix.new_tensor((*scales, 1.0)))
-    from_index[:d, d] = matrix.new_tensor(offsets)
-    columns = matrix @ from_index
-    along = [
-        torch.arange(n, dtype=matrix.dtype, device=matrix.device).reshape([-1] + [1] * axis)
-        for axis, n in enumerate(reversed(out_size))
-    ]
-    half = [(n - 1) / 2 if align_corners else n / 2 for n in reversed(in_size)]
-    centre = [(n - 1) / 2 for n in reversed(in_size)]
-    last = torch.eye(d + 1, dtype=matrix.dtype, device=matrix.device)[d]
-    if is_affine:
-        pixels = [_at_every_index(columns[:, e] * half[e] + last * centre[e], along) for e in range(d)]
-    else:
-        *numerators, w = (_at_every_index(columns[:, e], along) for e in range(d + 1))
-        pixels = [x * half[e] + centre[e] for e, x in enumerate(perspective(numerators, w))]
-    return [x.expand(-1, *out_size) for x in pixels]
+    def push(
+        self, values: Float[Tensor, "NB C *target"], problem: Problem, images: int
+    ) -> Float[Tensor, "images C *S"]:
+        """Eq. 6: each value times the taps' weights, added up where the taps lie."""
+        batch, channels = values.shape[:2]
+        points = [x.reshape(x.shape[0], -1) for x in problem.pixels()]
+        axes = _axes(points, problem, values.dtype)
+        sizes = [n + 2 * (mode == "zeros") for n, mode in zip(problem.size, reversed(problem.padding), strict=True)]
+        flat = values.reshape(batch, channels, -1)
+        for alive in _alive(points, problem):
+            flat = torch.where(alive[:, None], flat, 0.0)
+        result = flat.new_zeros(batch, channels, math.prod(sizes))
+        for taps in itertools.product(*(axis.taps for axis in reversed(axes))):
+            indices, factors = zip(*taps, strict=True)
+            index, weight = functools.reduce(torch.add, indices), functools.reduce(torch.mul, factors)
+            result = result.scatter_add(2, index[:, None].expand_as(flat), flat * weight[:, None])
+        result = result.reshape(batch, channels, *sizes)
+        for axis, mode in enumerate(reversed(problem.padding)):
+            if mode == "zeros":  # what fell outside
+                result = result.narrow(2 + axis, 1, problem.size[axis])
+        return result if images == batch else result.sum(0, keepdim=True)
 
 
-def _at_every_index(row: Float[Tensor, "B E"], along: list[Tensor]) -> Float[Tensor, "B *size"]:
-    """A row of a matrix times every output index, which is `along` each axis."""
-    *slopes, start = (value.reshape(-1, *[1] * len(along)) for value in row.unbind(-1))
-    return functools.reduce(torch.add, (slope * index for slope, index in zip(slopes, along, strict=True)), start)
-
-
-def _sample(
-    image: Shaped[Tensor, "N C *S"], pixels: list[Float[Tensor, "B *T"]], rule: Rule
-) -> Shaped[Tensor, "NB C *T"]:
-    """Eq. 3 at pixel coordinates x, y, z, a few images at a time."""
-    numbers = image.is_floating_point() or image.is_complex()
-    evaluate = _interpolate if numbers or not all(map(copies, rule.kernels)) else _copy
-    target = pixels[0].shape[1:]
-    points = [x.reshape(x.shape[0], math.prod(target)) for x in pixels]
-    together = max(1, _AT_ONCE // max(1, math.prod(target)))
-    if torch.compiler.is_compiling() or points[0].shape[0] <= together:
-        result = evaluate(image, points, rule)
-    else:
-        images = torch.split(image, together) if image.shape[0] > 1 else itertools.repeat(image)
-        slices = zip(
-            images, *(torch.split(x, together) for x in points), strict=False
-        )  # a shared image repeats without end
-        result = torch.cat([evaluate(u, list(x), rule) for u, *x in slices])
-    return result.reshape(*result.shape[:2], *target)
+def _takes_one(axis: Axis) -> bool:
+    """Whether a kernel takes one pixel as it is: no arithmetic, so that labels stay labels."""
+    table = axis.kernel
+    return isinstance(table, Table) and table.coefficients.shape == (1, 1, 1) and table.order == 0 and table.unity
 
 
 def _interpolate(
-    image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], rule: Rule
+    image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], problem: Problem
 ) -> Shaped[Tensor, "NB C M"]:
     """The sum over all combinations of one tap an axis."""
-    dtype = _arithmetic(image)
-    axes = _axes(image, points, rule, torch.float64 if dtype in (torch.float64, torch.complex128) else torch.float32)
-    padded = _pad(image.to(dtype), rule)
+    dtype = arithmetic(image.dtype, image.device)
+    axes = _axes(points, problem, dtype)
+    padded = _pad(image if image.is_complex() else image.to(dtype), problem)
     terms = (_term(padded, taps) for taps in itertools.product(*(axis.taps for axis in reversed(axes))))
     values, weight = next(terms)
     result = values * weight
     for values, weight in terms:
         result = torch.addcmul(result, values, weight)
     result = _by_image(result, padded, points)
-    if "zeros" in rule.padding and (isinstance(rule.fill, Tensor) or rule.fill != 0):
+    fill, inside = _column(problem.fill, result), None
+    if "zeros" in problem.padding and problem.fill.numel() > 0:
         inside = functools.reduce(torch.mul, map(_share_inside, axes))
-        result = result + _column(rule.fill, result) * (1 - inside)[:, None]
-    return _saturated(_filled(result, points, rule), image.dtype)
+        result = result + fill * (problem.total - inside)[:, None]
+    for alive in _alive(points, problem):
+        result = torch.where(alive[:, None], result, fill * problem.total)
+    if image.is_floating_point() or image.is_complex():
+        return result
+    whole, outside = _saturated(result, image.dtype), _saturated(_column(problem.fill, image), image.dtype)
+    for alive in _alive(points, problem):
+        whole = torch.where(alive[:, None], whole, outside)
+    return whole if inside is None else torch.where(inside[:, None] == 0, outside, whole)
 
 
 def _term(padded: Tensor, taps: tuple[tuple[Tensor, Tensor], ...]) -> tuple[Tensor, Tensor]:
@@ -127,17 +105,18 @@ def _term(padded: Tensor, taps: tuple[tuple[Tensor, Tensor], ...]) -> tuple[Tens
     return _gather(padded, functools.reduce(torch.add, indices)), _beside(padded, weight)
 
 
-def _copy(image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], rule: Rule) -> Shaped[Tensor, "NB C M"]:
+def _copy(
+    image: Shaped[Tensor, "N C *S"], points: list[Float[Tensor, "B M"]], problem: Problem
+) -> Shaped[Tensor, "NB C M"]:
     """One tap an axis, of weight one: labels stay labels."""
-    axes = _axes(image, points, rule, torch.float32)
-    padded = _pad(image, rule)
+    axes = _axes(points, problem, torch.float32)
+    padded = _pad(image, problem)
     index = functools.reduce(torch.add, (axis.taps[0][0] for axis in axes))
     result = _by_image(_gather(padded, index), padded, points)
-    numbers = torch.zeros((), dtype=wide(image.device), device=image.device)
-    fill = _saturated(_column(rule.fill, numbers), image.dtype)
-    for axis in axes:
-        result = torch.where(_inside(axis)[0][:, None], result, fill)
-    return _filled(result, points, rule._replace(fill=fill.flatten()))
+    fill = _saturated(_column(problem.fill, image), image.dtype)
+    for alive in (*(_inside(axis)[0] for axis in axes if axis.outer), *_alive(points, problem)):
+        result = torch.where(alive[:, None], result, fill)
+    return result
 
 
 class _Axis(NamedTuple):
@@ -145,7 +124,7 @@ class _Axis(NamedTuple):
 
     taps: list[tuple[Int[Tensor, "B M"], Float[Tensor, "B M"]]]
     outer: tuple[int, int] | None  # the indices of the two pixels that stand for the outside, if there are such
-    partition_of_unity: bool
+    kernel: Table | Formula
 
 
 def _inside(axis: _Axis) -> list[Bool[Tensor, "B M"]]:
@@ -157,43 +136,47 @@ def _inside(axis: _Axis) -> list[Bool[Tensor, "B M"]]:
 
 
 def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
-    """The sum of the weights inside: exactly one where all of them are, so that nothing is filled in there."""
+    """The sum of the weights inside: exactly their total where all of them are, so that nothing is filled in there."""
     inside = _inside(axis)
     share = functools.reduce(torch.add, (torch.where(i, w, 0.0) for i, (_, w) in zip(inside, axis.taps, strict=True)))
-    if not axis.partition_of_unity:
+    if not axis.kernel.unity:
         return share
-    return torch.where(functools.reduce(torch.logical_and, inside), 1.0, share)
+    return torch.where(functools.reduce(torch.logical_and, inside), 0.0 if axis.kernel.order else 1.0, share)
 
 
-def _axes(image: Tensor, points: list[Float[Tensor, "B M"]], rule: Rule, dtype: torch.dtype) -> list[_Axis]:
+def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
-    for x, n, kernel, mode in zip(points, image.shape[:1:-1], rule.kernels, rule.padding, strict=True):
-        x = _limited(x, _LIMIT if tracing.is_traced(image) or n < _LONG else _LIMIT_OF_LONG)
-        eps = 2 * torch.finfo(x.dtype).eps * n
-        # ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
-        first = torch.floor(x.detach() - kernel.radius + eps) + 1
-        fraction = (x - (first - (1 - kernel.radius))).to(dtype)
-        fraction = fraction - torch.where(fraction.detach().abs() <= eps, fraction.detach(), 0.0)
-        index = [place(first.long() + t, n, mode, rule.align_corners) * stride for t in range(kernel.taps)]
-        taps = list(zip(index, kernel.weights(fraction, eps), strict=True))
+    for x, (n, mode, kernel) in zip(points, problem.axes, strict=True):
+        eps, most = geometry.rounding(working(problem.where.dtype), n), geometry.limit(n)
+        x = geometry.limited(x, most)
+        radius = kernel.taps / 2
+        first = torch.floor(x.detach() - radius + eps) + 1
+        fraction = (x - (first + (radius - 1))).to(dtype)  # may be −ε: the polynomial is continued, not cut off
+        weights = kernel.weights(fraction, eps)
+        if kernel.order:  # what was brought in to the limit does not move
+            weights = [torch.where(x.abs() < most, w, 0.0) for w in weights]
+        index = [place(first.long() + t, n, mode, problem.align_corners) * stride for t in range(kernel.taps)]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
-        axes.append(_Axis(taps, outer, kernel.partition_of_unity))
+        axes.append(_Axis(list(zip(index, weights, strict=True)), outer, kernel))
         stride *= n + 2 * (mode == "zeros")
     return axes
 
 
-def _limited(x: Float[Tensor, "B M"], limit: float) -> Float[Tensor, "B M"]:
-    """Within ±limit; what is not finite goes far outside, and under another padding than zeros is filled at the end."""
-    if x.device.type == "cpu" and x.numel() > 0 and not tracing.is_traced(x):
-        low, high = x.detach().aminmax()
-        if low >= -limit and high <= limit:  # nearly always, and not so with a NaN: two passes fewer
-            return x
-    return x.nan_to_num(-limit, limit, -limit).clamp(-limit, limit)
+def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Tensor, "B M"]]:
+    """Where a point is none of those that get `fill` whatever the padding; under zeros that is outside already."""
+    found = []
+    for x, (n, mode, _) in zip(points, problem.axes, strict=True):
+        if mode == "none":
+            eps = geometry.rounding(working(problem.where.dtype), n)
+            found.append(~is_beyond(x, n, problem.align_corners, eps))
+        elif mode != "zeros":
+            found.append(torch.isfinite(x))
+    return found
 
 
-def _pad(image: Shaped[Tensor, "N C *S"], rule: Rule) -> Shaped[Tensor, "N C *P"]:
+def _pad(image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "N C *P"]:
     """Outside taps of an axis of zeros read one more pixel beyond its edge: selected, never multiplied by zero."""
-    widths = [int(mode == "zeros") for mode in rule.padding for _ in range(2)]
+    widths = [int(mode == "zeros") for mode in problem.padding for _ in range(2)]
     return torch.nn.functional.pad(image, widths) if any(widths) else image
 
 
@@ -219,30 +202,16 @@ def _by_image(values: Shaped[Tensor, "R C K"], padded: Tensor, points: list[Tens
     return values.reshape(values.shape[1], *points[0].shape).transpose(0, 1)
 
 
-def _filled(values: Shaped[Tensor, "NB C M"], points: list[Tensor], rule: Rule) -> Shaped[Tensor, "NB C M"]:
-    """`fill` where a coordinate is not finite; under zeros that is outside already."""
-    for x, mode in zip(points, rule.padding, strict=True):
-        if mode != "zeros":
-            values = torch.where(torch.isfinite(x)[:, None], values, _column(rule.fill, values))
-    return values
-
-
-def _column(fill: float | Tensor, like: Tensor) -> Shaped[Tensor, "1 A 1"]:
-    """`fill` for each channel, or one for all, in the type and on the device of `like`."""
-    fill = fill if isinstance(fill, Tensor) else torch.full((1,), fill, dtype=torch.float64)
-    return fill.to(like.device, like.dtype).reshape(1, -1, 1)
-
-
-def _arithmetic(image: Tensor) -> torch.dtype:
-    """The type to interpolate in: float32 at least, float64 for integers that float32 cannot hold."""
-    if image.is_complex() or image.is_floating_point():
-        return torch.promote_types(image.dtype, torch.float32)
-    return working(wide(image.device)) if image.dtype.itemsize >= 4 else torch.float32
+def _column(fill: Shaped[Tensor, " A"], like: Tensor) -> Shaped[Tensor, "1 K 1"]:
+    """`fill` for each channel, or one for all, on the device of `like` and, among floats, in its type."""
+    fill = fill if fill.numel() else torch.zeros(1, dtype=fill.dtype, device=fill.device)
+    whole = not (like.is_floating_point() or like.is_complex())
+    return (fill.to(like.device) if whole else fill.to(like.device, like.dtype)).reshape(1, -1, 1)
 
 
 def _saturated(values: Shaped[Tensor, "*S"], dtype: torch.dtype) -> Shaped[Tensor, "*S"]:
     """To the image's type: integers are rounded, and stop at the type's limits."""
-    if dtype.is_floating_point or dtype.is_complex:
+    if dtype.is_floating_point or dtype.is_complex or values.dtype == dtype:
         return values.to(dtype)
     values = values.detach().round()
     if dtype == torch.bool:

@@ -1,82 +1,42 @@
-"""The public door: what was given is checked once, then a backend samples."""
+"""The sampler's doors: what was given is checked once, becomes a problem, and the chosen backend solves it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
+from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch
 from warpkit.kernels.base import Kernel, kernels
-from warpkit.lattice import check_size
-from warpkit.precision import wide, working
-from warpkit.sampling.backend import Rule, choose
+from warpkit.precision import arithmetic, working
+from warpkit.sampling import operators
+from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
-from warpkit.transforms.base import Transform, check_coordinates, check_theta, common_batch, transforms
-from warpkit.transforms.matrix import checked_matrix
+from warpkit.sampling.problem import Problem, no_fill, tables
 
 KernelLike = str | dict[str, Any] | Kernel
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 _IMAGE_TYPES = frozenset((*_FLOATS, *_INTEGERS, torch.bool))
-TransformLike = str | dict[str, Any] | Transform
 
 
-def warp(
-    image: Tensor,
-    transform: TransformLike,
-    theta: Tensor,
-    *,
-    size: int | Sequence[int] | None = None,
-    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
-    fill: float | Sequence[float] | Tensor = 0.0,
-    align_corners: bool = False,
-) -> Tensor:
-    """Warp images: each output pixel is sampled from where the transform takes it.
+class Rule(NamedTuple):
+    """How an image is read between its pixels and beyond its edge. Tuples go x, y, z."""
 
-    Args:
-        image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
-        transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is
-            shared.
-        size: the output's, rows first; the image's unless given.
-        kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
-        padding_mode: "zeros", "border", "reflection" or "wrap", or one for each of x, y, z.
-        fill: what "zeros" finds outside: a number, or one for each channel. In every mode it is the value where a
-            coordinate is not finite.
-        align_corners: whether −1 and 1 are the centres of the border pixels, or their outer edges.
+    kernels: tuple[Kernel, ...]
+    padding: tuple[str, ...]
+    fill: Tensor  # a number for each channel, or one for all; none: zero
+    align_corners: bool
 
-    Returns:
-        `[N, C, *size]` in the image's type. Integers are rounded and stop at the type's limits; `nearest` copies them.
-
-    Raises:
-        InputError: for a wrong shape, type, device, size, name or option.
-
-    Jaderberg et al. 2015, eq. 3. A matrix transform is computed in float64, and no grid of coordinates is kept for it.
-
-    >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
-    >>> flip = torch.tensor([[-1.0, 0, 0, 0, 1, 0]])
-    >>> warp(image, "affine", flip).flatten().tolist()
-    [3.0, 2.0, 1.0, 0.0]
-    """
-    rule = _rule(image, kernel, padding_mode, fill, align_corners)
-    dimensions = image.ndim - 2
-    mapping = transforms.shared(transform, image.device, ndim=dimensions)
-    if mapping.ndim != dimensions:
-        raise InputError(
-            f"{type(mapping).__name__} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D"
-        )
-    check_theta(mapping, theta)
-    common_batch("image", image, "theta", theta)
-    out_size = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
-    backend = choose(image, rule)
-    with tracing.no_autocast(image.device):
-        if mapping.is_matrix:
-            matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
-            return backend.sample_matrix(image, matrix, mapping.is_affine, out_size, rule)
-        return backend.sample_points(image, mapping.on_lattice(theta, out_size, align_corners), rule)
+    def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
+        """Sampling an image of this size there; `values` is what is sampled, or pushed."""
+        table, shapes, formulas = tables(self.kernels, arithmetic(values.dtype, values.device))
+        return Problem(
+            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), self.align_corners,
+            values.dtype, formulas,
+        )  # fmt: skip
 
 
 def sample(
@@ -91,7 +51,7 @@ def sample(
     """Sample images at given points.
 
     Args:
-        image: `[N, C, *S]`, as in `warp`.
+        image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
         coords: `[N, *T, D]`, normalised, the last axis x, y, z: a grid, or a list of points `[N, M, D]`. One image with
             N sets of points, or one set with N images, is shared.
         kernel: as in `warp`, and so are `padding_mode`, `fill` and `align_corners`.
@@ -108,34 +68,156 @@ def sample(
     >>> sample(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[-0.5], [0.0]]])).tolist()
     [[[1.0, 1.5]]]
     """
-    rule = _rule(image, kernel, padding_mode, fill, align_corners)
-    check_coordinates("coords", coords, image.ndim - 2)
+    rule = rule_for(image, kernel, padding_mode, fill, align_corners)
+    _check_points(coords, image)
     common_batch("image", image, "coords", coords)
     with tracing.no_autocast(image.device):
-        return choose(image, rule).sample_points(image, coords.to(working(coords.dtype)), rule)
+        return resample(image, coords.to(working(coords.dtype)), "points", coords.shape[1:-1], rule)
 
 
-def _rule(image: Any, kernel: Any, padding_mode: Any, fill: Any, align_corners: Any) -> Rule:
-    if not isinstance(image, Tensor):
-        raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
-    if not 3 <= image.ndim <= 5:
-        raise InputError(f"image: expected [N, C, *S] with one to three axes in S, got {list(image.shape)}")
-    if image.dtype not in _IMAGE_TYPES or image.layout != torch.strided:
-        raise InputError(f"image: expected a dense tensor of real, complex, integer or boolean type, got {image.dtype}")
-    if 0 in image.shape[1:]:
-        raise InputError(f"image: empty, {list(image.shape)}")
+def push(
+    values: Tensor,
+    coords: Tensor,
+    size: int | Sequence[int],
+    *,
+    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+    padding_mode: str | Sequence[str] = "zeros",
+    align_corners: bool = False,
+) -> Tensor:
+    """Spread values over the pixels around given points, and add up: the adjoint of `sample` in the image.
+
+    For every image u, the sum of `push(v, coords, size) * u` is that of `v * sample(u, coords)`. Pushed ones count how
+    often each pixel is sampled; pushed values over pushed ones are a forward warp.
+
+    Args:
+        values: `[N, C, *T]`, floating-point: one for each point.
+        coords: `[N, *T, D]`, as in `sample`. One set of values with N sets of points, or one set of points with N of
+            values, is shared.
+        size: of the result, rows first.
+        kernel: as in `sample`, and so are `padding_mode` and `align_corners`.
+        padding_mode: see `sample`. What falls outside is lost under "zeros", and folded back in the other modes.
+        align_corners: see `sample`.
+
+    Returns:
+        `[N, C, *size]` in the values' type; the same bits for any number of threads.
+
+    Raises:
+        InputError: for a wrong shape, type, device, size, name or option.
+
+    Jaderberg et al. 2015, eq. 6.
+
+    >>> push(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[-0.5], [0.0]]]), 2).tolist()
+    [[[2.0, 1.0]]]
+    """
+    check_floats("values", values)
+    dimensions = coords.shape[-1] if isinstance(coords, Tensor) and coords.ndim > 1 else 0
+    if not 1 <= dimensions <= 3:
+        given = list(coords.shape) if isinstance(coords, Tensor) else quoted(coords)
+        raise InputError(f"coords: expected [N, *T, D] with D of 1 to 3, got {given}")
+    check_coordinates("coords", coords, dimensions)
+    rule = rule_for(None, kernel, padding_mode, 0.0, align_corners, dimensions=dimensions, device=values.device)
+    target, out = coords.shape[1:-1], check_size(size, dimensions)
+    if values.ndim < 2 or values.shape[2:] != target or values.shape[1] == 0:
+        raise InputError(
+            f"values: expected [N, C, {', '.join(map(str, target))}], a value for each point, got {list(values.shape)}"
+        )
+    batch = common_batch("values", values, "coords", coords)
+    with tracing.no_autocast(values.device):
+        where = coords.to(working(coords.dtype))
+        spread = values.to(working(values.dtype)).expand(batch, *values.shape[1:])
+        problem = rule.problem(spread, where, "points", out, target)
+        name, backend = choose(problem)
+        return operators.push(backend, spread, problem, batch, name).to(values.dtype)
+
+
+def resample(
+    image: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule, backend: Backend | None = None
+) -> Tensor:
+    """The image at points, shifts or by matrices that were checked, `[N, C, *target]` in the image's type.
+
+    `backend`: one to be used whatever it refuses; chosen unless given.
+    """
+    if rule.fill.numel() and rule.fill.is_floating_point() and not tracing.is_traced(rule.fill):
+        marks = rule.fill.detach().isnan()
+        if bool(marks.any()):
+            return _marked(image, where, kind, target, rule, marks)
+    pixels = image.to(working(image.dtype)) if image.is_floating_point() else image
+    problem = rule.problem(pixels, where, kind, image.shape[2:], target)
+    name, chosen = choose(problem) if backend is None else ("", backend)
+    return operators.pull(chosen, pixels, problem, name).to(image.dtype)
+
+
+def _marked(image: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule, marks: Tensor) -> Tensor:
+    """NaN in each output that anything outside has a weight in, with no gradient there; `marks`: in which channels."""
+    found = resample(image, where, kind, target, rule._replace(fill=rule.fill.nan_to_num(0.0)))
+    blank = torch.zeros(1, 1, *image.shape[2:], dtype=torch.float32, device=image.device)
+    outside = resample(blank, where.detach(), kind, target, rule._replace(fill=rule.fill.new_ones(1).detach())) != 0
+    channels = marks.to(image.device).reshape(1, -1, *[1] * len(target))
+    return torch.where(outside & channels, torch.nan, found)
+
+
+def rule_for(
+    image: Any,
+    kernel: Any,
+    padding_mode: Any,
+    fill: Any,
+    align_corners: Any,
+    *,
+    dimensions: int = 0,
+    device: torch.device | None = None,
+) -> Rule:
+    """The rule for an image, which is checked with it, or for images of that many dimensions on a device."""
+    if device is None:
+        _check_image(image)
+        dimensions, device = image.ndim - 2, image.device
     if not isinstance(align_corners, bool):
-        raise InputError(f"align_corners: expected True or False, got {align_corners!r}")
-    dimensions = image.ndim - 2
+        raise InputError(f"align_corners: expected True or False, got {quoted(align_corners)}")
     if isinstance(kernel, list | tuple):
-        resolved = tuple(kernels.shared(k, image.device) for k in for_each_axis("kernel", kernel, dimensions))
+        resolved = tuple(kernels.shared(k, device) for k in for_each_axis("kernel", kernel, dimensions))
     else:
-        resolved = (kernels.shared(kernel, image.device),) * dimensions
+        resolved = (kernels.shared(kernel, device),) * dimensions
     for k in set(resolved):
         _ = k.taps  # complains about a radius that is none
-    return Rule(
-        resolved,
-        check_padding(padding_mode, dimensions),
-        check_fill(fill, image.shape[1]),
-        align_corners,
-    )
+    padding = check_padding(padding_mode, dimensions)
+    if isinstance(fill, float | int) and fill == 0:
+        outside = no_fill(device) if not tracing.is_recording() else torch.zeros(0, dtype=torch.float64, device=device)
+    else:
+        outside = check_fill(fill, image.shape[1], image)
+        outside = outside if outside.device == device else outside.to(device)
+    return Rule(resolved, padding, outside, align_corners)
+
+
+def simple_problem() -> Problem:
+    """The least of problems: a point in a small float32 image on the CPU, bilinear."""
+    image = torch.zeros(1, 1, 2, 2, device="cpu")
+    rule = rule_for(image, "bilinear", "zeros", 0.0, False)
+    return rule.problem(image, torch.zeros(1, 1, 2, device="cpu"), "points", (2, 2), (1,))
+
+
+def _check_points(coords: Any, image: Tensor) -> None:
+    try:
+        check_coordinates("coords", coords, image.ndim - 2)
+    except InputError as error:
+        if isinstance(coords, Tensor) and coords.ndim > 1 and coords.shape[-1] == image.ndim - 1 < 4:
+            raise InputError(f"{error}{missing_axis(image)}") from None
+        raise
+
+
+def _check_image(image: Any) -> None:
+    if not isinstance(image, Tensor):
+        raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
+    if image.layout != torch.strided or image.is_nested or image.dtype not in _IMAGE_TYPES:
+        kind = "nested" if image.is_nested else "sparse" if image.layout != torch.strided else str(image.dtype)
+        raise InputError(f"image: expected a dense tensor of real, complex, integer or boolean type, got {kind}")
+    if not 3 <= image.ndim <= 5:
+        hint = ". Are batch and channels missing: image[None, None]?" if image.ndim == 2 else ""
+        raise InputError(f"image: expected [N, C, *S] with one to three axes in S, got {list(image.shape)}{hint}")
+    if 0 in image.shape[1:]:
+        raise InputError(f"image: empty, {list(image.shape)}")
+
+
+def missing_axis(image: Tensor) -> str:
+    """What to ask about an image that has one axis less than what else was given says."""
+    shape = list(image.shape)
+    batch, channels = [1, *shape], [shape[0], 1, *shape[1:]]
+    return f". Is the image's batch missing (image[None], {batch}), or are its channels (image[:, None], {channels})?"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.described import inputs_of, note_inputs
+from warpkit.component import inputs_of, note_inputs
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.described import note
+from warpkit.component import note
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules

@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.described import inferred_of, inputs_of, label_of, options_of
+from warpkit.component import inferred_of, inputs_of, label_of, options_of
 from warpkit.errors import InputError, quoted, require
 from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network

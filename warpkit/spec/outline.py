@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.described import inferred_of, label_of
+from warpkit.component import inferred_of, label_of
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network

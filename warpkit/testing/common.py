@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from warpkit.described import NOTES
+from warpkit.component import NOTES
 from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
 from warpkit.testing.differences import derivative
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from warpkit.errors import InputError, require
+from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
-from warpkit.lattice import lattice
 from warpkit.precision import wide
 from warpkit.tracing import tensors
 from warpkit.transforms.base import Transform

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from warpkit.errors import require
-from warpkit.lattice import lattice
+from warpkit.geometry import lattice
 from warpkit.modules.spatial_transformer import SpatialTransformer
 
 _CELLS = 6  # of the grid that is drawn, along each axis

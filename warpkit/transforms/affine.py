@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.precision import default
 from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, with_last_row
 
 
@@ -27,7 +28,7 @@ class Affine(MatrixTransform):
 
     def identity(self) -> Float[Tensor, " P"]:
         """1 0 0 0 1 0 in 2-D."""
-        return torch.eye(self.ndim, self.ndim + 1).flatten()
+        return torch.eye(self.ndim, self.ndim + 1, dtype=default()).flatten()
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""

@@ -5,6 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import InputError, require
+from warpkit.precision import default
 from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, reject, with_last_row
 
 
@@ -36,7 +37,7 @@ class Attention(MatrixTransform):
         """1 0 0 in 2-D. `InputError` with a fixed scale other than 1."""
         if self.scale not in (None, 1):
             raise InputError(f"attention with a fixed scale of {self.scale} has no identity")
-        return torch.eye(1, self.ndim + 1)[0, self.ndim + 1 - self.num_params :]
+        return torch.eye(1, self.ndim + 1, dtype=default())[0, self.ndim + 1 - self.num_params :]
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[s, 0, t_x], [0, s, t_y], [0, 0, 1]]."""

@@ -9,15 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.described import Described
-from warpkit.edits import CountsEdits
-from warpkit.errors import InputError
-from warpkit.lattice import lattice
+from warpkit.component import Component
+from warpkit.errors import InputError, quoted
+from warpkit.geometry import check_coordinates, check_floats, common_batch, lattice
 from warpkit.precision import working
 from warpkit.registry import Registry
 
 
-class Transform(Described, CountsEdits):
+class Transform(Component):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
@@ -78,10 +77,15 @@ class Transform(Described, CountsEdits):
             raise InputError(f"{type(self).__name__}.forward: expected points {expected}, it gave {given}")
         return moved
 
+    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+        """How far from its own place each pixel of an output of this size is sampled, [N, *size, D], normalised."""
+        points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
+        return self(theta, points) - points
+
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
-        points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)
-        return self(theta, points[None])
+        shifts = self.shifts(theta, size, align_corners)
+        return lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
@@ -106,38 +110,17 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
 
 def check_theta(transform: Transform, theta: Any) -> None:
     """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
-    if not isinstance(theta, Tensor) or not theta.is_floating_point():
-        given = theta.dtype if isinstance(theta, Tensor) else repr(theta)
-        raise InputError(f"theta: expected a floating-point tensor, got {given}")
+    check_floats("theta", theta)
     for name in ("ndim", "num_params"):
         if not isinstance(getattr(transform, name, None), int):
             raise InputError(
-                f"{type(transform).__name__}.{name}: expected an integer, got {getattr(transform, name, None)!r}"
+                f"{type(transform).__name__}.{name}: expected an integer, got {quoted(getattr(transform, name, None))}"
             )
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
         raise InputError(
             f"theta: {type(transform).__name__} takes [N, {transform.num_params}] ({names}), got {list(theta.shape)}"
         )
-
-
-def check_coordinates(what: str, coords: Any, ndim: int) -> None:
-    """Raise `InputError` unless coords is a floating-point tensor [N, *T, ndim]."""
-    if not isinstance(coords, Tensor) or not coords.is_floating_point():
-        given = coords.dtype if isinstance(coords, Tensor) else repr(coords)
-        raise InputError(f"{what}: expected a floating-point tensor, got {given}")
-    if coords.ndim < 2 or coords.shape[-1] != ndim:
-        raise InputError(f"{what}: expected [N, *T, {ndim}] in {ndim} dimensions, got {list(coords.shape)}")
-
-
-def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
-    """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
-    n, m = a.shape[0], b.shape[0]
-    if n != m and n != 1 and m != 1:
-        raise InputError(f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
-    if a.device != b.device:
-        raise InputError(f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
-    return m if n == 1 else n
 
 
 transforms: Registry[Transform] = Registry("transform", Transform)

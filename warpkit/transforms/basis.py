@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.lattice import lattice
+from warpkit.component import edits_of
+from warpkit.geometry import lattice
 from warpkit.precision import wide, working
 from warpkit.transforms.base import Transform, check_theta
 
@@ -36,17 +37,17 @@ class BasisTransform(Transform):
         """p + basis(p) · coefficients(θ)."""
         return points + self.basis(points).to(points.dtype) @ self.coefficients(theta).to(points.dtype)
 
-    def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
-        learns = any(True for _ in self.parameters())
-        if learns or tracing.is_recording() or any(map(tracing.is_traced, tracing.tensors(self))):
-            return super().on_lattice(theta, size, align_corners)
+    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+        """basis · coefficients(θ) for each pixel of an output of this size, [N, *size, D]."""
         check_theta(self, theta)
         dtype = working(theta.dtype)
-        points = lattice(size, align_corners=align_corners, dtype=dtype, device=theta.device)
-        basis = _lattice_basis(self, size, align_corners, dtype, theta.device)
-        shift = torch.einsum("mk,nkd->nmd", basis, self.coefficients(theta.to(dtype)).to(dtype))
-        return points + shift.reshape(-1, *points.shape)
+        if tracing.is_recording() or any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self)):
+            points = lattice(size, align_corners=align_corners, dtype=wide(theta.device), device=theta.device)
+            basis = self.basis(points.reshape(1, -1, len(size)))[0].to(dtype)
+        else:
+            basis = _lattice_basis(self, size, align_corners, dtype, theta.device)
+        moved = torch.einsum("mk,nkd->nmd", basis, self.coefficients(theta.to(dtype)).to(dtype))
+        return moved.reshape(-1, *size, self.ndim)
 
 
 def _lattice_basis(
@@ -56,7 +57,7 @@ def _lattice_basis(
     with tracing.constants():
         buffers = tracing.tensors(transform)
         state = tuple((t.data_ptr(), None if t.is_inference() else t._version) for t in buffers)
-        key = (size, align_corners, dtype, device, transform._edits, state)
+        key = (size, align_corners, dtype, device, edits_of(transform), state)
         kept = _bases.setdefault(transform, {})
         if key not in kept:
             points = lattice(size, align_corners=align_corners, dtype=wide(device), device=device)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError, require
+from warpkit.geometry import perspective
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, check_theta
 
@@ -73,14 +74,6 @@ def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_aff
         return product[..., :d]
     *numerators, w = product.unbind(-1)
     return torch.stack(perspective(numerators, w), dim=-1)
-
-
-def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -> list[Float[Tensor, "*S"]]:
-    """numerator / w before the horizon, NaN on and behind it, with a zero gradient there."""
-    # 1e-12: what lies nearer is beyond every coordinate limit, and w² in the gradient does not underflow.
-    before = functools.reduce(torch.logical_and, map(torch.isfinite, numerators), w > 1e-12)
-    safe = torch.where(before, w, 1.0)  # selected before the division: 1/0 would make NaN in the gradient
-    return [torch.where(before, torch.where(before, x, 0.0) / safe, torch.nan) for x in numerators]
 
 
 def affine_part(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N D E"]:

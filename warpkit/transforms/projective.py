@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.transforms.matrix import MatrixTransform, check_matrix, check_ndim, reject
+from warpkit.precision import default, wide
+from warpkit.transforms.base import check_theta
+from warpkit.transforms.matrix import MatrixTransform, check_matrix, check_ndim, invert, reject
 
 
 class Projective(MatrixTransform):
@@ -28,15 +30,27 @@ class Projective(MatrixTransform):
 
     def identity(self) -> Float[Tensor, " P"]:
         """1 0 0 0 1 0 0 0 in 2-D."""
-        return torch.eye(self.ndim + 1).flatten()[:-1]
+        return torch.eye(self.ndim + 1, dtype=default()).flatten()[:-1]
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """[[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
-        """Divided by its last entry; `InputError` where that is not positive."""
+        """Divided by its last entry, whose sign, like the matrix's scale, means nothing; `InputError` where it is 0."""
         check_matrix(matrix, self.ndim)
-        bad = ~(matrix[:, -1, -1].detach() > 0)  # a negative one would swap what lies before and behind
-        reject("the centre is on or behind the horizon", bad)
+        last = matrix[:, -1, -1].detach().abs()
+        reject("the centre is on the horizon", ~(last > 1e-12 * matrix.detach().flatten(1).abs().amax(1)))
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
+
+    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+        """The θ whose transform undoes this one's.
+
+        `InputError` names the batch entries whose matrix is singular, and those where the centre of the input is seen
+        by no point of the output, since the inverse has it on or behind its horizon.
+        """
+        check_theta(self, theta)
+        inverse = invert(self.matrix(theta.to(wide(theta.device))))
+        # θ stands for a matrix whose last entry is 1: another sign would exchange what lies before and behind.
+        reject("the centre is on or behind the inverse's horizon", ~(inverse[:, -1, -1].detach() > 0))
+        return self.from_matrix(inverse).to(theta.dtype)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError, require
-from warpkit.lattice import lattice
-from warpkit.precision import KeepsPrecision, wide
+from warpkit.geometry import lattice
+from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.transforms.basis import BasisTransform
 
 _MOST = 4096  # control points
@@ -32,13 +32,12 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | None = None) -> None:
         super().__init__()
-        device = torch.get_default_device()
         with tracing.constants():
             control = _on_grid(grid) if points is None else _as_points(points)
             solved = _solve(control)
         self.num_params = control.numel()
-        self.register_buffer("control", control.to(device, wide(device)), persistent=False)
-        self.register_buffer("solved", solved.to(device, wide(device)), persistent=False)
+        self.keep("control", control)
+        self.keep("solved", solved)
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -47,17 +46,17 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     def identity(self) -> Float[Tensor, " P"]:
         """The control points."""
-        return self.control.flatten().to(torch.get_default_dtype(), copy=True)
+        return self.control.flatten().to(default(), copy=True)
 
     def basis(self, points: Float[Tensor, "B M 2"]) -> Float[Tensor, "B M K"]:
         """One cardinal function a control point: 1 there, 0 at the others (well conditioned in float32 too)."""
-        p = points.to(self.control.dtype)
+        p = points.to(wide(points.device))
         one = torch.ones_like(p[..., :1])
-        return (torch.cat([_bending(p, self.control), one, p], dim=-1) @ self.solved).to(points.dtype)
+        return (torch.cat([_bending(p, self.control.to(p)), one, p], dim=-1) @ self.solved.to(p)).to(points.dtype)
 
     def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
         """How far each control point moves."""
-        return theta.reshape(theta.shape[0], len(self.control), 2) - self.control.to(theta.dtype)
+        return theta.reshape(theta.shape[0], len(self.control), 2) - self.control.to(theta)
 
 
 def _bending(points: Float[Tensor, "*B M 2"], control: Float[Tensor, "K 2"]) -> Float[Tensor, "*B M K"]:

@@ -86,16 +86,18 @@ inline void repeat_last(int dims, int n, int lanes, Coordinates<X>& c) {
 template <class Work>
 inline void with_coordinates(
     const Problem& p, const RowMap& map, int64_t image, int64_t row, int64_t x0, int n, const Work& work) {
-  if (p.where != POINTS || p.wide_points) {
-    Coordinates<double> c;
-    if (p.where == POINTS)
-      from_points(p, image, row * p.length + x0, n, c);
-    else
-      from_matrix(p, map, x0, n, c);
+  if (p.where == POINTS && !p.wide_points) {
+    Coordinates<float> c;
+    from_points(p, image, row * p.length + x0, n, c);
     return work(c);
   }
-  Coordinates<float> c;
-  from_points(p, image, row * p.length + x0, n, c);
+  Coordinates<double> c;
+  if (p.where == POINTS)
+    from_points(p, image, row * p.length + x0, n, c);
+  else if (p.where == SHIFTS)
+    p.wide_points ? from_shifts<double>(p, image, row, x0, n, c) : from_shifts<float>(p, image, row, x0, n, c);
+  else
+    from_matrix(p, map, x0, n, c);
   work(c);
 }
 
@@ -118,12 +120,12 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
   int64_t stride[3];
   strides(p, stride);
   bool straight = p.where == AFFINE && sizeof(S) == 4 && sizeof(Index) == 4;
-  for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1;
+  for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1 && p.axis[a].padding != NONE;
   Block<S> b;
   for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
     b.n = n;
     b.lanes = padded(n);
-    if (p.where != POINTS) b.map = RowMap(p, map, row);
+    if (p.where >= AFFINE) b.map = RowMap(p, map, row);
     bool located = straight;
     b.any_dead = false;
     for (int a = 0; located && a < p.dims; a++) located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
@@ -157,7 +159,7 @@ inline Reach reach(const Problem& p, const Part& part) {
     }
     for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
       if (ends_only && row != part.top && row != part.bottom - 1) return;
-      with_coordinates(p, p.where == POINTS ? RowMap() : RowMap(p, map, row), part.image, row, x0, n, [&](auto& c) {
+      with_coordinates(p, p.where < AFFINE ? RowMap() : RowMap(p, map, row), part.image, row, x0, n, [&](auto& c) {
         using X = typename std::decay<decltype(c.x[0][0])>::type;
         near = near && !c.any_dead;
         for (int a = 0; a < p.dims; a++) {
@@ -167,7 +169,7 @@ inline Reach reach(const Problem& p, const Part& part) {
             high = c.x[a][i] > high ? c.x[a][i] : high;
           }
           near = near && std::fabs(low) < X(limit_of(p.axis[a])) && std::fabs(high) < X(limit_of(p.axis[a]));
-          const int64_t first = first_tap(p.axis[a], low) - 1, last = first_tap(p.axis[a], high) + p.axis[a].taps;
+          const int64_t first = first_tap(p, a, low) - 1, last = first_tap(p, a, high) + p.axis[a].taps;
           r.low[a] = first < r.low[a] ? first : r.low[a];
           r.high[a] = last > r.high[a] ? last : r.high[a];
         }
@@ -180,10 +182,8 @@ inline Reach reach(const Problem& p, const Part& part) {
   }
 }
 
-inline bool is_read(const Axis& axis, int64_t j) { return axis.padding != ZEROS || (j >= 0 && j < axis.size); }
-
 // What "zeros" leaves of the weights of one point: for each axis the weights of the taps that are read, and their
-// slopes, added up. Exactly 1 and 0 where all are read and sum to one.
+// slopes, added up. Exactly their total and 0 where all are read and sum to one.
 template <class S>
 struct Share {
   S weight[3], slope[3];
@@ -201,7 +201,7 @@ struct Share {
         if (SLOPES) slope += in ? b.axis[a].slope[t][i] : S(0);
         whole = whole && in;
       }
-      share.weight[a] = whole ? S(1) : weight;
+      share.weight[a] = whole ? S(p.axis[a].order > 0 ? 0 : 1) : weight;
       share.slope[a] = whole ? S(0) : slope;
       share.whole[a] = whole;
     }
@@ -212,6 +212,8 @@ struct Share {
     for (int a = 0; a < dims; a++) all *= a == without ? S(1) : weight[a];
     return all;
   }
+  // What is filled in.
+  S rest(const Problem& p) const { return S(p.total()) - product(p.dims); }
 };
 
 // Whether something is filled in where taps are not read; a dead point always is.

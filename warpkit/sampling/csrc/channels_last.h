@@ -130,7 +130,7 @@ void forward_last(const Problem& p, const Part& part, const S* image, S* output)
       }
       const bool dead = b.any_dead && b.dead[i];
       if (!p.fill || !(dead || filled)) continue;
-      const S rest = dead ? S(1) : 1 - Share<S>::template of<false>(p, b, i).product(p.dims);
+      const S rest = dead ? S(p.total()) : Share<S>::template of<false>(p, b, i).rest(p);
       for (int64_t k = 0; k < p.channels; k++) out[k] += S(p.fill[k]) * rest;
     }
   });

@@ -57,7 +57,8 @@ inline void give_matrix(const Problem& p, const Block<S>& b, const Slopes<S>& s,
       if (i >= b.n) continue;
       for (int a = 0; a < d; a++) {
         value[a][i] /= b.divisor[i];
-        value[d][i] -= value[a][i] * (b.map.slope[a] * double(x0 + i) + b.map.start[a]) / b.divisor[i];
+        value[d][i] -= double(s.slope[a][i]) / b.divisor[i] * (b.map.slope[a] * double(x0 + i) + b.map.start[a]) /
+                       b.divisor[i];
       }
       if (b.any_dead && b.dead[i])
         for (int a = 0; a <= d; a++) value[a][i] = 0;

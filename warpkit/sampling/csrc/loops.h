@@ -1,6 +1,7 @@
 // The loops of each instruction set, and the choice among them.
 #pragma once
 
+#include "boundary.h"  // before an instruction set is chosen: it serves all of them
 #include "problem.h"
 
 namespace warpkit {

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -43,9 +44,11 @@ namespace {
 
 constexpr int64_t RUN = 256;  // points of a list that are treated like a row
 
+// What the operators share. `kernels`: pieces, taps, degree, unity, order and start of the table for each of x, y, z.
+// `target`: the output's size, or whatever the shape of the points is, x first.
 struct Arguments {
-  const Tensor &image, &where, &table, &fill;
-  const std::vector<int64_t>&kernels, &padding, &size;
+  const Tensor &where, &table, &fill;
+  const std::vector<int64_t>&kernels, &padding, &target;
   int64_t kind;
   bool align_corners, channels_last;
 };
@@ -53,103 +56,133 @@ struct Arguments {
 // A graph does not remember that its inputs were made contiguous before it.
 Tensor in_line(const Tensor& t) { return t.is_contiguous() ? t : torch::stable::contiguous(t); }
 
-// A graph or another caller may give anything: what would be read past its end is refused here.
-void check(const Arguments& a, int dims) {
-  for (const Tensor* t : {&a.image, &a.where, &a.table, &a.fill}) {
-    STD_TORCH_CHECK(t->is_cpu() && t->is_contiguous(), "warpkit::sample takes contiguous tensors on the CPU");
-  }
-  const auto image = a.image.scalar_type(), where = a.where.scalar_type();
-  STD_TORCH_CHECK(dims >= 1 && dims <= 3, "warpkit::sample takes an image of 3 to 5 axes, got ", dims + 2);
-  STD_TORCH_CHECK(
-      (image == ScalarType::Float || image == ScalarType::Double) &&
-          (where == ScalarType::Double || (a.kind == POINTS && where == ScalarType::Float)) &&
-          a.table.scalar_type() == ScalarType::Double && a.fill.scalar_type() == ScalarType::Double,
-      "warpkit::sample takes a float32 or float64 image and points, and float64 matrices, tables and fills");
-  const int64_t d = dims, channels = a.image.size(a.channels_last ? dims + 1 : 1);
-  bool fits = int64_t(a.padding.size()) == d && int64_t(a.kernels.size()) == 5 * d && a.where.dim() == 3 &&
-              (a.kind == POINTS ? a.where.size(2) == d : int64_t(a.size.size()) == d) &&
-              (a.fill.numel() == 0 || a.fill.numel() == channels);
-  int64_t points = 1;
-  for (int64_t length : a.size) points *= length;
-  fits = fits && (a.kind == POINTS ? a.where.size(1) == points : a.where.size(1) == d + 1 && a.where.size(2) == d + 1);
-  const int64_t batch = a.image.size(0), sets = a.where.size(0);
-  fits = fits && (batch == sets || batch == 1 || sets == 1) && a.kind >= POINTS && a.kind <= PROJECTIVE;
-  for (int64_t k = 0; fits && k < d; k++) {
-    const int64_t pieces = a.kernels[5 * k], taps = a.kernels[5 * k + 1], degree = a.kernels[5 * k + 2],
-                  start = a.kernels[5 * k + 4];
-    fits = a.padding[k] >= ZEROS && a.padding[k] <= WRAP && pieces > 0 && taps > 0 && taps <= MAX_TAPS && degree >= 0 &&
-           start >= 0 && start + pieces * taps * (degree + 1) <= a.table.numel();
-  }
-  STD_TORCH_CHECK(fits, "warpkit::sample: sizes of image, coordinates, kernels, padding and table do not fit together");
+// The product of sizes, −1 where it is too large or one of them is negative.
+template <class Sizes>
+int64_t product(const Sizes& sizes) {
+  int64_t all = 1;
+  for (int64_t n : sizes)
+    if (n < 0 || __builtin_mul_overflow(all, n, &all)) return -1;
+  return all < (int64_t(1) << 60) ? all : -1;
 }
 
-// kernels: pieces, taps, degree, unity and start of the table for each of x, y, z; size: of the output, x first, or the
-// number of points.
-Problem problem(const Arguments& a) {
+bool is_real(ScalarType type) { return type == ScalarType::Float || type == ScalarType::Double; }
+
+// A graph or another caller may give anything: what would be read past its end is refused here. `image`: its shape.
+void check(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored) {
+  const int64_t d = int64_t(image.size()) - 2;
+  STD_TORCH_CHECK(d >= 1 && d <= 3, "warpkit takes an image of 3 to 5 axes, got ", d + 2);
+  for (const Tensor* t : {&a.where, &a.table, &a.fill})
+    STD_TORCH_CHECK(t->is_cpu() && t->is_contiguous(), "warpkit's native operators take contiguous tensors on the CPU");
+  const bool listed = a.kind == POINTS || a.kind == SHIFTS;
+  const auto where = a.where.scalar_type();
+  STD_TORCH_CHECK(
+      is_real(stored) && (where == ScalarType::Double || (listed && where == ScalarType::Float)) &&
+          a.table.scalar_type() == ScalarType::Double && a.fill.scalar_type() == ScalarType::Double,
+      "warpkit takes a float32 or float64 image and points, and float64 matrices, tables and fills");
+  const int64_t channels = image[a.channels_last ? d + 1 : 1], points = product(a.target);
+  bool fits = a.kind >= POINTS && a.kind <= PROJECTIVE && points >= 0 && product(image) >= 0 &&
+              int64_t(a.padding.size()) == d && int64_t(a.kernels.size()) == 6 * d && a.where.dim() == 3 &&
+              (a.kind == POINTS || int64_t(a.target.size()) == d) &&
+              (a.fill.numel() == 0 || a.fill.numel() == channels);
+  for (int64_t k = 1; fits && k < d + 2; k++) fits = image[k] > 0;
+  fits = fits && (listed ? a.where.size(1) == points && a.where.size(2) == d
+                         : a.where.size(1) == d + 1 && a.where.size(2) == d + 1);
+  const int64_t batch = image[0], sets = fits ? a.where.size(0) : 0;
+  fits = fits && (batch == sets || batch == 1 || sets == 1) && product(std::vector<int64_t>{batch, sets}) >= 0 &&
+         product(std::vector<int64_t>{std::max(batch, sets), channels, points}) >= 0;
+  const int64_t numbers = a.table.numel();
+  for (int64_t k = 0; fits && k < d; k++) {
+    const int64_t pieces = a.kernels[6 * k], taps = a.kernels[6 * k + 1], degree = a.kernels[6 * k + 2],
+                  order = a.kernels[6 * k + 4], start = a.kernels[6 * k + 5];
+    fits = a.padding[k] >= ZEROS && a.padding[k] <= NONE && pieces > 0 && pieces <= numbers && taps > 0 &&
+           taps <= MAX_TAPS && degree >= 0 && degree < numbers && order >= 0 && order <= numbers && start >= 0 &&
+           start <= numbers && pieces <= (numbers - start) / (taps * (degree + 1));  // no product overflows
+  }
+  STD_TORCH_CHECK(fits, "warpkit: sizes of image, coordinates, kernels, padding and table do not fit together");
+}
+
+Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored) {
+  check(a, image, stored);
   Problem p{};
-  const int dims = int(a.image.dim()) - 2;
-  check(a, dims);
+  const int dims = int(image.size()) - 2;
   p.dims = dims;
   p.align_corners = a.align_corners;
   p.channels_last = a.channels_last;
-  p.channels = a.image.size(a.channels_last ? dims + 1 : 1);
-  const double* table = static_cast<const double*>(a.table.data_ptr());
+  p.channels = image[a.channels_last ? dims + 1 : 1];
+  const double* table = static_cast<const double*>(a.table.const_data_ptr());
   int64_t stride = a.channels_last ? p.channels : 1, pixels = 1;
   for (int d = 0; d < dims; d++) {
+    const int64_t* kernel = a.kernels.data() + 6 * d;
     Axis& axis = p.axis[d];
-    axis.size = a.image.size((a.channels_last ? dims : dims + 1) - d);
+    axis.size = image[(a.channels_last ? dims : dims + 1) - d];
     axis.stride = stride;
     axis.padding = Padding(a.padding[d]);
-    axis.pieces = int(a.kernels[5 * d]);
-    axis.taps = int(a.kernels[5 * d + 1]);
-    axis.degree = int(a.kernels[5 * d + 2]);
-    axis.unity = a.kernels[5 * d + 3] != 0;
-    axis.start = a.kernels[5 * d + 4];
+    axis.pieces = int(kernel[0]);
+    axis.taps = int(kernel[1]);
+    axis.degree = int(kernel[2]);
+    axis.unity = kernel[3] != 0;
+    axis.order = int(kernel[4]);
+    axis.start = kernel[5];
     axis.table = table + axis.start;
     stride *= axis.size;
     pixels *= axis.size;
   }
   p.channel_stride = a.channels_last ? 1 : pixels;
-  p.images = std::max(a.image.size(0), a.where.size(0));
-  if (a.image.size(0) == 0 || a.where.size(0) == 0) p.images = 0;
-  p.image_stride = a.image.size(0) == 1 ? 0 : pixels * p.channels;
+  const int64_t batch = image[0], sets = a.where.size(0);
+  p.images = batch == 0 || sets == 0 ? 0 : std::max(batch, sets);
+  p.image_stride = batch == 1 ? 0 : pixels * p.channels;
   p.where = Where(a.kind);
-  p.where_shared = a.where.size(0) == 1;
-  if (p.where == POINTS) {
-    p.wide_points = a.where.scalar_type() == ScalarType::Double;
-    p.coords = a.where.data_ptr();
-    p.points = 1;
-    for (int64_t length : a.size) p.points *= length;
-    p.length = a.size.size() > 1 ? a.size[0] : RUN;
-    p.rows = p.length ? (p.points + p.length - 1) / p.length : 0;
-  } else {
-    p.matrix = static_cast<const double*>(a.where.data_ptr());
-    for (int d = 0; d < 3; d++) p.out_size[d] = d < dims ? a.size[d] : 1;
-    p.length = p.out_size[0];
-    p.rows = p.out_size[1] * p.out_size[2];
-    p.points = p.length * p.rows;
-  }
-  if (a.fill.numel() > 0) p.fill = static_cast<const double*>(a.fill.data_ptr());
+  p.where_shared = sets == 1;
+  p.wide_points = a.where.scalar_type() == ScalarType::Double;
+  p.epsilon = p.wide_points ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+  p.points = product(a.target);
+  for (int d = 0; d < 3; d++) p.out_size[d] = d < int(a.target.size()) ? a.target[d] : 1;
+  p.length = p.where == POINTS && a.target.size() < 2 ? RUN : p.out_size[0];
+  p.rows = p.length ? (p.points + p.length - 1) / p.length : 0;
+  if (p.where == POINTS || p.where == SHIFTS)
+    p.coords = a.where.const_data_ptr();
+  else
+    p.matrix = static_cast<const double*>(a.where.const_data_ptr());
+  if (a.fill.numel() > 0) p.fill = static_cast<const double*>(a.fill.const_data_ptr());
   return p;
+}
+
+std::vector<int64_t> shape_of(const Tensor& t) { return {t.sizes().begin(), t.sizes().end()}; }
+
+void check_dense(const Tensor& t) {
+  STD_TORCH_CHECK(t.is_cpu() && t.is_contiguous(), "warpkit's native operators take contiguous tensors on the CPU");
+}
+
+template <class S>
+const S* read(const Tensor& t) {
+  return static_cast<const S*>(t.const_data_ptr());
+}
+
+template <class S>
+S* written(const Tensor& t) {
+  return static_cast<S*>(t.mutable_data_ptr());
 }
 
 }  // namespace
 
-Tensor sample(
+Tensor pull(
     Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels, std::vector<int64_t> padding,
-    std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last) {
+    std::vector<int64_t> target, int64_t kind, bool align_corners, bool channels_last) {
   image = in_line(image);
   where = in_line(where);
-  const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
+  check_dense(image);
+  const Problem p = problem(
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
+      image.scalar_type());
   std::vector<int64_t> shape{p.images};
   if (!channels_last) shape.push_back(p.channels);
-  shape.insert(shape.end(), size.rbegin(), size.rend());
+  shape.insert(shape.end(), target.rbegin(), target.rend());
   if (channels_last) shape.push_back(p.channels);
   Tensor output = torch::stable::new_empty(image, shape);
   if (image.scalar_type() == ScalarType::Double)
-    run_forward(p, static_cast<const double*>(image.data_ptr()), static_cast<double*>(output.data_ptr()));
+    run_forward(p, read<double>(image), written<double>(output));
   else
-    run_forward(p, static_cast<const float*>(image.data_ptr()), static_cast<float*>(output.data_ptr()));
+    run_forward(p, read<float>(image), written<float>(output));
   return output;
 }
 
@@ -179,22 +212,22 @@ std::tuple<Tensor, Tensor, Tensor> gradients(
     bool wants_image, bool wants_where, bool wants_table) {
   const Tiling tiles(p, BACKWARD_ROWS, BACKWARD_WIDTH);
   Sums<S> sums{};
-  sums.output = static_cast<const S*>(grad.data_ptr());
+  sums.output = read<S>(grad);
   sums.coefficients = table.numel();
   Tensor d_image = wants_image ? torch::stable::new_zeros(image, image.sizes()) : torch::stable::new_empty(image, {0});
-  if (wants_image) sums.image = static_cast<S*>(d_image.data_ptr());
+  if (wants_image) sums.image = written<S>(d_image);
   std::vector<int64_t> where_shape = {0};
   if (wants_where) {
     where_shape.assign(where.sizes().begin(), where.sizes().end());
-    if (p.where == POINTS) where_shape[0] = p.images;
+    if (p.where < AFFINE) where_shape[0] = p.images;
   }
   Tensor d_where = torch::stable::new_empty(table, where_shape);  // points that are given are all written
-  if (wants_where && p.where != POINTS) std::fill_n(static_cast<double*>(d_where.data_ptr()), d_where.numel(), 0.0);
+  if (wants_where && p.where >= AFFINE) std::fill_n(written<double>(d_where), d_where.numel(), 0.0);
   Tensor d_table = torch::stable::new_empty(table, {wants_table ? sums.coefficients : 0});
-  if (wants_table) std::fill_n(static_cast<double*>(d_table.data_ptr()), d_table.numel(), 0.0);
+  if (wants_table) std::fill_n(written<double>(d_table), d_table.numel(), 0.0);
   std::vector<double> matrix, tables;
-  if (wants_where && p.where == POINTS) sums.coords = static_cast<double*>(d_where.data_ptr());
-  if (wants_where && p.where != POINTS) {
+  if (wants_where && p.where < AFFINE) sums.coords = written<double>(d_where);
+  if (wants_where && p.where >= AFFINE) {
     matrix.resize(p.images * tiles.count() * (p.dims + 1) * 4);
     sums.matrix = matrix.data();
   }
@@ -202,10 +235,10 @@ std::tuple<Tensor, Tensor, Tensor> gradients(
     tables.resize(p.images * tiles.count() * sums.coefficients);
     sums.table = tables.data();
   }
-  run_backward(p, tiles, static_cast<const S*>(image.data_ptr()), sums);
-  if (sums.matrix) finish_matrix(p, tiles.count(), matrix.data(), static_cast<double*>(d_where.data_ptr()));
+  run_backward(p, tiles, read<S>(image), sums);
+  if (sums.matrix) finish_matrix(p, tiles.count(), matrix.data(), written<double>(d_where));
   if (sums.table) {
-    double* out = static_cast<double*>(d_table.data_ptr());
+    double* out = written<double>(d_table);
     for (size_t k = 0; k < tables.size(); k++) out[k % sums.coefficients] += tables[k];
   }
   return {d_image, d_where, d_table};
@@ -213,40 +246,94 @@ std::tuple<Tensor, Tensor, Tensor> gradients(
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> sample_backward(
+std::tuple<Tensor, Tensor, Tensor> gradients_of(
     Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, std::vector<int64_t> kernels,
-    std::vector<int64_t> padding, std::vector<int64_t> size, int64_t kind, bool align_corners, bool channels_last,
+    std::vector<int64_t> padding, std::vector<int64_t> target, int64_t kind, bool align_corners, bool channels_last,
     bool wants_image, bool wants_where, bool wants_table) {
   grad = in_line(grad);
   image = in_line(image);
   where = in_line(where);
-  const Problem p = problem({image, where, table, fill, kernels, padding, size, kind, align_corners, channels_last});
+  check_dense(image);
+  check_dense(grad);
+  const Problem p = problem(
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
+      image.scalar_type());
   STD_TORCH_CHECK(
       grad.scalar_type() == image.scalar_type() && grad.numel() == p.images * p.channels * p.points,
-      "warpkit::sample_backward: the gradient is not that of such an output");
+      "warpkit: the gradient is not that of such an output");
   if (image.scalar_type() == ScalarType::Double)
     return gradients<double>(p, grad, image, where, table, wants_image, wants_where, wants_table);
   return gradients<float>(p, grad, image, where, table, wants_image, wants_where, wants_table);
 }
 
+namespace {
+
+template <class S>
+void push_into(const Problem& p, const Tensor& values, const Tensor& image) {
+  Sums<S> sums{};
+  sums.output = read<S>(values);
+  sums.image = written<S>(image);
+  run_backward(p, Tiling(p, BACKWARD_ROWS, BACKWARD_WIDTH), static_cast<const S*>(nullptr), sums);
+}
+
+}  // namespace
+
+// `shape`: of the image, channels where they lie; with one image the values of all points are added up in it.
+Tensor push(
+    Tensor values, Tensor where, Tensor table, std::vector<int64_t> shape, std::vector<int64_t> kernels,
+    std::vector<int64_t> padding, std::vector<int64_t> target, int64_t kind, bool align_corners, bool channels_last) {
+  values = in_line(values);
+  where = in_line(where);
+  check_dense(values);
+  const Tensor fill = torch::stable::new_empty(table, {0});
+  const Problem p = problem(
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape, values.scalar_type());
+  STD_TORCH_CHECK(
+      values.numel() == p.images * p.channels * p.points, "warpkit: the values are not those of such an output");
+  Tensor image = torch::stable::new_zeros(values, shape);
+  if (values.scalar_type() == ScalarType::Double)
+    push_into<double>(p, values, image);
+  else
+    push_into<float>(p, values, image);
+  return image;
+}
+
 std::string level_name() { return level().name; }
+
+// What Python counts on, in its words.
+std::string constants() {
+  const char *padding[] = {"zeros", "border", "reflection", "wrap", "none"},
+             *where[] = {"points", "shifts", "affine", "projective"};
+  std::string all = "taps:" + std::to_string(MAX_TAPS);
+  for (Padding k : {ZEROS, BORDER, REFLECTION, WRAP, NONE}) all += " " + std::string(padding[k]) + ":" + std::to_string(k);
+  for (Where k : {POINTS, SHIFTS, AFFINE, PROJECTIVE}) all += " " + std::string(where[k]) + ":" + std::to_string(k);
+  return all;
+}
 
 }  // namespace warpkit
 
-STABLE_TORCH_LIBRARY(warpkit, m) {
+STABLE_TORCH_LIBRARY(warpkit_native, m) {
   m.def(
-      "sample(Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, int[] size, int kind, "
+      "pull(Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, int[] target, int kind, "
       "bool align_corners, bool channels_last) -> Tensor");
   m.def(
-      "sample_backward(Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, "
-      "int[] size, int kind, bool align_corners, bool channels_last, bool wants_image, bool wants_where, bool wants_table) "
-      "-> (Tensor, Tensor, Tensor)");
+      "push(Tensor values, Tensor where, Tensor table, int[] shape, int[] kernels, int[] padding, int[] target, "
+      "int kind, bool align_corners, bool channels_last) -> Tensor");
+  m.def(
+      "gradients(Tensor grad, Tensor image, Tensor where, Tensor table, Tensor fill, int[] kernels, int[] padding, "
+      "int[] target, int kind, bool align_corners, bool channels_last, bool wants_image, bool wants_where, "
+      "bool wants_table) -> (Tensor, Tensor, Tensor)");
   m.def("level() -> str");
+  m.def("constants() -> str");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(warpkit, CPU, m) {
-  m.impl("sample", TORCH_BOX(&warpkit::sample));
-  m.impl("sample_backward", TORCH_BOX(&warpkit::sample_backward));
+STABLE_TORCH_LIBRARY_IMPL(warpkit_native, CPU, m) {
+  m.impl("pull", TORCH_BOX(&warpkit::pull));
+  m.impl("push", TORCH_BOX(&warpkit::push));
+  m.impl("gradients", TORCH_BOX(&warpkit::gradients_of));
 }
 
-STABLE_TORCH_LIBRARY_IMPL(warpkit, CompositeExplicitAutograd, m) { m.impl("level", TORCH_BOX(&warpkit::level_name)); }
+STABLE_TORCH_LIBRARY_IMPL(warpkit_native, CompositeExplicitAutograd, m) {
+  m.impl("level", TORCH_BOX(&warpkit::level_name));
+  m.impl("constants", TORCH_BOX(&warpkit::constants));
+}

@@ -184,8 +184,8 @@ void forward_planar(const Problem& p, const Part& part, const S* image, S* outpu
         if (p.fill) {
           const S fill = S(p.fill[c0 + c]);
           for (int i = 0; i < b.n; i++) {
-            if (filled) sum[i] += fill * (1 - Share<S>::template of<false>(p, b, i).product(p.dims));
-            if (b.any_dead && b.dead[i]) sum[i] = fill;
+            if (filled) sum[i] += fill * Share<S>::template of<false>(p, b, i).rest(p);
+            if (b.any_dead && b.dead[i]) sum[i] = fill * S(p.total());
           }
         }
         std::memcpy(output + p.out_offset(part.image, c0 + c, point), sum, b.n * sizeof(S));

@@ -1,4 +1,30 @@
-// What is sampled, from where, and how: everything that the loops need to know, in plain numbers.
+// NOTE: how an image is sampled, from the first line to the last.
+//
+// What is to be done comes as a `Problem`: plain numbers and pointers, the same for every kernel, transform and padding.
+// It is eq. 3 of Jaderberg et al. 2015 for separable kernels: an output value is the sum, over one tap on each axis, of
+// pixel · product of the taps' weights. Three things are made of it:
+//   pull       the sum itself                                               (eq. 3)   image, points → output
+//   push       its adjoint in the image: each output value is spread        (eq. 6)   output, points → image
+//   gradients  push, and the derivative in the coordinates, in one pass     (eq. 7)
+// Higher derivatives need nothing new: with a table that was differentiated (`Axis::order`) pull is a derivative.
+//
+// The way of a call, file by file:
+//   ops.cpp          tensors → Problem. Checks everything that would be read out of range.
+//   threads.h        Problem → tiles of the output (`Part`) → threads. waves.h: the way back of few large images.
+//   loops.inl        one tile, for one instruction set; picks a loop with a fixed number of taps where there is one.
+//   block.h          64 neighbouring output points (`Block`): first tap, weights and state of each, on every axis.
+//   taps.h           output index → pixel coordinate → first tap and fraction → weights, by the kernel's table.
+//   boundary.h       index of a tap → the pixel that stands there.
+//   planar.h         eq. 3, 6 and 7 for an image in planes: a lane is a point (`forward_planar`, `backward_planar`).
+//   channels_last.h  the same with the channels last: a lane is a channel (`forward_last`, `backward_last`).
+//   gradients.h      gradients of pixel coordinates and weights → those of points, matrix and table.
+//
+// A point is INSIDE where all its taps lie in the image: then they are neighbours in memory, and nothing is asked. EDGE
+// points go through the boundary's rule, tap by tap. NOTHING is read for the others: they are outside or dead (their
+// coordinate is not finite, they lie behind a horizon or, under padding "none", beyond the image) and get `fill`.
+//
+// The same bits for any number of threads: tiles do not depend on the threads, each sums for itself, and the sums are
+// added up in the tiles' order. An image's gradient is written by one thread, or in boxes that are added in order.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +35,9 @@ constexpr int LANES = 64;  // output points that are worked on together
 constexpr int MAX_TAPS = 16;
 constexpr int64_t LONG_AXIS = 1 << 29;  // pixels; a longer one is indexed in 64 bits
 
-enum Padding { ZEROS, BORDER, REFLECTION, WRAP };
-enum Where { POINTS, AFFINE, PROJECTIVE };
+// Their order is that of `warpkit.sampling`, which compares it when the library is loaded.
+enum Padding { ZEROS, BORDER, REFLECTION, WRAP, NONE };
+enum Where { POINTS, SHIFTS, AFFINE, PROJECTIVE };
 
 // One axis of the image, in the order x, y, z.
 struct Axis {
@@ -18,7 +45,8 @@ struct Axis {
   int64_t stride;  // elements from one pixel to the next
   Padding padding;
   int pieces, taps, degree;
-  bool unity;           // the weights sum to one
+  bool unity;           // the weights sum to one (to zero, once differentiated)
+  int order;            // how often the table was differentiated
   const double* table;  // [pieces, taps, degree + 1], ascending powers
   int64_t start;        // where it starts among all coefficients
 };
@@ -38,11 +66,20 @@ struct Problem {
 
   Where where;
   bool wide_points;      // float64 coordinates
-  const void* coords;    // [N or 1, points, dims], normalised
+  const void* coords;    // [N or 1, points, dims], normalised; SHIFTS: from where each output pixel lies itself
   const double* matrix;  // [N or 1, dims + 1, dims + 1], normalised
   bool where_shared;
 
+  double epsilon;  // rounding of the type that the coordinates were computed in
+
   const double* fill;  // one number for each channel, or null: zero
+
+  // What the weights sum to where all taps are read: 1, and 0 once one axis is differentiated.
+  double total() const {
+    for (int a = 0; a < dims; a++)
+      if (axis[a].order > 0) return 0;
+    return 1;
+  }
 
   int64_t out_offset(int64_t image, int64_t channel, int64_t point) const {
     return channels_last ? (image * points + point) * channels + channel

@@ -52,53 +52,78 @@ inline double half_extent(const Problem& p, int a) {
   return p.align_corners ? (p.axis[a].size - 1) / 2.0 : p.axis[a].size / 2.0;
 }
 
-// The affine map from output index to normalised coordinates (before the division by w, if there is one).
+// Pixels of the image for a pixel of the output, where −1 … 1 of both meet: exactly 1 where they are equally large, so
+// that an identity is one to the last bit. (2 / n · n / 2 is not.)
+inline double ratio(const Problem& p, int a, int b) {
+  const double in = double(p.axis[a].size), out = double(p.out_size[b]);
+  if (!p.align_corners) return in / out;
+  return out > 1 ? (in - 1) / (out - 1) : 0.0;
+}
+
+// The matrix of one image, and how far one step of the output goes: in pixels, and for w in normalised coordinates.
 struct OutputMap {
-  double from[4][4];  // [x, y, z, w of the result] × [x, y, z of the output, 1]
+  double m[4][4], step[4][3];  // rows x, y, z, w of the result
 
   OutputMap(const Problem& p, int64_t image) {
-    if (p.where == POINTS) return;
+    if (p.where < AFFINE) return;
     const int d = p.dims, e = d + 1;
-    const double* m = p.matrix + (p.where_shared ? 0 : image * e * e);
+    const double* from = p.matrix + (p.where_shared ? 0 : image * e * e);
     for (int a = 0; a < e; a++) {
-      from[a][3] = m[a * e + d];
-      for (int b = 0; b < 3; b++) {
-        from[a][b] = 0;
-        if (b >= d) continue;
-        const OutputAxis axis(p, b);
-        from[a][b] = m[a * e + b] * axis.scale;
-        from[a][3] += m[a * e + b] * axis.offset;
+      for (int b = 0; b < d; b++) {
+        m[a][b] = from[a * e + b];
+        step[a][b] = a < d ? ratio(p, a, b) : OutputAxis(p, b).scale;
       }
+      m[a][d] = from[a * e + d] * (a < d ? half_extent(p, a) : 1.0);
     }
   }
 };
 
-// The same along one row: slope · x + start.
+// The same along one row: slope · x + start, in pixels from the image's middle (before the division by w, if any). The
+// output is counted from its middle, too, so that an identity is one to the last bit.
 struct RowMap {
   double slope[4], start[4];
 
   RowMap() = default;
   RowMap(const Problem& p, const OutputMap& map, int64_t row) {
-    const double y = double(p.dims > 1 ? row % p.out_size[1] : 0), z = double(p.dims > 2 ? row / p.out_size[1] : 0);
-    for (int a = 0; a <= p.dims; a++) {
-      slope[a] = map.from[a][0];
-      start[a] = map.from[a][3] + map.from[a][1] * y + map.from[a][2] * z;
+    const int d = p.dims;
+    const double at[3] = {0, double(d > 1 ? row % p.out_size[1] : 0), double(d > 2 ? row / p.out_size[1] : 0)};
+    for (int a = 0; a <= d; a++) {
+      slope[a] = map.m[a][0] * map.step[a][0];
+      start[a] = map.m[a][d];
+      for (int b = 0; b < d; b++) start[a] += map.m[a][b] * (at[b] - (p.out_size[b] - 1) / 2.0) * map.step[a][b];
     }
   }
 };
 
+// ε forgives the coordinate's own rounding: what is that near a joint is on its right side.
 template <class X>
-inline void find_dead(const Problem& p, int n, Coordinates<X>& c) {
+inline X forgiven(const Problem& p, int a) {
+  return X(2 * p.epsilon * double(p.axis[a].size));
+}
+
+// Under "none" nothing lies beyond −1 … 1.
+template <class X>
+inline bool is_beyond(const Problem& p, int a, X x) {
+  if (p.axis[a].padding != NONE) return false;
+  const X edge = p.align_corners ? X(0) : X(0.5), eps = forgiven<X>(p, a);
+  return !(x >= -edge - eps && x <= X(p.axis[a].size - 1) + edge + eps);
+}
+
+// Dead points, and coordinates within the limits. `finite(a, i)`: whether what coordinate a was computed from is.
+template <class X, class Finite>
+inline void find_dead(const Problem& p, int n, Coordinates<X>& c, const Finite& finite) {
   int strange = 0;
   for (int a = 0; a < p.dims; a++) {
     const X limit = X(limit_of(p.axis[a]));
     for (int i = 0; i < n; i++) strange |= !(std::fabs(c.x[a][i]) <= limit);  // a NaN too
+    if (p.axis[a].padding == NONE)
+      for (int i = 0; i < n; i++) strange |= is_beyond(p, a, c.x[a][i]);
   }
   if (!strange) return;  // nearly always
   if (!c.any_dead)
     for (int i = 0; i < n; i++) c.dead[i] = false;
   for (int i = 0; i < n; i++) {
-    for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !std::isfinite(c.x[a][i]);
+    for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !finite(a, i) || is_beyond(p, a, c.x[a][i]);
     for (int a = 0; a < p.dims; a++) {
       const X x = c.dead[i] ? X(0) : c.x[a][i], limit = X(limit_of(p.axis[a]));
       c.x[a][i] = x < -limit ? -limit : x > limit ? limit : x;
@@ -113,10 +138,10 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, 
   if (p.where == AFFINE) {
     bool near = true;  // a straight line is where its ends are
     for (int a = 0; a < d; a++) {
-      const double half = half_extent(p, a), centre = (p.axis[a].size - 1) / 2.0;
-      const double slope = map.slope[a] * half, start = map.start[a] * half + centre + slope * double(x0);
-      for (int i = 0; i < n; i++) c.x[a][i] = slope * double(i) + start;
-      near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][n - 1]) <= limit_of(p.axis[a]);
+      const double start = map.start[a] + (p.axis[a].size - 1) / 2.0 + map.slope[a] * double(x0);
+      for (int i = 0; i < n; i++) c.x[a][i] = map.slope[a] * double(i) + start;
+      near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][n - 1]) <= limit_of(p.axis[a]) &&
+             p.axis[a].padding != NONE;
     }
     if (near) return;
   } else {
@@ -129,14 +154,14 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, 
     }
     c.any_dead = behind;
     for (int a = 0; a < d; a++) {
-      const double half = half_extent(p, a), centre = (p.axis[a].size - 1) / 2.0;
-      for (int i = 0; i < n; i++)
-        c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] * half + centre;
+      const double centre = (p.axis[a].size - 1) / 2.0;
+      for (int i = 0; i < n; i++) c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] + centre;
     }
   }
-  find_dead(p, n, c);
+  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(c.x[a][i]); });
 }
 
+// `first`: of the run, among all points.
 template <class X>
 inline void from_points(const Problem& p, int64_t image, int64_t first, int n, Coordinates<X>& c) {
   const X* points = static_cast<const X*>(p.coords) + ((p.where_shared ? 0 : image * p.points) + first) * p.dims;
@@ -148,29 +173,22 @@ inline void from_points(const Problem& p, int64_t image, int64_t first, int n, C
     }
   }
   c.any_dead = false;
-  find_dead(p, n, c);
+  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(points[i * p.dims + a]); });
 }
 
-inline int64_t modulo(int64_t i, int64_t n) {
-  const int64_t r = i % n;
-  return r < 0 ? r + n : r;
-}
-
-inline int64_t place(int64_t i, int64_t n, Padding padding, bool align_corners) {
-  if (i >= 0 && i < n) return i;
-  switch (padding) {
-    case WRAP: return modulo(i, n);
-    case REFLECTION: {
-      if (align_corners) {
-        if (n == 1) return 0;
-        i = modulo(i, 2 * n - 2);
-        return i < 2 * n - 2 - i ? i : 2 * n - 2 - i;
-      }
-      i = modulo(i, 2 * n);
-      return i < 2 * n - 1 - i ? i : 2 * n - 1 - i;
-    }
-    default: return i < 0 ? 0 : n - 1;
+// Where the output pixel itself lies, which is exact, and how far it is shifted.
+template <class U>
+inline void from_shifts(const Problem& p, int64_t image, int64_t row, int64_t x0, int n, Coordinates<double>& c) {
+  const int64_t first = row * p.length + x0;
+  const U* shifts = static_cast<const U*>(p.coords) + ((p.where_shared ? 0 : image * p.points) + first) * p.dims;
+  const int64_t at[3] = {x0, row % p.out_size[1], row / p.out_size[1]};
+  for (int a = 0; a < p.dims; a++) {
+    const double half = half_extent(p, a), step = a == 0 ? ratio(p, a, a) : 0.0;
+    const double start = ratio(p, a, a) * (double(at[a]) - (p.out_size[a] - 1) / 2.0) + (p.axis[a].size - 1) / 2.0;
+    for (int i = 0; i < n; i++) c.x[a][i] = step * double(i) + start + half * double(shifts[i * p.dims + a]);
   }
+  c.any_dead = false;
+  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(shifts[i * p.dims + a]); });
 }
 
 // A tap's polynomial and its derivative at u, by Horner's rule. DEGREE −1: known only now.
@@ -218,15 +236,9 @@ inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
     }
 }
 
-// ε forgives the coordinate's own rounding: what is that near a joint is on it, and an identity is exact.
 template <class X>
-inline X forgiven(const Axis& axis) {
-  return 2 * std::numeric_limits<X>::epsilon() * X(axis.size);
-}
-
-template <class X>
-inline int64_t first_tap(const Axis& axis, X x) {
-  return int64_t(std::floor(x - X(axis.taps) / 2 + forgiven<X>(axis)) + 1);
+inline int64_t first_tap(const Problem& p, int a, X x) {
+  return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + forgiven<X>(p, a)) + 1);
 }
 
 // `n` is a multiple of 16: lanes behind the last point hold copies of it.
@@ -234,15 +246,14 @@ template <bool SLOPES, class S, class X>
 inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps<S>& taps) {
   const Axis& axis = p.axis[a];
   const X radius = X(axis.taps) / 2;
-  const X eps = forgiven<X>(axis);
+  const X eps = forgiven<X>(p, a);
   const Index last = Index(axis.size - axis.taps);
   X f[LANES];
   Index first[LANES], strange = 0;
   for (int i = 0; i < n; i++) {
     const X x = c.x[a][i];
     const X floor = std::floor(x - radius + eps) + 1;
-    const X fraction = (x + (1 - radius)) - floor;
-    f[i] = std::fabs(fraction) <= eps ? X(0) : fraction;
+    f[i] = x - (floor + (radius - 1));  // may be −ε: the polynomial is continued, not cut off
     first[i] = Index(floor);
     strange |= first[i] | (last - first[i]);
   }
@@ -259,10 +270,13 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps
     }
   }
   weigh<SLOPES>(axis, n, taps);
-  if (SLOPES && !taps.inside)  // what was brought in to the limit does not move
+  if ((SLOPES || axis.order > 0) && !taps.inside)  // what was brought in to the limit does not move
     for (int i = 0; i < n; i++)
       if (std::fabs(c.x[a][i]) >= X(limit_of(axis)))
-        for (int t = 0; t < axis.taps; t++) taps.slope[t][i] = 0;
+        for (int t = 0; t < axis.taps; t++) {
+          if (SLOPES) taps.slope[t][i] = 0;
+          if (axis.order > 0) taps.weight[t][i] = 0;
+        }
 }
 
 // All of the above for a straight row of float32 weights, in whole numbers of 2⁻³² pixels: an addition gives the next
@@ -271,8 +285,8 @@ template <bool SLOPES, class S>
 inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, int n, int lanes, Taps<S>& taps) {
   constexpr double UNIT = 4294967296.0;
   const Axis& axis = p.axis[a];
-  const double half = half_extent(p, a), slope = map.slope[a] * half;
-  const double start = map.start[a] * half + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
+  const double slope = map.slope[a];
+  const double start = map.start[a] + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
   if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
   constexpr int FORGIVEN = 64;  // of these units, what rounding the step can come to: the ε of `locate`
   const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT) + FORGIVEN;

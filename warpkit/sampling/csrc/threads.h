@@ -94,7 +94,7 @@ Problem turned(const Problem& p) {
 Problem only(const Problem& t, int64_t n) {
   Problem one = t;
   if (!t.where_shared) {
-    if (t.where == POINTS)
+    if (t.where < AFFINE)
       one.coords = static_cast<const char*>(t.coords) + n * t.points * t.dims * (t.wide_points ? 8 : 4);
     else
       one.matrix = t.matrix + n * (t.dims + 1) * (t.dims + 1);
@@ -180,7 +180,7 @@ void backward_turned(const Problem& p, const Tiling& tiles, const S* image, cons
   torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
     std::vector<S> in(pixels * p.channels), grad(p.points * p.channels), out(sums.image ? in.size() : 0);
     for (int64_t n = begin; n < end; n++) {
-      transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
+      if (sums.where()) transpose(image + n * p.image_stride, in.data(), p.channels, pixels);
       transpose(sums.output + n * p.channels * p.points, grad.data(), p.channels, p.points);
       std::fill(out.begin(), out.end(), S(0));
       for (int64_t k = 0; k < tiles.count(); k++) {

@@ -16,28 +16,6 @@ struct Box {
   int64_t pixels() const { return size[0] * size[1] * size[2]; }
 };
 
-// The indices low … high of one axis, after the boundary's rule.
-inline void bring_inside(const Axis& axis, int64_t& low, int64_t& high) {
-  const int64_t n = axis.size;
-  if (low >= 0 && high < n) return;
-  switch (axis.padding) {
-    case REFLECTION:
-      if (low > -n && high < 2 * n - 1) {
-        const int64_t mirrored_low = high >= n ? std::min(low, 2 * n - 2 - high) : low;
-        const int64_t mirrored_high = low < 0 ? std::max(high, -low) : high;
-        low = std::max<int64_t>(0, mirrored_low);
-        high = std::min(n - 1, mirrored_high);
-        return;
-      }
-      [[fallthrough]];
-    case WRAP:
-      low = 0;
-      high = n - 1;
-      return;
-    default: low = std::min(n - 1, std::max<int64_t>(0, low)); high = std::min(n - 1, std::max<int64_t>(0, high));
-  }
-}
-
 template <class S>
 Box box_of(const Problem& p, const Part& part, int64_t tile) {
   Box box{part.image, tile, {}, {1, 1, 1}, 0};

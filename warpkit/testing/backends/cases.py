@@ -11,20 +11,24 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.bicubic import Bicubic
 from warpkit.kernels.bilinear import Bilinear
 from warpkit.kernels.nearest import Nearest
 from warpkit.precision import wide
-from warpkit.sampling.backend import Backend, Rule
-from warpkit.sampling.boundary import PADDING_MODES
+from warpkit.sampling import operators
+from warpkit.sampling.backend import Backend, refusal
+from warpkit.sampling.boundary import PADDING_MODES, check_fill
+from warpkit.sampling.problem import Problem
 from warpkit.sampling.reference import Reference
+from warpkit.sampling.sampler import Rule, resample
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
 
 REFERENCE = Reference()
 MATRICES = ("affine", "projective")
-DOORS = ("points", *MATRICES)
+DOORS = ("points", "shifts", *MATRICES)
 # Of a value, relative to the largest. A backend computes in the image's type, float32 at least.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 _DEVICES = ("cpu", "cuda", "xpu", "mps")
@@ -95,7 +99,7 @@ class Case:
     seed: int = 0
 
     def __str__(self) -> str:
-        where = "points" if self.door == "points" else f"{self.door} matrices for outputs"
+        where = {"points": "points", "shifts": "shifts of outputs"}.get(self.door, f"{self.door} matrices for outputs")
         return (
             f"{self.sets} × {where} {list(self.out)}, images {[self.images, self.channels, *self.size]} of {self.dtype}"
             f" (seed {self.seed}), {' '.join(type(k).__name__ for k in self.kernels)}, {' '.join(self.padding)},"
@@ -104,8 +108,19 @@ class Case:
 
     def rule(self) -> Rule:
         """How the image is read."""
-        fill = torch.tensor(self.fill, dtype=torch.float64) if isinstance(self.fill, tuple) else self.fill
-        return Rule(self.kernels, self.padding, fill, self.aligned)
+        # a number that the type does not hold is not meant here
+        fill = torch.zeros(0, dtype=torch.float64) if self.fill == 0.0 else check_fill(self.fill)
+        return Rule(self.kernels, self.padding, fill.to(self.device), self.aligned)
+
+    def problem(self, image: Tensor, where: Tensor) -> Problem:
+        """Sampling it there."""
+        return self.rule().problem(image, where, self.door, image.shape[2:], self.out)
+
+    def values(self) -> Tensor:
+        """[N, C, *T], to be pushed."""
+        return inputs.uniform(self.seed + 2, max(self.images, self.sets), self.channels, *self.out).to(
+            self.device, self.dtype
+        )
 
     def image(self) -> Tensor:
         """[N, C, *S]."""
@@ -115,7 +130,9 @@ class Case:
 
     def where(self) -> Tensor:
         """Points [B, *T, D] or matrices [B, D + 1, D + 1], in float64 where the device has it."""
-        made = self._points() if self.door == "points" else self._matrices()
+        made = self._matrices() if self.door in MATRICES else self._points()
+        if self.door == "shifts":
+            made = made - lattice(self.out, align_corners=self.aligned, dtype=torch.float64)
         return made.to(self.device, wide(torch.device(self.device)))
 
     def _points(self) -> Tensor:
@@ -146,16 +163,23 @@ class Case:
 
     def sample(self, backend: Backend, image: Tensor, where: Tensor) -> Tensor:
         """What the backend gives for them."""
-        if self.door == "points":
-            return backend.sample_points(image, where, self.rule())
-        return backend.sample_matrix(image, where, self.door == "affine", self.out, self.rule())
+        return resample(image, where, self.door, self.out, self.rule(), backend)
+
+    def push(self, backend: Backend, values: Tensor, where: Tensor) -> Tensor:
+        """What becomes of values that are pushed to these places."""
+        problem = self.rule().problem(values, where, self.door, self.size, self.out)
+        return operators.push(backend, values, problem, self.images)
 
     def is_refused(self, backend: Backend) -> bool:
         """Whether the backend says that it cannot do this; a type that the device has not, counts too."""
         try:
-            return backend.refuses(self.image(), self.rule()) is not None
+            return self.refusal(backend) is not None
         except (RuntimeError, TypeError):
             return True
+
+    def refusal(self, backend: Backend) -> str | None:
+        """Why the backend cannot do this."""
+        return refusal(backend, self.problem(self.image(), self.where()))
 
 
 def simplest(backend: Backend) -> Case:
@@ -167,7 +191,7 @@ def simplest(backend: Backend) -> Case:
         case = Case(size=size, kernels=(kernel,) * d, padding=(mode,) * d, dtype=dtype, device=device)
         if not case.is_refused(backend):
             return case
-    why = backend.refuses(Case().image(), Case().rule())
+    why = Case().refusal(backend)
     raise Broken(f"it refuses everything: it {why}", "some image that it samples")
 
 

@@ -8,11 +8,10 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
-from warpkit.sampling.backend import Backend
+from warpkit.sampling.backend import Backend, refusal
 from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing import inputs
 from warpkit.testing.backends.cases import (
-    DOORS,
     EVERY,
     MATRICES,
     REFERENCE,
@@ -61,7 +60,7 @@ def gradient_in_image(backend: Backend, case: Case) -> None:
     _check_gradients(case, backend, lambda one: case.sample(one, image, where), image)
 
 
-@checks.add(*_VALUES, case=cases(("points",), **_SHAPES))
+@checks.add(*_VALUES, case=cases(("points", "shifts"), **_SHAPES))
 def gradient_in_points(backend: Backend, case: Case) -> None:
     """The gradient in the coordinates is the reference's; for shared points it is the sum.
 
@@ -142,7 +141,7 @@ def second_derivatives(backend: Backend, case: Case) -> None:
     How:
         The gradients' weighted sum, differentiated again in the image and in the points or the matrix.
     Mend:
-        Let the backward of the operator be differentiable too: through the reference backend, if not of its own.
+        They are made of `pull` and `push` with differentiated tables; a differentiable backend detaches nothing.
     """
     image, where = case.image().requires_grad_(), case.where().requires_grad_()
 
@@ -159,7 +158,7 @@ def second_derivatives(backend: Backend, case: Case) -> None:
     "gradient_in_matrix",
     "agrees_on_float32_points",
     size=lambda _: st.integers(2, 300),
-    case=cases(DOORS[:2], axes=(1,), kernels=EVERY, aligned=(False, True)),
+    case=cases(("points", "affine"), axes=(1,), kernels=EVERY, aligned=(False, True)),
     dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
 )
 def agrees_on_joints(backend: Backend, size: int, case: Case, dtype: torch.dtype) -> None:
@@ -214,7 +213,7 @@ def agrees_on_nonfinite_points(backend: Backend, case: Case, value: float) -> No
     Mend:
         Test `isfinite` first and select; limit finite pixel coordinates before they become integers.
     """
-    assume(case.door == "points" or abs(value) not in (1e30, 3e9))
+    assume(case.door not in MATRICES or abs(value) not in (1e30, 3e9))
     image, where = case.image().requires_grad_(), case.where()
     where.view(-1)[1 % where.numel()] = value
     where.requires_grad_()
@@ -225,6 +224,24 @@ def agrees_on_nonfinite_points(backend: Backend, case: Case, value: float) -> No
     close = 10 * _CLOSE.get(case.dtype, _CLOSE_BY_HALF)
     for expected, found, what in zip(*results, ("a value", "a gradient in the image", "one in a place"), strict=True):
         expect_close(found, expected, close, what)
+
+
+@checks.add(
+    "push_is_the_adjoint", "gradient_in_points", "gradient_in_matrix",
+    case=cases(**{**_SHAPES, "fills": (0.0,)}),
+)  # fmt: skip
+def gradients_of_push(backend: Backend, case: Case) -> None:
+    """The gradients of push, in the values and in the points or the matrix, are the reference's.
+
+    Why:
+        Splatting learns through them.
+    How:
+        A weighted sum of what was pushed, differentiated by both.
+    Mend:
+        They are made of `pull`, and of `gradients` with values and image exchanged.
+    """
+    values, where = case.values().requires_grad_(), case.where().requires_grad_()
+    _check_gradients(case, backend, lambda one: case.push(one, values, _free(case, where)), values, where)
 
 
 @checks.add("gradient_in_image")
@@ -282,6 +299,6 @@ def _three(case: Case) -> Case:
 
 
 def _leave_if_refused(backend: Backend, image: Tensor, case: Case) -> None:
-    why = backend.refuses(image, case.rule())
+    why = refusal(backend, case.problem(image, case.where()))
     if why is not None:
         raise NotApplicable(f"it {why}")

@@ -8,8 +8,19 @@ from hypothesis import strategies as st
 
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import PADDING_MODES
-from warpkit.testing.backends.cases import EVERY, FILLS, MATRICES, STANDARD, TOLERANCES, Case, cases, check_same
-from warpkit.testing.check import Checks
+from warpkit.testing.backends.cases import (
+    EVERY,
+    FILLS,
+    MATRICES,
+    REFERENCE,
+    SMOOTH,
+    STANDARD,
+    TOLERANCES,
+    Case,
+    cases,
+    check_same,
+)
+from warpkit.testing.check import Checks, expect_close
 
 checks = Checks("backend")
 
@@ -20,7 +31,7 @@ _MANY = ((5000,), (40, 70), (5, 30, 20))
 
 @checks.add("inputs_are_not_changed", "same_each_time", case=cases(("points",), kernels=STANDARD))
 def agrees_on_points(backend: Backend, case: Case) -> None:
-    """sample_points gives the reference's values at points in and around an image.
+    """pull gives the reference's values at points in and around an image.
 
     Why:
         A network must not change with the machine that it runs on.
@@ -48,7 +59,7 @@ def agrees_on_float32_points(backend: Backend, case: Case) -> None:
 
 @checks.add("agrees_on_points", case=cases(MATRICES, kernels=STANDARD, aligned=(False, True)))
 def agrees_on_matrices(backend: Backend, case: Case) -> None:
-    """sample_matrix gives the reference's values, for affine and projective matrices and any output size.
+    """pull by a matrix gives the reference's values, for affine and projective matrices and any output size.
 
     Why:
         It is the way of every affine, attention and projective transformer.
@@ -56,13 +67,30 @@ def agrees_on_matrices(backend: Backend, case: Case) -> None:
         Generated matrices near the identity, and projective ones whose horizon (w = 0) crosses the image.
     Mend:
         The matrix takes normalised output coordinates to normalised input coordinates; divide by the last row's w
-        unless `is_affine`; where w ≤ 0 a point has no image, and gets `fill`; `size` is the output's, rows first.
+        unless it is affine; where w ≤ 0 a point has no image, and gets `fill`; `target` is the output's size, rows
+        first.
+    """
+    check_same(case, backend)
+
+
+@checks.add("agrees_on_points", case=cases(("shifts",), kernels=STANDARD, aligned=(False, True)))
+def agrees_on_shifts(backend: Backend, case: Case) -> None:
+    """pull by shifts gives the reference's values, for any output size.
+
+    Why:
+        It is the way of every transform that is no matrix, and of displacement fields.
+    How:
+        Generated shifts for outputs of one to four pixels along an axis.
+    Mend:
+        Where an output pixel lies itself is ratio · (index − (out − 1) / 2) + (in − 1) / 2, with the ratio of the sizes
+        (exactly 1 where they are equal); the shift counts half the image's extent for 1.
     """
     check_same(case, backend)
 
 
 @checks.add(
     "agrees_on_matrices",
+    "agrees_on_shifts",
     case=cases(channels=(1, 2, 3, 5, 17), outs=[(7,), (2, 3), (3, 4, 2), (4, 1, 2)], kernels=STANDARD[:2]),
 )
 def agrees_on_shapes(backend: Backend, case: Case) -> None:
@@ -163,10 +191,11 @@ def agrees_on_padding(backend: Backend, case: Case) -> None:
         Points in and up to two pixels around images that may be one pixel wide.
     Mend:
         The rule maps the index of each tap: reflection about −½ and n − ½, or about 0 and n − 1 with align_corners;
-        wrapping modulo n.
+        wrapping modulo n. Under "none" a coordinate beyond −1 … 1 gets `fill`, and taps inside stop at the edge.
     """
-    for i, mixed in itertools.product(range(4), (False, True)):
-        modes = tuple(PADDING_MODES[(i + axis * mixed) % 4] for axis in range(len(case.size)))
+    many = len(PADDING_MODES)
+    for i, mixed in itertools.product(range(many), (False, True)):
+        modes = tuple(PADDING_MODES[(i + axis * mixed) % many] for axis in range(len(case.size)))
         other = dataclasses.replace(case, padding=modes)
         if not other.is_refused(backend):
             check_same(other, backend, at={"case": other})
@@ -202,3 +231,48 @@ def agrees_on_types(backend: Backend, case: Case) -> None:
         Compute in float32 at least, round once at the end; refuse (`refuses`) what cannot be done.
     """
     check_same(case, backend)
+
+
+@checks.add("agrees_on_fill", case=cases(kernels=SMOOTH, paddings=PADDING_MODES, fills=FILLS, mixed=True))
+def agrees_on_derivative_tables(backend: Backend, case: Case) -> None:
+    """With tables that were differentiated, pull gives the reference's values.
+
+    Why:
+        Every derivative of sampling is such a pull: what is wrong here is wrong in Newton steps and penalties.
+    How:
+        Each axis once, and the first one twice.
+    Mend:
+        Read the table as it is; its weights sum to zero, so `fill` counts `problem.total` less the weights inside; a
+        point that is not finite gives `fill` times `problem.total`.
+    """
+    image, where = case.image(), case.where()
+    problem = case.problem(image, where)
+    once = [problem.derivative(axis) for axis in range(len(case.size))]
+    for slope in [*once, once[0].derivative(0)]:
+        found, expected = backend.pull(image, slope), REFERENCE.pull(image, slope)
+        expect_close(found, expected, 50 * TOLERANCES.get(image.dtype, 1e-9), "a derivative")
+
+
+@checks.add(
+    "agrees_on_shared_batches",
+    "agrees_on_kernels",
+    "agrees_on_padding",
+    case=cases(images=(1, 3, 2), sets=(3, 1, 2), channels=(1, 3, 9), kernels=EVERY, paddings=PADDING_MODES, mixed=True),
+)
+def push_is_the_adjoint(backend: Backend, case: Case) -> None:
+    """push is the adjoint of pull: the sum of push(v) · u is that of v · pull(u).
+
+    Why:
+        It is the gradient in the image, and splatting.
+    How:
+        Generated values, beside the reference's, and the two sums for a generated image.
+    Mend:
+        Each tap's weight times the value goes to the pixel that the tap reads, through the same padding; none where the
+        tap is outside of zeros, or the point is not finite. With one image the values of all are added up.
+    """
+    values, where, u = case.values(), case.where(), case.image()
+    found, expected = case.push(backend, values, where), case.push(REFERENCE, values, where)
+    close = 10 * TOLERANCES.get(case.dtype, 1e-9)
+    expect_close(found, expected, close, "a pushed value")
+    pulled = dataclasses.replace(case, fill=0.0).sample(backend, u, where)
+    expect_close((found * u).sum(), (values * pulled).sum(), close, "the sum of push(v) · u")

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from warpkit.kernels.base import Kernel
 from warpkit.sampling.backend import use_backend
-from warpkit.sampling.sampler import sample, warp
+from warpkit.sampling.sampler import sample
 from warpkit.testing import inputs
 from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
 from warpkit.testing.common import SAME
 from warpkit.testing.differences import TOLERANCE, derivative, slope, slope_after
 from warpkit.testing.kernels.contract import BASICS
+from warpkit.warping import warp
 
 checks = Checks("kernel")
 

@@ -5,7 +5,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from warpkit.kernels.base import Kernel
-from warpkit.kernels.table import evaluate
+from warpkit.kernels.fitting import weighing
+from warpkit.kernels.table import Table
 from warpkit.testing import inputs, joints
 from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
 from warpkit.testing.differences import slope_after
@@ -40,7 +41,7 @@ def table_agrees_with_formula(kernel: Kernel, fraction: float, phi: int, dtype: 
     distance = f[:, None] + moved.radius - 1 - torch.arange(moved.taps)
     smooth = (joints.extended(moved, distance + _SHIFT) - joints.extended(moved, distance - _SHIFT)).abs() < 1e-6
     assume(bool(smooth.all()))
-    found = torch.stack(evaluate(table.detach().cpu(), f, 0.0), dim=1)
+    found = torch.stack(Table(table.detach().cpu(), unity=True).weights(f, 0.0), dim=1)
     expected = joints.extended(moved, distance)
     expect_close(
         found,
@@ -66,7 +67,7 @@ def weights_agree_with_formula(kernel: Kernel, fraction: float) -> None:
     distance = f[..., None] + kernel.radius - 1 - torch.arange(kernel.taps).to(f)
     smooth = (joints.extended(kernel, distance + _SHIFT) - joints.extended(kernel, distance - _SHIFT)).abs() < 1e-6
     assume(bool(smooth.all()))
-    found = torch.stack(kernel.weights(f, 0.0), dim=-1).cpu()
+    found = torch.stack(weighing(kernel, torch.float64).weights(f, 0.0), dim=-1).cpu()
     expect_close(found, joints.extended(kernel, distance), 1e-9, "by weights() k", at={"distance": distance})
 
 

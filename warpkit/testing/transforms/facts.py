@@ -7,7 +7,7 @@ from hypothesis import assume
 from torch import Tensor
 
 from warpkit.errors import InputError
-from warpkit.lattice import lattice
+from warpkit.geometry import lattice
 from warpkit.testing import inputs
 from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
 from warpkit.testing.differences import TOLERANCE, derivative, slope

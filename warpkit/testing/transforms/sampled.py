@@ -5,8 +5,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
-from warpkit.lattice import lattice
-from warpkit.sampling.sampler import sample, warp
+from warpkit.geometry import lattice
+from warpkit.sampling.sampler import sample
 from warpkit.testing import inputs
 from warpkit.testing.check import Checks, expect, expect_close
 from warpkit.testing.common import SAME
@@ -14,6 +14,7 @@ from warpkit.testing.differences import TOLERANCE, derivative, slope
 from warpkit.testing.transforms.contract import BASICS, Rows
 from warpkit.testing.transforms.facts import start
 from warpkit.transforms.base import Transform
+from warpkit.warping import warp
 
 checks = Checks("transform")
 

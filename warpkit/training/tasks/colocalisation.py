@@ -11,12 +11,12 @@ from torch.nn import functional
 
 from warpkit.datasets import colocalisation, digits, iou
 from warpkit.errors import InputError, require
-from warpkit.lattice import lattice
-from warpkit.sampling.sampler import warp
+from warpkit.geometry import lattice
 from warpkit.spec.files import load
 from warpkit.training.tables import Table
 from warpkit.training.tasks.base import Batch, Half, Raw, Task
 from warpkit.training.tasks.looking import looking
+from warpkit.warping import warp
 
 _SIDE, _CANVAS = 28, 84
 _FOUND = 0.5  # of intersection over union: more is found

@@ -10,12 +10,12 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from warpkit.datasets.distortions import Distortion, Draws, Images, Placed, uniform
-from warpkit.lattice import lattice
-from warpkit.sampling.sampler import warp
+from warpkit.geometry import lattice
 from warpkit.training.tasks.base import Batch, Raw
 from warpkit.training.tasks.digits import DigitSource, DigitTask
 from warpkit.training.tasks.looking import looking
 from warpkit.transforms.affine import Affine
+from warpkit.warping import warp
 
 
 class Move(Distortion):

@@ -1,16 +1,23 @@
-"""What a component was made with, kept beside it so that it can be written down as a spec again."""
+"""What a component was made with, so that it can be written down as a spec again, and whether its options changed."""
 
 import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+from torch import nn
 
 _OPTIONS, _LABEL, _INFERRED, _INPUTS = "_made_with", "_made_as", "_inferred", "_inputs"
 T = TypeVar("T")
 NOTES = (_OPTIONS, _LABEL, _INFERRED, _INPUTS)
 
 
-class Described:
-    """A class whose objects remember the options that they were made with."""
+class Component(nn.Module):
+    """A module that remembers the options it was made with, and counts the changes of its attributes.
+
+    What is kept of a component, in a compiled graph too, is out of date once `edits_of` gives something new.
+    """
+
+    _edits: int = 0
 
     def __new__(cls: type[T], *args: Any, **kwargs: Any) -> T:
         """A new object; `__init__` tells what is wrong with its arguments."""
@@ -23,9 +30,29 @@ class Described:
         note_options(made, {key: bound.arguments[key] for key in options})
         return made
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name != "training":  # which train() and eval() set
+            object.__setattr__(self, "_edits", self._edits + 1)
+
     def spec_options(self) -> dict[str, Any]:
         """The options that would make such an object again: those it was made with, unless a class knows better."""
         return dict(getattr(self, _OPTIONS, {}))
+
+
+def edits_of(module: nn.Module) -> Any:
+    """What differs after an attribute was set, in a submodule too; a change inside a list or a dict is not seen."""
+    own = module._edits if isinstance(module, Component) else _plain_attributes(module)
+    if not module._modules:
+        return own
+    return (own, *(edits_of(part) for part in module._modules.values() if part is not None))
+
+
+def _plain_attributes(module: nn.Module) -> tuple[tuple[str, Any], ...]:
+    """The options of a module that counts nothing, such as one of torch.nn."""
+    plain = (bool, int, float, str, tuple, type(None))
+    hidden = ("training", "_is_full_backward_hook")
+    return tuple((k, v) for k, v in vars(module).items() if k not in hidden and isinstance(v, plain))
 
 
 def note_options(made: Any, options: Mapping[str, Any]) -> None:
@@ -36,7 +63,7 @@ def note_options(made: Any, options: Mapping[str, Any]) -> None:
 
 def options_of(made: Any) -> dict[str, Any] | None:
     """The options that would make such an object again; None where nobody noted them."""
-    if isinstance(made, Described):
+    if isinstance(made, Component):
         return made.spec_options()
     return vars(made).get(_OPTIONS)  # type: ignore[no-any-return]
 

@@ -1,0 +1,217 @@
+"""Coordinates: lattices, the way between indices, pixels and normalised coordinates, perspective, and what is checked.
+
+−1 and 1 are the outer edges of an axis's border pixels or, with `align_corners`, their centres. These are the only
+formulas of this kind in Python; csrc/taps.h has the same.
+"""
+
+import functools
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.errors import InputError, quoted
+from warpkit.precision import default, wide
+
+FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_TOO_MANY = 2**48  # pixels
+_FAR = 2.0**60  # in normalised coordinates: beyond, the padding gives what it gives here
+
+
+def lattice(
+    size: int | Sequence[int],
+    *,
+    align_corners: bool = False,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+) -> Float[Tensor, "*size D"]:
+    """Where the pixels of an image of this size lie, in normalised coordinates.
+
+    `size` goes like an array's shape (rows first): (W,), (H, W) or (D, H, W). The result, `[*size, D]`, has x, y, z in
+    its last axis and no batch: write `lattice(size)[None]` where one is expected. `dtype` is torch's default type, but
+    float32 at least, unless given. Raises `InputError` for a size that
+    is not one to three positive integers.
+
+    >>> lattice((1, 2)).tolist()
+    [[[-0.5, 0.0], [0.5, 0.0]]]
+    """
+    size = check_size(size)
+    if dtype is not None and dtype not in FLOATS:
+        raise InputError(f"dtype: expected float16, bfloat16, float32 or float64, got {quoted(dtype)}")
+    if not isinstance(align_corners, bool):
+        raise InputError(f"align_corners: expected True or False, got {quoted(align_corners)}")
+    device = torch.device(device) if device is not None else torch.get_default_device()
+    axes = [_axis(n, align_corners, device).to(dtype or default()) for n in size]
+    return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
+
+
+def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " n"]:
+    scale, offset = index_to_normalised(n, align_corners)
+    index = torch.arange(n, dtype=wide(device), device=device)
+    # 2i + 1 − n is exact, so the axis is symmetric and its middle is 0 to the last bit.
+    return (2 * index + (1 - n)) * (scale / 2) if scale else index + offset
+
+
+def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
+    """A size as a tuple: `ndim` positive integers (a single one counts for every axis), or one to three of them.
+
+    Raises `InputError` for anything else, and for more pixels than any memory holds.
+    """
+    single = isinstance(size, torch.SymInt) or (hasattr(size, "__index__") and getattr(size, "ndim", 0) == 0)
+    each: tuple[Any, ...]
+    try:
+        each = tuple(map(_whole, (size,) * (ndim or 1) if single else size))
+    except TypeError:
+        each = ()
+    right = len(each) == ndim if ndim else 1 <= len(each) <= 3
+    right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes)
+    if not right:
+        raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {quoted(size)}")
+    if not any(isinstance(n, torch.SymInt) for n in each) and math.prod(each) >= _TOO_MANY:
+        raise InputError(f"size: expected fewer than 2 ** 48 pixels, got {quoted(size)}")
+    return each
+
+
+def _whole(n: Any) -> Any:
+    if isinstance(n, bool):
+        raise TypeError("a truth value is no size")
+    return n if isinstance(n, torch.SymInt) else operator.index(n)
+
+
+def check_coordinates(what: str, coords: Any, ndim: int) -> None:
+    """Raise `InputError` unless coords is a dense floating-point tensor [N, *T, ndim]."""
+    check_floats(what, coords)
+    if coords.ndim < 2 or coords.shape[-1] != ndim:
+        raise InputError(f"{what}: expected [N, *T, {ndim}] in {ndim} dimensions, got {list(coords.shape)}")
+
+
+def check_floats(what: str, given: Any) -> None:
+    """Raise `InputError` unless this is a dense tensor of float16, bfloat16, float32 or float64."""
+    if not isinstance(given, Tensor) or given.dtype not in FLOATS:
+        found = given.dtype if isinstance(given, Tensor) else quoted(given)
+        raise InputError(f"{what}: expected a floating-point tensor, got {found}")
+    if given.layout != torch.strided or given.is_nested:
+        raise InputError(f"{what}: expected a dense tensor, got a {'nested' if given.is_nested else 'sparse'} one")
+
+
+def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
+    """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
+    n, m = a.shape[0], b.shape[0]
+    if n != m and n != 1 and m != 1:
+        raise InputError(f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
+    if a.device != b.device:
+        raise InputError(f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
+    return m if n == 1 else n
+
+
+def index_to_normalised(n: int, align_corners: bool) -> tuple[float, float]:
+    """(scale, offset): normalised = scale · index + offset. An aligned axis of one pixel has one coordinate, 0."""
+    if align_corners:
+        return (2 / (n - 1), -1.0) if n > 1 else (0.0, 0.0)
+    return 2 / n, 1 / n - 1
+
+
+def half_extent(n: int, align_corners: bool) -> float:
+    """Pixels for a normalised coordinate of 1, on an axis of `n` pixels."""
+    return (n - 1) / 2 if align_corners else n / 2
+
+
+def ratio(n: int, out: int, align_corners: bool) -> float:
+    """Pixels of an image for a pixel of an output where −1 … 1 of both meet: exactly 1 where they are equally large."""
+    if align_corners:
+        return (n - 1) / (out - 1) if out > 1 else 0.0
+    return n / out
+
+
+def to_pixels(x: Float[Tensor, "*S"], n: int, align_corners: bool) -> Float[Tensor, "*S"]:
+    """Normalised → pixel coordinate on an axis of `n` pixels (index 0 is the first pixel's centre).
+
+    A finite coordinate has a finite one, however large it is.
+    """
+    x = torch.where(x.isfinite(), x.clamp(-_FAR, _FAR), x)
+    # Written like this everywhere: another order of operations rounds differently, and the identity lies on joints.
+    return (x + 1) * ((n - 1) / 2) if align_corners else ((x + 1) * n - 1) / 2
+
+
+def from_shifts(
+    shifts: Float[Tensor, "B *S D"], size: tuple[int, ...], align_corners: bool
+) -> list[Float[Tensor, "B *S"]]:
+    """Pixel coordinates x, y, z of an output whose pixels are each sampled a normalised shift from where they lie.
+
+    Where the output pixel lies itself is exact, so a shift of zero is the identity, bit for bit.
+    """
+    exact = wide(shifts.device)
+    pixels = []
+    for axis, (n, out, shift) in enumerate(zip(size[::-1], shifts.shape[-2:0:-1], shifts.unbind(-1), strict=True)):
+        at = torch.arange(out, dtype=exact, device=shifts.device).reshape([-1] + [1] * axis)
+        start = ratio(n, out, align_corners) * (at - (out - 1) / 2) + (n - 1) / 2
+        pixels.append(start + half_extent(n, align_corners) * shift.to(exact))
+    return pixels
+
+
+def from_matrix(
+    matrix: Float[Tensor, "B E E"],
+    is_affine: bool,
+    out_size: tuple[int, ...],
+    size: tuple[int, ...],
+    align_corners: bool,
+) -> list[Float[Tensor, "B *out_size"]]:
+    """Pixel coordinates x, y, z of every pixel of an output; NaN on and behind a horizon.
+
+    Both sides are counted from the middle, so that an identity is one to the last bit.
+    """
+    d = len(size)
+    along = [
+        (torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2).reshape([-1] + [1] * axis)
+        for axis, n in enumerate(reversed(out_size))
+    ]
+    pixels = []
+    for e, n in enumerate(reversed(size)):
+        steps = [ratio(n, out, align_corners) for out in reversed(out_size)]
+        pixels.append(_at_every_index(matrix[:, e], [*steps, half_extent(n, align_corners)], along))
+    if not is_affine:
+        steps = [index_to_normalised(out, align_corners)[0] for out in reversed(out_size)]
+        pixels = perspective(pixels, _at_every_index(matrix[:, d], [*steps, 1.0], along))
+    return [(x + (n - 1) / 2).expand(-1, *out_size) for x, n in zip(pixels, reversed(size), strict=True)]
+
+
+def _at_every_index(row: Float[Tensor, "B E"], scales: list[float], along: list[Tensor]) -> Float[Tensor, "B *size"]:
+    """A row of a matrix times every output index, which is `along` each axis."""
+    each = (m.reshape(-1, *[1] * len(along)) * scale for m, scale in zip(row.unbind(-1), scales, strict=True))
+    *slopes, start = each
+    return functools.reduce(torch.add, (slope * index for slope, index in zip(slopes, along, strict=True)), start)
+
+
+def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -> list[Float[Tensor, "*S"]]:
+    """numerator / w before the horizon, NaN on and behind it, with a zero gradient there."""
+    # 1e-12: what lies nearer is beyond every coordinate limit, and w² in the gradient does not underflow.
+    before = functools.reduce(torch.logical_and, map(torch.isfinite, numerators), w > 1e-12)
+    safe = torch.where(before, w, 1.0)  # selected before the division: 1/0 would make NaN in the gradient
+    return [torch.where(before, torch.where(before, x, 0.0) / safe, torch.nan) for x in numerators]
+
+
+def rounding(dtype: torch.dtype, n: int) -> float:
+    """ε, in pixels: what is that near a joint of an axis of `n` pixels lies on its right side.
+
+    It forgives the rounding of coordinates that were computed in `dtype`.
+    """
+    return 2 * torch.finfo(dtype).eps * n
+
+
+def limit(n: int) -> float:
+    """How far out a pixel coordinate is told from others: there every index is outside, and none overflows."""
+    return 2.0**30 if isinstance(n, torch.SymInt) or n < 2**29 else 2.0**52
+
+
+def limited(x: Float[Tensor, "*S"], most: float) -> Float[Tensor, "*S"]:
+    """Within ±most; what is not finite goes far outside."""
+    if x.device.type == "cpu" and x.numel() > 0 and not tracing.is_traced(x):
+        low, high = x.detach().aminmax()
+        if low >= -most and high <= most:  # nearly always, and not so with a NaN: two passes fewer
+            return x
+    return x.nan_to_num(-most, most, -most).clamp(-most, most)

@@ -1,0 +1,132 @@
+"""What a backend gets: all about the sampling of an image but its pixels, as plain data, resolved once."""
+
+import functools
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from warpkit import geometry, tracing
+from warpkit.kernels.base import Kernel
+from warpkit.kernels.fitting import Formula, weighing
+from warpkit.kernels.table import Table
+
+KINDS = ("points", "shifts", "affine", "projective")
+_WIDTH = 6  # numbers for each axis in `Problem.kernels`
+# The tables of kernels without parameters in one row, by the tables' addresses, which are held.
+_packed: dict[tuple[tuple[int, bool], ...], tuple[list[Table], Tensor, tuple[int, ...]]] = {}
+_MOST_PACKED = 256
+
+
+class Axis(NamedTuple):
+    """One axis of the image: its pixels, what extends it, and what gives the taps' weights."""
+
+    size: int
+    padding: str
+    kernel: Table | Formula
+
+
+class Problem(NamedTuple):
+    """Where an image is sampled, by which kernels, and what lies beyond its edge. `axes` and `pixels()` say it best.
+
+    `where` is, by `kind`: "points" or "shifts" [B, *target, D], normalised (a shift is counted from where the output
+    pixel lies itself), or the matrices of "affine" or "projective" maps [B, D + 1, D + 1] from output to image, in
+    float64 where the device has it. B is the images' batch, or 1, or the images' is 1.
+
+    Whatever has a gradient is a tensor of its own: `where`, `table` (all kernels' tables in one row) and `fill` (one
+    number for each channel; none: zero). The rest is whole numbers and words, and says how these are read. `kernels`
+    has pieces, taps, degree, unity, order and start of the table for each of x, y, z. `size` is the image's and goes
+    like its shape, as does `target`; `padding` goes x, y, z.
+    """
+
+    where: Float[Tensor, "B *rest"]
+    table: Float[Tensor, " K"]
+    fill: Shaped[Tensor, " C"]
+    kind: str
+    kernels: tuple[int, ...]
+    padding: tuple[str, ...]
+    size: tuple[int, ...]
+    target: tuple[int, ...]
+    align_corners: bool
+    stored: torch.dtype
+    formulas: tuple[Formula, ...] = ()  # of x, y, z, where one of them has no table: the reference backend's work
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes x, y, z."""
+        weigh: Sequence[Table | Formula] = self.formulas or [self._table(a) for a in range(len(self.size))]
+        return tuple(map(Axis, self.size[::-1], self.padding, weigh))
+
+    def _table(self, axis: int) -> Table:
+        pieces, taps, degree, unity, order, start = self.kernels[_WIDTH * axis : _WIDTH * (axis + 1)]
+        row = self.table[start : start + pieces * taps * (degree + 1)]
+        return Table(row.reshape(pieces, taps, degree + 1), bool(unity), order)
+
+    @property
+    def total(self) -> float:
+        """What the weights of all taps sum to, as far as `fill` goes: 1, and 0 for a derivative."""
+        return 0.0 if any(self.kernels[4::_WIDTH]) else 1.0
+
+    @property
+    def has_shared_where(self) -> bool:
+        """Whether one set of points, or one matrix, serves every image."""
+        return self.where.shape[0] == 1
+
+    def pixels(self) -> list[Float[Tensor, "B *target"]]:
+        """The pixel coordinates x, y, z of every point; 0 is the first pixel's centre."""
+        if self.kind == "points":
+            each = zip(self.where.unbind(-1), reversed(self.size), strict=True)
+            return [geometry.to_pixels(x, n, self.align_corners) for x, n in each]
+        if self.kind == "shifts":
+            return geometry.from_shifts(self.where, self.size, self.align_corners)
+        return geometry.from_matrix(self.where, self.kind == "affine", self.target, self.size, self.align_corners)
+
+    def derivative(self, axis: int) -> "Problem":
+        """The same with the kernel of one axis (0 is x) differentiated: `pull` then is the slope along it."""
+        slope = self._table(axis).derivative()
+        kernels = list(self.kernels)
+        kernels[_WIDTH * axis + 4 : _WIDTH * (axis + 1)] = [slope.order, self.table.numel()]
+        table = torch.cat([self.table, slope.coefficients.flatten()])
+        return self._replace(table=table, kernels=tuple(kernels))
+
+
+def tables(kernels: Sequence[Kernel], dtype: torch.dtype) -> tuple[Tensor, tuple[int, ...], tuple[Formula, ...]]:
+    """`table`, `kernels` and `formulas` of a `Problem` for values of this type."""
+    each = {id(kernel): weighing(kernel, dtype) for kernel in kernels}
+    weigh = [each[id(kernel)] for kernel in kernels]
+    if any(isinstance(w, Formula) for w in weigh):
+        none = torch.zeros(0, dtype=torch.float64, device="cpu")
+        return none, (0,) * (_WIDTH * len(kernels)), tuple(map(Formula, kernels))
+    found: list[Table] = weigh  # type: ignore[assignment]
+    if tracing.is_recording() or any(t.coefficients.requires_grad or tracing.is_traced(t.coefficients) for t in found):
+        return *_pack(found, [id(kernel) for kernel in kernels]), ()
+    key = tuple((id(t.coefficients), t.unity) for t in found)
+    if key not in _packed:
+        if len(_packed) >= _MOST_PACKED:
+            _packed.clear()
+        with tracing.constants():
+            _packed[key] = (found, *_pack(found, key))
+    return *_packed[key][1:], ()
+
+
+def _pack(each: Sequence[Table], names: Sequence[Hashable]) -> tuple[Tensor, tuple[int, ...]]:
+    """In one row; equal names are the same table."""
+    known: dict[Hashable, tuple[int, ...]] = {}
+    rows: list[Tensor] = []
+    start = 0
+    for name, table in zip(names, each, strict=True):
+        if name not in known:
+            pieces, taps, width = table.coefficients.shape
+            known[name] = (pieces, taps, width - 1, int(table.unity), table.order, start)
+            rows.append(table.coefficients.flatten())
+            start += pieces * taps * width
+    return (rows[0] if len(rows) == 1 else torch.cat(rows)), tuple(n for name in names for n in known[name])
+
+
+@functools.cache
+def no_fill(device: torch.device) -> Tensor:
+    """Zero outside."""
+    with tracing.constants():
+        return torch.zeros(0, dtype=torch.float64, device=device)

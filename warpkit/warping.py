@@ -1,0 +1,86 @@
+"""The door that joins transforms and the sampler."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.errors import InputError
+from warpkit.geometry import check_size, common_batch
+from warpkit.precision import wide
+from warpkit.sampling.sampler import KernelLike, missing_axis, resample, rule_for
+from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.matrix import checked_matrix
+
+TransformLike = str | dict[str, Any] | Transform
+
+
+def warp(
+    image: Tensor,
+    transform: TransformLike,
+    theta: Tensor,
+    *,
+    size: int | Sequence[int] | None = None,
+    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+    padding_mode: str | Sequence[str] = "zeros",
+    fill: float | Sequence[float] | Tensor = 0.0,
+    align_corners: bool = False,
+) -> Tensor:
+    """Warp images: each output pixel is sampled from where the transform takes it.
+
+    Args:
+        image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
+        transform: a name, a table `{"type": name, **options}` or a `Transform`.
+        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is
+            shared.
+        size: the output's, rows first, or one number for all axes; the image's unless given.
+        kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
+        padding_mode: "zeros", "border", "reflection", "wrap" or "none", or one for each of x, y, z.
+        fill: what "zeros" finds outside, and "none" beyond −1 … 1: a number, or one for each channel; NaN marks every
+            output that the outside has a weight in. In every mode it is the value where a coordinate is not finite. A
+            number that an integer image cannot hold is refused.
+        align_corners: whether −1 and 1 are the centres of the border pixels, or their outer edges.
+
+    Returns:
+        `[N, C, *size]` in the image's type. Integers are rounded and stop at the type's limits; `nearest` copies them.
+
+    Raises:
+        InputError: for a wrong shape, type, device, size, name or option.
+
+    Jaderberg et al. 2015, eq. 3. A matrix transform is computed in float64, and no grid of coordinates is kept for it.
+
+    >>> image = torch.arange(4.0).reshape(1, 1, 1, 4)
+    >>> flip = torch.tensor([[-1.0, 0, 0, 0, 1, 0]])
+    >>> warp(image, "affine", flip).flatten().tolist()
+    [3.0, 2.0, 1.0, 0.0]
+    """
+    rule = rule_for(image, kernel, padding_mode, fill, align_corners)
+    dimensions = image.ndim - 2
+    mapping = _mapping(image, transform, theta)
+    common_batch("image", image, "theta", theta)
+    out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
+    with tracing.no_autocast(image.device):
+        if mapping.is_matrix:
+            matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
+            return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
+        return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
+
+
+def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
+    """The transform for an image, and its θ checked; what does not fit is often an axis that was forgotten."""
+    dimensions = image.ndim - 2
+    mapping = transforms.shared(transform, image.device, ndim=dimensions)
+    if mapping.ndim != dimensions:
+        hint = missing_axis(image) if mapping.ndim == dimensions + 1 else ""
+        name = type(mapping).__name__
+        raise InputError(f"{name} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D{hint}")
+    try:
+        check_theta(mapping, theta)
+    except InputError as error:
+        if dimensions < 3 and isinstance(theta, Tensor) and theta.ndim == 2 and not isinstance(transform, Transform):
+            larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
+            if larger.ndim > dimensions and larger.num_params == theta.shape[1]:
+                raise InputError(f"{error}{missing_axis(image)}") from None
+        raise
+    return mapping
