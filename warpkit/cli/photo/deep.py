@@ -1,8 +1,6 @@
 """Numbers that Pillow cuts to 8 bits, or takes for others, read as they stand in the file."""
 
 import sys
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,7 @@ def raw_mode(image: Any) -> str:
     return str(tile[0] if isinstance(tile, tuple) and tile else tile).rstrip("BLN")
 
 
-def pixels(image: Any, source: Path | BytesIO) -> NDArray[Any] | None:
+def pixels(image: Any) -> NDArray[Any] | None:
     """[H, W] or [H, W, C]; None for what Pillow itself reads right. `InputError` for what cannot be read to the end."""
     raw, tags = raw_mode(image), getattr(image, "tag_v2", {})
     signed = 2 in np.atleast_1d(tags.get(_SAMPLE_FORMAT, 1)) and image.mode in ("L", "I")
@@ -34,7 +32,7 @@ def pixels(image: Any, source: Path | BytesIO) -> NDArray[Any] | None:
     if planes.are_apart(image):
         deep = planes.read(image)
     elif raw in _HALVED:
-        deep = _halves(image, source)
+        deep = _halves(image)
     elif raw == "LA;16":
         image.tile = [tile._replace(args="RGBA") for tile in image.tile]  # its four bytes are two numbers
         deep = np.array(image).view(">u2").astype(np.uint16)
@@ -51,16 +49,16 @@ def pixels(image: Any, source: Path | BytesIO) -> NDArray[Any] | None:
     return deep if deep is None else _with_alpha(deep, image.info.get("transparency"))
 
 
-def _halves(image: Any, source: Path | BytesIO) -> NDArray[np.uint16]:
+def _halves(image: Any) -> NDArray[np.uint16]:
     """Colour with 16 bits a channel.
 
     Pillow has no such mode and keeps the high byte of each value. Told that the bytes lie the other way round it keeps
     the other one, so the file is read twice. Told that colours are not multiplied by alpha, it leaves them as they are.
     """
-    page, premultiplied = image.tell(), raw_mode(image) == "RGBa;16"
+    file, page, premultiplied = image.fp, image.tell(), raw_mode(image) == "RGBa;16"
     image.tile = [tile._replace(args=_first(tile.args, lambda raw: raw.replace("a", "A"))) for tile in image.tile]
     high = np.array(image).astype(np.uint16)
-    with Image.open(source) as again:
+    with Image.open(file) as again:
         again.seek(page)
         again.tile = [tile._replace(args=_first(tile.args, _other_order)) for tile in again.tile]
         both: NDArray[np.uint16] = high << 8 | np.array(again)

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from warpkit.cli.photo.picture import Photo
-from warpkit.cli.photo.reader import read_frames
+from warpkit.cli.photo.reader import decode
 from warpkit.cli.photo.writer import COMMON, encode
 from warpkit.errors import InputError
 
@@ -60,7 +60,7 @@ def _sample(photo: Photo) -> Photo:
 
 def _comes_back(suffix: str, photo: Photo, count: int) -> bool:
     try:
-        back = read_frames(BytesIO(encode([photo] * count, suffix)), indexed=photo.palette is not None)
+        back = decode(BytesIO(encode([photo] * count, suffix)), indexed=photo.palette is not None)
     except Exception:  # Pillow's writers raise nearly anything for what a format cannot be
         return False
     return len(back) == count and all(_same(photo, it) for it in back)

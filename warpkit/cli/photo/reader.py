@@ -3,7 +3,7 @@
 import contextlib
 import warnings
 from collections.abc import Iterator
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from warpkit.cli.memory import require_room
 from warpkit.cli.photo import deep
 from warpkit.cli.photo.picture import Palette, Photo
 from warpkit.errors import InputError, require
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _STILLS = ("PSD", "MPO")  # what Pillow counts there are layers, and a camera's previews and gain maps
+_BYTES = 24  # a pixel, while it is read: Pillow's four, and copies of up to 16 bits a channel
 _BANDS = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _BITS = {"L;2": 85, "L;4": 17}  # raw mode → what its steps are multiplied by to reach 255
 
 
-def read(path: Path | BytesIO) -> Photo:
+def read(path: Path) -> Photo:
     """The photograph in this file, upright: the turn its EXIF data asks for is made.
 
     Palettes become RGB (with alpha where they have it), 1-bit images 8-bit grey, CMYK and other colour spaces RGB.
@@ -31,29 +33,31 @@ def read(path: Path | BytesIO) -> Photo:
     numbers with a sign, and for 16 bits in other colours than grey and RGB.
     """
     frames = read_frames(path)
-    require(len(frames) == 1, f"{_name(path)} holds {len(frames)} pictures, where one is expected")
+    require(len(frames) == 1, f"{path} holds {len(frames)} pictures, where one is expected")
     return frames[0]
 
 
-def read_frames(path: Path | BytesIO, *, indexed: bool = False) -> list[Photo]:
+def read_frames(path: Path, *, indexed: bool = False) -> list[Photo]:
     """Every page of a TIFF file, as `read` reads it, and the one picture of other files.
 
     With `indexed` a picture that has a palette is its indices. Raises `InputError` as `read` does, and for animations.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
-            return [_photo(image, path, indexed) for _ in _pages(image)]
+        with path.open("rb") as file:  # given a path, Pillow maps some files, and mixes up a TIFF that is to be turned
+            return decode(file, indexed=indexed)
     except InputError as error:
-        raise InputError(f"{_name(path)}: {error}") from None
+        raise InputError(f"{path}: {error}") from None
     except UnidentifiedImageError:
-        raise InputError(f"{_name(path)} is no picture that Pillow can read") from None
+        raise InputError(f"{path} is no picture that Pillow can read") from None
     except Exception as error:  # Pillow's readers raise nearly anything where a file is damaged
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{_name(path)} cannot be read: {reason}") from error
+        raise InputError(f"{path} cannot be read: {reason}") from error
 
 
-def _name(path: Path | BytesIO) -> str:
-    return str(path) if isinstance(path, Path) else "this file"
+def decode(file: BufferedReader | BytesIO, *, indexed: bool) -> list[Photo]:
+    """What `read_frames` returns. Raises whatever Pillow does."""
+    with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
+        return [_photo(image, indexed) for _ in _pages(image)]
 
 
 def _pages(image: Any) -> Iterator[None]:
@@ -76,10 +80,11 @@ def _mpo_kinds(image: Any) -> list[str]:
     return [entry["Attribute"]["MPType"] for entry in entries]
 
 
-def _photo(image: Any, path: Path | BytesIO, indexed: bool) -> Photo:
+def _photo(image: Any, indexed: bool) -> Photo:
+    require_room(_BYTES * image.width * image.height, f"{image.width} × {image.height} pixels")
     raw, profile = deep.raw_mode(image), image.info.get("icc_profile")
     palette = None
-    pixels = deep.pixels(image, path)
+    pixels = deep.pixels(image)
     if pixels is None:
         image.load()
         colours = image.palette if indexed and image.mode == "P" else None
