@@ -1,6 +1,4 @@
-import hashlib
 import os
-import platform
 import stat
 import subprocess
 import sys
@@ -24,10 +22,11 @@ def everything(folder: Path) -> list[str]:
 
 def abandoned(folder: Path, process: int) -> Path:
     """The draft that a killed process of this machine leaves."""
-    machine = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-    draft = folder / f".warpkit-{machine}-{process}-0123abcd.png"
-    draft.write_text("half")
-    return draft
+    with written_whole(folder / "other.png") as draft:
+        assert f"-{os.getpid()}-" in draft.name
+    left = folder / draft.name.replace(f"-{os.getpid()}-", f"-{process}-")
+    left.write_text("half")
+    return left
 
 
 @pytest.fixture
@@ -187,8 +186,8 @@ def test_stdout_by_its_name_goes_between_what_is_printed(tmp_path, into):
 
 
 def test_drafts_of_dead_processes_are_cleared_and_no_others(tmp_path, dead_process):
-    dead = abandoned(tmp_path, dead_process)
     alive = abandoned(tmp_path, os.getppid())
+    dead = abandoned(tmp_path, dead_process)
     elsewhere = tmp_path / f".warpkit-00000000-{dead_process}-0123abcd.png"  # another machine's
     mine = tmp_path / f".warpkit-{dead_process}"
     for file in (elsewhere, mine):

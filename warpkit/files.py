@@ -90,8 +90,11 @@ def _suffix(path: Path) -> str:
 
 
 def _prefix() -> str:
-    """How drafts of this machine begin; on another one the ids of its processes mean nothing."""
-    return f".warpkit-{hashlib.sha256(platform.node().encode()).hexdigest()[:8]}-"
+    """How drafts of this machine, or container, begin: elsewhere the ids of its processes mean nothing."""
+    where = platform.node()
+    with contextlib.suppress(OSError):  # Linux has it
+        where += os.readlink("/proc/self/ns/pid")
+    return f".warpkit-{hashlib.sha256(where.encode()).hexdigest()[:8]}-"
 
 
 def _new_draft(folder: Path, suffix: str, like: os.stat_result | None) -> Path:

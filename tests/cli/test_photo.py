@@ -61,6 +61,14 @@ def test_colours_that_are_multiplied_by_alpha_are_divided_by_it(file, planar):
     assert pixels_of(file).tolist() == [full]
 
 
+def test_grey_that_is_multiplied_by_alpha_is_divided_by_it(file):
+    file.write_bytes(tiff(np.array([[[60, 120], [50, 255], [0, 0]]], np.uint8), extra=1))
+    (row,) = pixels_of(file)
+    assert row[:, 1].tolist() == [120, 255, 0]
+    assert abs(int(row[0, 0]) - 127.5) <= 0.5
+    assert row[1, 0] == 50
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("deflate", [False, True])
 def test_floats_are_read_in_either_order_of_bytes(file, order, deflate):
@@ -88,6 +96,31 @@ def test_32_bit_integers_are_refused(file):
     with pytest.raises(InputError, match="32-bit integers are not supported") as error:
         read(file)
     assert str(error.value).count(file.name) == 1
+
+
+def test_16_bits_that_would_be_cut_to_8_are_refused(file):
+    head = struct.pack(">HBBHHHH", 474, 0, 2, 3, 4, 2, 3)  # SGI: not packed, two bytes a channel, 4 × 2 pixels, RGB
+    file.write_bytes(head.ljust(512, b"\0") + random(3, 2, 4).tobytes())
+    with pytest.raises(InputError, match="16 bits a channel are read from grey, RGB and RGBA only"):
+        read(file)
+    cmyk = tiff(random(2, 2, 4), photometric=5)
+    file.write_bytes(cmyk)
+    with pytest.raises(InputError, match="16 bits a channel are read from grey, RGB and RGBA only, not from CMYK"):
+        read(file)
+
+
+def test_16_bit_colour_of_jpeg_2000_is_refused_and_its_grey_is_read(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    if not cv2.haveImageWriter(str(tmp_path / "a.jp2")):
+        pytest.skip("OpenCV was built without JPEG 2000")
+    assert cv2.imwrite(str(tmp_path / "a.jp2"), random(64, 64, 3))
+    with pytest.raises(InputError, match="16 bits a channel"):
+        read(tmp_path / "a.jp2")
+    assert cv2.imwrite(str(tmp_path / "b.jp2"), random(64, 64, 3, dtype="uint8"))
+    assert read(tmp_path / "b.jp2").pixels.dtype == torch.uint8
+    grey = random(16, 16)
+    Image.fromarray(grey).save(tmp_path / "c.jp2")
+    assert same(tmp_path / "c.jp2", grey)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -175,6 +208,15 @@ def test_every_turn_of_exif_is_made_once(file, turn, upright, kind):
     else:
         Image.fromarray(stored).save(file, kind, exif=exif)
         assert pixels_of(file).tolist() == upright
+
+
+def test_a_tiff_that_claims_more_rows_than_it_has_is_refused(file):
+    whole = tiff(random(4, 6, dtype="uint8"))
+    height = struct.pack("<HHII", 257, 4, 1, 4)
+    assert height in whole
+    file.write_bytes(whole.replace(height, struct.pack("<HHII", 257, 4, 1, 8_000_000)))
+    with pytest.raises(InputError, match="it is damaged: its parts do not cover the picture"):
+        read(file)
 
 
 def test_every_page_of_a_tiff_is_read_and_written(tmp_path):

@@ -82,6 +82,9 @@ def _mpo_kinds(image: Any) -> list[str]:
 
 def _photo(image: Any, indexed: bool) -> Photo:
     require_room(_BYTES * image.width * image.height, f"{image.width} × {image.height} pixels")
+    if image.format == "TIFF":  # Pillow leaves black what is missing
+        areas = [(right - left) * (bottom - top) for left, top, right, bottom in (tile.extents for tile in image.tile)]
+        require(sum(areas) >= image.width * image.height, "it is damaged: its parts do not cover the picture")
     raw, profile = deep.raw_mode(image), image.info.get("icc_profile")
     palette = None
     pixels = deep.pixels(image)
@@ -109,6 +112,8 @@ def _plain(image: Image.Image, raw: str) -> Image.Image:
     require(mode != "I", "images of 32-bit integers are not supported; save it with 16 bits")
     if mode == "1":
         return image.convert("L")
+    if mode == "La":  # grey multiplied by alpha
+        return image.convert("LA")
     return image.convert("RGBA" if image.has_transparency_data else "RGB")
 
 
