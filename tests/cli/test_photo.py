@@ -1,4 +1,5 @@
 import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ import torch
 from PIL import Image
 
 from tests.cli.pictures import png, tiff
-from warpkit.cli.photo import Palette, Photo, holds, read, read_frames, write, write_frames
+from warpkit.cli.photo import Photo, read, read_frames, write_frames
 from warpkit.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -169,8 +170,6 @@ def test_transparency_of_few_bits_counts_in_the_steps_of_the_file(file, bits, by
     packed = np.array([[byte]], np.uint8)  # two pixels: 0, and the one that is meant
     data = bytearray(png(packed, 0, (b"tRNS", struct.pack(">H", 1 if bits == 1 else 2)), bits=bits))
     data[16:20] = struct.pack(">I", 2)  # the width
-    import zlib
-
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     file.write_bytes(data)
     assert pixels_of(file).tolist() == [[[greys[0], 255], [greys[1], 0]]]
@@ -249,70 +248,6 @@ def test_what_a_camera_adds_to_a_photograph_does_not_count_and_two_views_do(file
     file.write_bytes(data[:place] + stereo + data[place + 4 :])
     with pytest.raises(InputError, match="it holds 2 pictures of one scene"):
         read(file)
-
-
-def test_indices_and_their_palette_are_kept_where_that_is_asked_for(tmp_path):
-    colours = bytes(RNG.integers(0, 256, 3 * 21, dtype=np.uint8))
-    indices = torch.from_numpy(RNG.integers(0, 21, (1, 9, 11), dtype=np.uint8))
-    for end, transparency in ((".png", None), (".png", 3), (".png", bytes(range(21))), (".gif", 3), (".tif", None)):
-        given = Photo(indices, None, Palette(colours, transparency))
-        assert holds(end, given, (9, 11))
-        write(given, tmp_path / f"mask{end}")
-        (back,) = read_frames(tmp_path / f"mask{end}", indexed=True)
-        assert torch.equal(back.pixels, indices)
-        assert back.palette is not None
-        assert given.palette.begins(back.palette)
-    assert len(read(tmp_path / "mask.gif").pixels) == 4
-    assert len(read(tmp_path / "mask.tif").pixels) == 3
-
-
-def test_an_index_behind_the_palette_is_written_as_it_is(tmp_path):
-    pixels = torch.tensor([[[0, 1, 255]]], dtype=torch.uint8)
-    write(Photo(pixels, None, Palette(bytes(6))), tmp_path / "mask.png")
-    with Image.open(tmp_path / "mask.png") as image:
-        assert np.asarray(image).tolist() == pixels[0].tolist()
-
-
-KINDS = {
-    "grey": Photo(torch.zeros(1, 2, 2, dtype=torch.uint8)),
-    "grey with alpha": Photo(torch.zeros(2, 2, 2, dtype=torch.uint8)),
-    "RGB": Photo(torch.zeros(3, 2, 2, dtype=torch.uint8)),
-    "RGBA": Photo(torch.zeros(4, 2, 2, dtype=torch.uint8)),
-    "deep grey": Photo(torch.zeros(1, 2, 2, dtype=torch.uint16)),
-    "deep RGB": Photo(torch.zeros(3, 2, 2, dtype=torch.uint16)),
-    "float": Photo(torch.zeros(1, 2, 2)),
-}
-
-
-@pytest.mark.parametrize(
-    ("end", "held"),
-    [
-        (".png", ["grey", "grey with alpha", "RGB", "RGBA", "deep grey", "deep RGB"]),
-        (".tif", ["grey", "grey with alpha", "RGB", "RGBA", "deep grey", "float"]),
-        (".jpg", ["grey", "RGB"]),
-        (".webp", ["grey", "grey with alpha", "RGB", "RGBA"]),
-        (".gif", ["grey", "RGB"]),
-        (".bmp", ["grey", "RGB"]),
-        (".ppm", ["grey", "RGB", "deep grey", "float"]),
-        (".jp2", ["grey", "grey with alpha", "RGB", "RGBA", "deep grey"]),
-        (".pdf", ["grey", "RGB"]),
-    ],
-)
-def test_a_format_holds_what_its_specification_and_pillow_can(end, held):
-    from PIL import features
-
-    if not all(features.check(need) for need in {".webp": ["webp"], ".jp2": ["jpg_2000"]}.get(end, [])):
-        pytest.skip(f"Pillow was built without {end}")
-    assert [name for name, photo in KINDS.items() if holds(end, photo, (300, 400))] == held
-
-
-def test_the_longest_side_of_a_format_is_known_to_it():
-    rgb = KINDS["RGB"]
-    assert holds(".jpg", rgb, (10, 65500))
-    assert not holds(".jpg", rgb, (10, 65536))
-    assert not holds(".jpg", rgb, (65536, 10))
-    assert holds(".png", rgb, (10, 300_000))
-    assert not holds(".ico", rgb, (300, 300))  # it would be written smaller
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "GIF", "BMP", "PPM", "WEBP", "AVIF"])
