@@ -1,6 +1,8 @@
 """`warpkit validate`, `build` and `schema`."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -99,6 +101,19 @@ def test_what_cannot_be_built_is_told(net, words, told):
     assert code == 2
     assert told in output
     assert not (net.parent / "net.pt2").exists()
+
+
+def test_a_program_that_the_disk_has_no_room_for_is_told_and_leaves_nothing(net):
+    before = sorted(net.parent.iterdir())
+    code = (
+        "import resource, warpkit.cli\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"  # of every file: like a disk of that size
+        "warpkit.cli.app(['build', 'net.toml', '-o', 'net.pt2'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=net.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "warpkit: net.pt2 cannot be written: File too large"
+    assert sorted(net.parent.iterdir()) == before
 
 
 def test_the_schema_is_printed_or_written(net):

@@ -8,6 +8,7 @@ from warpkit.errors import InputError
     ("typed", "read"),
     [
         ("--theta 1 -2 .5 --kernel x", ["--theta=1 -2 .5", "--kernel", "x"]),
+        ("--theta −1 2,−.5e−3 in.png", ["--theta=−1 2,−.5e−3", "in.png"]),
         ("--theta -1e-3 in.png out.png", ["--theta=-1e-3", "in.png", "out.png"]),
         ("--theta 1,-2,3 4 in.png", ["--theta=1,-2,3 4", "in.png"]),
         ("--theta=1 2", ["--theta=1", "2"]),
@@ -22,7 +23,8 @@ def test_the_numbers_after_a_flag_become_one_word(typed, read):
 
 
 @pytest.mark.parametrize(
-    "given", [["1 -2.5 3e-1"], ["1,-2.5,0.3"], ["1, -2.5", "0.3"], ["[1 -2.5 .3]"], [" 1", "-2.5", "+.3 "]]
+    "given",
+    [["1 -2.5 3e-1"], ["1,-2.5,0.3"], ["1, -2.5", "0.3"], ["[1 -2.5 .3]"], [" 1", "-2.5", "+.3 "], ["1 −2.5", "3e−1"]],
 )
 def test_numbers_may_be_parted_by_spaces_commas_or_flags(given):
     assert parse_numbers("--theta", given) == [1, -2.5, 0.3]
@@ -38,7 +40,7 @@ def test_a_size_is_rows_and_columns(given):
     assert parse_size(given) == (480, 640)
 
 
-@pytest.mark.parametrize("given", ["480", "1 2 3", "-480 640", "4.5 6", "big"])
+@pytest.mark.parametrize("given", ["480", "1 2 3", "-480 640", "−480 640", "0 640", "4.5 6", "big", "9" * 5000 + " 1"])
 def test_another_size_is_refused(given):
     with pytest.raises(InputError, match="--size: expected rows and columns, like 480 640, got"):
         parse_size(given)
@@ -49,6 +51,10 @@ def test_another_size_is_refused(given):
     [
         ("k=3", 3),
         ("k=-0.5", -0.5),
+        ("k=−0.5", -0.5),
+        ("k=[1, −2e−3]", [1, -2e-3]),
+        ("k=x−1", "x−1"),
+        ("k='−1'", "−1"),
         ("k=1e-3", 1e-3),
         ("k=[3,3]", [3, 3]),
         ("k=[[0, .5], [1, 1]]", "refused"),

@@ -209,7 +209,7 @@ def test_numbers_that_are_too_few_are_counted_and_explained(tmp_path, grey):
         ("--padding edge", "unknown padding_mode 'edge'"),
         ("--set ndim=3", "needs a transform in 2-D, this one is in 3-D"),
         ("--size 3", "--size: expected rows and columns"),
-        ("--size 0 3", "size: expected 2 positive integers"),
+        ("--size 0 3", "--size: expected rows and columns"),
         ("--theta a", "--theta: expected numbers, got 'a'"),
     ],
 )
@@ -227,9 +227,9 @@ def test_files_that_cannot_be_are_named(tmp_path, grey):
     assert "with no suffix" in complaint(grey, tmp_path / "out")
     assert "cannot be written" in complaint(grey, text / "out.png")
     deep = save(tmp_path / "deep.png", random(4, 4, 3, deep=True))
-    assert "16 bits a channel can be written as .png only" in complaint(deep, tmp_path / "out.jpg")
+    assert ".jpg cannot hold RGB of 16 bits; try .png" in complaint(deep, tmp_path / "out.jpg")
     clear = save(tmp_path / "clear.png", random(4, 4, 4))
-    assert "cannot write mode RGBA as JPEG" in complaint(clear, tmp_path / "out.jpg")
+    assert ".jpg cannot hold RGB with alpha of 8 bits; try .png, .tif, .webp" in complaint(clear, tmp_path / "out.jpg")
     assert not [file for file in tmp_path.iterdir() if "out" in file.name]
 
 
@@ -249,11 +249,20 @@ def test_a_photograph_can_be_warped_in_place(tmp_path, grey):
     assert (load(grey) == pixels[:, ::-1]).all()
 
 
-def test_16_bits_that_would_be_cut_to_8_are_refused(tmp_path):
-    from warpkit.cli.photo import _deep_png
+def test_a_size_that_a_format_or_the_machine_has_no_room_for_is_refused(tmp_path, grey):
+    wide = complaint(grey, tmp_path / "out.webp", "--size", 3, 20000)
+    assert ".webp cannot hold 20000 × 3 pixels; try .png, .jpg, .tif" in wide
+    huge = complaint(grey, tmp_path / "out.png", "--size", 1000000, 1000000)
+    assert "1000000 × 1000000 pixels need some" in huge
+    assert "GiB of memory" in huge
+    assert "expected rows and columns" in complaint(grey, tmp_path / "out.png", "--size", "9" * 5000, 3)
 
-    grey_and_alpha = tmp_path / "la.png"
-    grey_and_alpha.write_bytes(_deep_png(random(3, 3, 2, deep=True), None))
-    assert "16 bits a channel are read from grey, RGB and RGBA only, not from LA;16" in complaint(
-        grey_and_alpha, tmp_path / "out.png"
-    )
+
+def test_a_place_that_cannot_be_written_is_noticed_before_anything_is_read(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    assert "cannot be written: it is a folder" in complaint(tmp_path / "missing.png", tmp_path / "folder.png")
+
+
+def test_a_minus_sign_as_it_is_printed_is_one(tmp_path, grey):
+    ok(grey, tmp_path / "out.png", "--theta", "−1", "0", "0", "0", "1", "−0")
+    assert (load(tmp_path / "out.png") == load(grey)[:, ::-1]).all()

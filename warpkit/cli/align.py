@@ -55,6 +55,7 @@ def align(
     from warpkit.alignment import align as find
     from warpkit.alignment.agreement import agreement
     from warpkit.cli import photo
+    from warpkit.cli.memory import check_memory
 
     photo.check_suffix(out)
     extra = parse_options("--set", options or [])
@@ -65,7 +66,12 @@ def align(
     if picture is not None:
         photo.check_suffix(picture)
     source, target = photo.read(moving), photo.read(fixed)
+    size = (target.pixels.shape[1], target.pixels.shape[2])
+    check_memory([source], [size], component)
+    photo.check_holds(out, source, size)
     pair = _comparable(source, target)
+    if picture is not None:
+        photo.check_holds(picture, photo.Photo(pair[1][0].byte().expand(3, -1, -1)), (size[0], 2 * size[1]))
     console = Console(stderr=True)
     columns = [TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -76,7 +82,6 @@ def align(
 
         found = find(*pair, component, loss=loss, init=start if theta else None, progress=show)
     agreements = [agreement(*pair, component, t) for t in (start[None], found)]
-    size = tuple(target.pixels.shape[1:])
     pixels = warp_pixels(source, component, found, [0.0] * len(source.pixels), size=size, kernel=kernel)
     photo.write(photo.Photo(pixels, source.profile), out)
     if picture is not None:

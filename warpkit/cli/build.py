@@ -1,5 +1,6 @@
 """`warpkit build`: a spec becomes a program that torch alone can run."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,10 @@ def build(
     names = {"images": tuple({0: batch} for _ in images)} if len(images) > 1 else ({0: batch},)
     with use_backend("reference"), torch.no_grad():  # a region with another grad mode could not be read again
         program = torch.export.export(module.eval(), images, dynamic_shapes=names)
-    with written_whole(out) as draft, warnings.catch_warnings(action="ignore"):
-        torch.export.save(program, draft)
+    file = io.BytesIO()  # written by torch itself, a full disk would end the process
+    with warnings.catch_warnings(action="ignore"):
+        torch.export.save(program, file)
+    with written_whole(out) as draft:
+        draft.write_bytes(file.getbuffer())
     size = sum(p.numel() for p in module.parameters())
     typer.echo(f"Written: {out} ({size:,} parameters)")

@@ -39,11 +39,11 @@ def report(
     out, markdown = out or runs[0] / "report.html", markdown or runs[0] / "report.md"
     for option, file, suffix in (("--out", out, ".html"), ("--markdown", markdown, ".md")):
         require(file.suffix.lower() == suffix, f"{option}: expected a name that ends in {suffix}, got {str(file)!r}")
+    for file in (out, markdown):
+        check_writable(file)
     from warpkit.training import report as reports
 
     results = reports.read(runs)
-    for file in (out, markdown):
-        check_writable(file)
     console = Console()
     console.print(_table(reports.errors(results)))
     for line in reports.differences(results):

@@ -8,7 +8,9 @@ from typing import Any
 
 from warpkit.errors import InputError, require
 
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_MINUS = "−"  # U+2212, as it is printed; keyboards have the hyphen
+_SIGN = rf"[-+{_MINUS}]?"
+_NUMBER = re.compile(rf"{_SIGN}(\d+\.?\d*|\.\d+)([eE]{_SIGN}\d+)?")
 _NUMBERS = re.compile(rf"{_NUMBER.pattern}([,\s]+{_NUMBER.pattern})*,?")
 
 
@@ -35,7 +37,7 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
     numbers = []
     for word in (word for text in given for word in re.split(r"[\s,\[\]()]+", text) if word):
         try:
-            numbers.append(float(word))
+            numbers.append(float(word.replace(_MINUS, "-")))
         except ValueError:
             raise InputError(f"{what}: expected numbers, got {word!r} in {' '.join(given)!r}") from None
     return numbers
@@ -45,7 +47,9 @@ def parse_size(given: str) -> tuple[int, int]:
     """Rows and columns: "480 640", "480,640" or "480x640"."""
     words = re.findall(r"\d+", given)
     require(
-        re.fullmatch(r"[\s\d,xX×()]+", given) is not None and len(words) == 2,
+        re.fullmatch(r"[\s\d,xX×()]+", given) is not None
+        and len(words) == 2
+        and all(len(word) < 20 and int(word) > 0 for word in words),
         f"--size: expected rows and columns, like 480 640, got {given!r}",
     )
     return int(words[0]), int(words[1])
@@ -66,11 +70,12 @@ def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:
 
 
 def _value(flag: str, text: str, value: str) -> Any:
-    for parse in (json.loads, _toml):
-        try:
-            return parse(value)
-        except ValueError:  # both parsers' errors are
-            continue
+    for written in dict.fromkeys((value, value.replace(_MINUS, "-"))):
+        for parse in (json.loads, _toml):
+            try:
+                return parse(written)
+            except (ValueError, RecursionError):  # ValueError: both parsers' errors are
+                continue
     require(value[:1] not in ("[", "{", '"', "'"), f"{flag}: {text!r} has a value that is neither JSON nor TOML")
     return value
 

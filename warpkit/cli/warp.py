@@ -1,5 +1,6 @@
 """`warpkit warp`: a photograph in, a photograph out."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,6 +9,7 @@ from typer.core import TyperCommand
 
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
 from warpkit.errors import InputError, require
+from warpkit.files import check_writable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,31 +69,43 @@ def warp(
     import torch
 
     from warpkit.cli import photo
+    from warpkit.cli.memory import check_memory
 
     photo.check_suffix(target)
+    check_writable(target)
     component = transform_of(transform, parse_options("--set", options or []))
     numbers = theta_of(component, parse_numbers("--theta", theta or []))
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
-    image = photo.read(source)
-    channels = len(image.pixels)
-    require(
-        len(outside) in (1, channels),
-        f"--fill: expected one number, or {channels}, one for each channel, got {len(outside)}",
-    )
-    with torch.no_grad():
-        pixels = warp_pixels(
-            image,
-            component,
-            numbers[None],
-            size=parse_size(size) if size else tuple(image.pixels.shape[1:]),
-            kernel=kernels[0] if len(kernels) == 1 else tuple(kernels),
-            padding_mode=padding if "," not in padding else tuple(_words(padding)),
-            fill=outside * (channels // len(outside)),
-            align_corners=align_corners,
+    frames = photo.read_frames(source, indexed={spec["type"] for spec in kernels} == {"nearest"})
+    sizes = [parse_size(size) if size else (it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
+    check_memory(frames, sizes, component)
+    if any(it.palette and not photo.holds(target.suffix, it, shape) for it, shape in zip(frames, sizes, strict=True)):
+        frames = photo.read_frames(source)
+    for it, shape in {(it.kind, shape): (it, shape) for it, shape in zip(frames, sizes, strict=True)}.values():
+        photo.check_holds(target, it, shape, len(frames))
+        channels = len(it.pixels)
+        require(
+            len(outside) in (1, channels),
+            f"--fill: expected one number, or {channels}, one for each channel, got {len(outside)}",
         )
-    photo.write(photo.Photo(pixels, image.profile), target)
-    typer.echo(f"{target}: {pixels.shape[2]} × {pixels.shape[1]} pixels")
+    with torch.no_grad():
+        warped = [
+            warp_pixels(
+                it,
+                component,
+                numbers[None],
+                size=shape,
+                kernel=kernels[0] if len(kernels) == 1 else tuple(kernels),
+                padding_mode=padding if "," not in padding else tuple(_words(padding)),
+                fill=outside * (len(it.pixels) // len(outside)),
+                align_corners=align_corners,
+            )
+            for it, shape in zip(frames, sizes, strict=True)
+        ]
+    photo.write_frames([replace(it, pixels=pixels) for it, pixels in zip(frames, warped, strict=True)], target)
+    pages = f"{len(frames)} pages, the first " if len(frames) > 1 else ""
+    typer.echo(f"{target}: {pages}{warped[0].shape[2]} × {warped[0].shape[1]} pixels")
 
 
 def transform_of(name: str, options: dict[str, Any]) -> "Transform":

@@ -1,0 +1,18 @@
+"""Photographs ↔ tensors, 8 and 16 bits a channel, with Pillow."""
+
+from warpkit.cli.photo.formats import check_holds, holds
+from warpkit.cli.photo.picture import Palette, Photo
+from warpkit.cli.photo.reader import read, read_frames
+from warpkit.cli.photo.writer import check_suffix, write, write_frames
+
+__all__ = [
+    "Palette",
+    "Photo",
+    "check_holds",
+    "check_suffix",
+    "holds",
+    "read",
+    "read_frames",
+    "write",
+    "write_frames",
+]
