@@ -343,6 +343,14 @@ class PushesWithoutPadding(Opaque):
         return None if wants[1] or wants[2] else (d_image, None, None)
 
 
+@caught_by("gradients_of_push")
+class PushDetached(Reference):
+    """Gives values that are pushed no gradient."""
+
+    def push(self, values, problem, images):
+        return super().push(values.detach(), problem, images)
+
+
 @caught_by("inputs_are_not_changed")
 class PointsAsScratch(ByPoints):
     """Uses the caller's coordinates as working memory once it is done with them."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing.backends.cases import (
+    DOORS,
     EVERY,
     FILLS,
     MATRICES,
@@ -88,12 +90,13 @@ def agrees_on_shifts(backend: Backend, case: Case) -> None:
     check_same(case, backend)
 
 
+_SHAPED: Any = {"channels": (1, 2, 3, 5, 17), "outs": [(7,), (2, 3), (3, 4, 2), (4, 1, 2)], "kernels": STANDARD[:2]}
+
+
 @checks.add(
-    "agrees_on_matrices",
-    "agrees_on_shifts",
-    case=cases(channels=(1, 2, 3, 5, 17), outs=[(7,), (2, 3), (3, 4, 2), (4, 1, 2)], kernels=STANDARD[:2]),
+    "agrees_on_matrices", "agrees_on_shifts", case=cases(("points",), **_SHAPED), other=cases(DOORS[1:], **_SHAPED)
 )
-def agrees_on_shapes(backend: Backend, case: Case) -> None:
+def agrees_on_shapes(backend: Backend, case: Case, other: Case) -> None:
     """Points of any shape [*T], and any number of channels, give the reference's values.
 
     Why:
@@ -104,6 +107,7 @@ def agrees_on_shapes(backend: Backend, case: Case) -> None:
         The result is [N, C, *T], in the order of the points; vector code needs a loop for the channels that are left.
     """
     check_same(case, backend)
+    check_same(other, backend, at={"case": other})
 
 
 @checks.add(
@@ -166,7 +170,7 @@ def agrees_on_layouts(backend: Backend, case: Case, layout: str) -> None:
     check_same(case, backend, image, where)
 
 
-@checks.add("agrees_on_matrices", case=cases(kernels=EVERY, mixed=True))
+@checks.add("agrees_on_matrices", "agrees_on_shifts", case=cases(kernels=EVERY, mixed=True))
 def agrees_on_kernels(backend: Backend, case: Case) -> None:
     """Every kernel gives the reference's values: lopsided ones, in pieces, with parameters, and one for each axis.
 
@@ -181,8 +185,11 @@ def agrees_on_kernels(backend: Backend, case: Case) -> None:
     check_same(case, backend)
 
 
-@checks.add("agrees_on_kernels", case=cases(kernels=STANDARD[1:], paddings=PADDING_MODES, aligned=(False, True)))
-def agrees_on_padding(backend: Backend, case: Case) -> None:
+_PADDED: Any = {"kernels": STANDARD[1:], "paddings": PADDING_MODES, "aligned": (False, True)}
+
+
+@checks.add("agrees_on_kernels", case=cases(("points",), **_PADDED), other=cases(DOORS[1:], **_PADDED))
+def agrees_on_padding(backend: Backend, case: Case, other: Case) -> None:
     """Outside of the image every padding mode, with either alignment, gives the reference's values, mixed ones too.
 
     Why:
@@ -194,11 +201,11 @@ def agrees_on_padding(backend: Backend, case: Case) -> None:
         wrapping modulo n. Under "none" a coordinate beyond −1 … 1 gets `fill`, and taps inside stop at the edge.
     """
     many = len(PADDING_MODES)
-    for i, mixed in itertools.product(range(many), (False, True)):
-        modes = tuple(PADDING_MODES[(i + axis * mixed) % many] for axis in range(len(case.size)))
-        other = dataclasses.replace(case, padding=modes)
-        if not other.is_refused(backend):
-            check_same(other, backend, at={"case": other})
+    for one, i, mixed in itertools.product((case, other), range(many), (False, True)):
+        modes = tuple(PADDING_MODES[(i + axis * mixed) % many] for axis in range(len(one.size)))
+        padded = dataclasses.replace(one, padding=modes)
+        if not padded.is_refused(backend):
+            check_same(padded, backend, at={"case": padded})
 
 
 @checks.add("agrees_on_kernels", "agrees_on_padding", case=cases(kernels=EVERY, fills=FILLS))
