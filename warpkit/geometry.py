@@ -51,10 +51,10 @@ def lattice(
 
 
 def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " n"]:
-    scale, offset = index_to_normalised(n, align_corners)
+    scale, _ = index_to_normalised(n, align_corners)
     index = torch.arange(n, dtype=wide(device), device=device)
     # 2i + 1 − n is exact, so the axis is symmetric and its middle is 0 to the last bit.
-    return (2 * index + (1 - n)) * (scale / 2) if scale else index + offset
+    return (2 * index + (1 - n)) * (scale / 2)
 
 
 def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:

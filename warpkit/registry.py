@@ -198,7 +198,7 @@ class Registry(Generic[T]):
 
     def _fixed(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> T:
         """A new object on `device` in which nothing learns, around objects of the caller's, which stay as they are."""
-        with tracing.constants():
+        with contextlib.nullcontext() if tracing.has_fake_tensors() else tracing.constants():
             made = self.own(given, **defaults)
             if isinstance(made, nn.Module):
                 theirs = {part for held in _modules_in(given) for part in held.modules()}
