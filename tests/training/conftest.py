@@ -1,8 +1,9 @@
 from pathlib import Path
 
 import pytest
+from torch import nn
 
-from warpkit.training.experiment import plans
+from warpkit.training.experiment import Plan, plans
 from warpkit.training.fit import Fitting
 
 
@@ -19,6 +20,15 @@ def whole(tmp_path_factory, mnist) -> Path:
     (plan,) = plans(write_small(out / "small.toml", mnist), ["warped"])
     Fitting(accelerator="cpu", progress=False)(plan, 0, out)
     return out / "small" / "warped" / "0"
+
+
+@pytest.fixture
+def tried(monkeypatch) -> dict[str, nn.Module]:
+    """The networks of the plans that are made, as they were tried: to build them again would take seconds."""
+    networks: dict[str, nn.Module] = {}
+    build = Plan.build
+    monkeypatch.setattr(Plan, "build", lambda plan, seed: networks.setdefault(plan.model, build(plan, seed)))
+    return networks
 
 
 def write_small(file: Path, mnist: Path) -> Path:

