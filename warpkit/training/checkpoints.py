@@ -62,9 +62,8 @@ def find_checkpoint(run: Run, weights: Mapping[str, Tensor]) -> bool:
         _check(file, held, weights)
         if file == before:
             why = "".join(troubles) or f"{last} is not there"
-            goes_on = (
-                f"the run goes on from the checkpoint before, after epoch {len(held['callbacks']['Keeper']['rows'])}"
-            )
+            epochs = len(held["callbacks"]["Keeper"]["rows"])
+            goes_on = f"the run goes on from the checkpoint before, after epoch {epochs}"
             warnings.warn(f"{why}: {goes_on}", CheckpointWarning, stacklevel=2)
             os.replace(before, last)
         return True
@@ -80,10 +79,11 @@ def restoring(run: Run, keeper: Keeper) -> Iterator[None]:
     except InputError:
         raise
     except (LookupError, TypeError, AttributeError, ValueError) as error:
-        if keeper.has_begun:
+        file = run.folder / CHECKPOINT
+        if keeper.has_begun or not file.is_file():
             raise
         told = f"{type(error).__name__}: {error}"
-        raise InputError(f"{run.folder / CHECKPOINT} does not hold all of a run ({told}): {_ANEW}") from error
+        raise InputError(f"{file} does not hold all of a run ({told}): {_ANEW}") from error
 
 
 def _read(file: Path) -> Any:

@@ -22,7 +22,7 @@ from warpkit.errors import InputError, require, unknown
 from warpkit.modules.watch import TransformerWarning
 from warpkit.spec.files import load, save
 from warpkit.training.bar import Bar
-from warpkit.training.checkpoints import CheckpointWarning, TwoFiles, find_checkpoint, restoring
+from warpkit.training.checkpoints import BEFORE, CheckpointWarning, TwoFiles, find_checkpoint, restoring
 from warpkit.training.experiment import Plan
 from warpkit.training.keeper import Keeper
 from warpkit.training.learner import Batches, Learner
@@ -91,11 +91,12 @@ class Fitting:
         run, task, training = keeper.run, learner.task, learner.how
         batches = Batches(task, training.batch, learner.seed, self.workers)
         if trainer.is_global_zero:
-            find_checkpoint(run, learner.state_dict())  # before other processes are started
-        checkpoint = run.folder / CHECKPOINT
+            find_checkpoint(run, learner.state_dict())
+        # Of another process the first may be moving the one before at this moment: in this order none is missed.
+        goes_on = any((run.folder / name).is_file() for name in (BEFORE, CHECKPOINT))
         try:
             with restoring(run, keeper):
-                ckpt_path = checkpoint if checkpoint.is_file() else None
+                ckpt_path = run.folder / CHECKPOINT if goes_on else None
                 trainer.fit(learner, batches, ckpt_path=ckpt_path, weights_only=True)
             (tested,) = trainer.test(learner, batches, verbose=False)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
