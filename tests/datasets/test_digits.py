@@ -1,6 +1,7 @@
 import gzip
 import struct
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,33 @@ def test_idx_files_give_their_bytes_in_the_official_split(tmp_path, dot, compres
         assert half.labels.tolist() == labels.tolist()
 
 
+@pytest.mark.parametrize(("compress", "end"), [(False, ".gz"), (True, "")])
+def test_a_gzip_file_is_known_by_its_content_and_not_by_its_name(tmp_path, compress, end):
+    for half, n in (("train", 12), ("t10k", 5)):
+        for kind, values in zip(("images", "labels"), some(n), strict=True):
+            content = gzip.compress(idx(values)) if compress else idx(values)
+            (tmp_path / f"{half}-{kind}-idx{values.ndim}-ubyte{end}").write_bytes(content)
+    assert digits(tmp_path).test.labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("place", [".", "raw", "MNIST/raw", "FashionMNIST/raw"])
+def test_the_files_are_found_where_torchvision_puts_them(tmp_path, place):
+    (tmp_path / place).mkdir(parents=True, exist_ok=True)
+    write_halves(tmp_path / place)
+    assert len(digits(tmp_path).train.labels) == 12
+
+
+def test_of_several_sets_mnist_is_meant_or_none(tmp_path):
+    for name in ("KMNIST", "FashionMNIST"):
+        (tmp_path / name / "raw").mkdir(parents=True)
+        write_halves(tmp_path / name / "raw")
+    with pytest.raises(InputError, match="holds several sets: FashionMNIST, KMNIST: which"):
+        digits(tmp_path)
+    (tmp_path / "MNIST" / "raw").mkdir(parents=True)
+    write_halves(tmp_path / "MNIST" / "raw", ".")
+    assert len(digits(tmp_path).train.labels) == 12
+
+
 def test_a_folder_with_one_half_serves_for_that_half(tmp_path):
     write_halves(tmp_path)
     (tmp_path / "train-images-idx3-ubyte").unlink()
@@ -111,6 +139,11 @@ IMAGES, LABELS = some(5)
         ("t10k-images-idx3-ubyte", idx(IMAGES)[:10], "cut off: 10 bytes, its head alone has 16"),
         ("t10k-images-idx3-ubyte", idx(IMAGES, magic=2049), "expected the magic number 2051 of idx, got 2049"),
         ("t10k-images-idx3-ubyte", idx(IMAGES[:, :14]), "expected images of 28 × 28 pixels, got 14 × 28"),
+        (
+            "t10k-images-idx3-ubyte",
+            struct.pack(">4I", 2051, 2**32 - 1, 28, 28),
+            "at most 500,000 .*, 4,294,967,295 are",
+        ),
         ("t10k-labels-idx1-ubyte", idx(LABELS[:4]), "5 images in .*, but 4 labels"),
         ("t10k-labels-idx1-ubyte", idx(LABELS + 6), "expected labels 0 … 9, got 10"),
         ("t10k-labels-idx1-ubyte", b"", "cut off: 0 bytes"),
@@ -124,7 +157,7 @@ def test_a_bad_file_is_named_with_what_is_wrong(tmp_path, name, content, complai
     assert name in str(caught.value)
 
 
-@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(idx(IMAGES))[:-9], gzip.compress(b"")[:3]])
+@pytest.mark.parametrize("content", [gzip.compress(idx(IMAGES))[:-9], gzip.compress(b"")[:3]])
 def test_a_damaged_gzip_file_is_named(tmp_path, content):
     write_halves(tmp_path, compress=True)
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(content)
@@ -132,6 +165,21 @@ def test_a_damaged_gzip_file_is_named(tmp_path, content):
         digits(tmp_path)
 
 
+@pytest.mark.parametrize("count", [5, 2**31])
+def test_of_a_bomb_no_more_is_read_than_its_head_announces(tmp_path, count):
+    write_halves(tmp_path, compress=True)
+    with gzip.open(tmp_path / "t10k-images-idx3-ubyte.gz", "wb") as bomb:
+        bomb.write(struct.pack(">4I", 2051, count, 28, 28))
+        for _ in range(64):
+            bomb.write(bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"t10k-images-idx3-ubyte\.gz(: expected at most| goes on after its end)"):
+        digits(tmp_path)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+
+
 def test_a_folder_that_is_none_is_quoted(tmp_path):
-    with pytest.raises(InputError, match="nowhere' is no folder"):
-        digits(tmp_path / "nowhere")
+    for name in ("nowhere", "x" * 300, "\0"):
+        with pytest.raises(InputError, match="is no folder"):
+            digits(tmp_path / name)

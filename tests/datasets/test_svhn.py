@@ -1,6 +1,9 @@
+import contextlib
 import errno
 import os
 import pickle
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -93,7 +96,7 @@ def test_a_struct_of_one_image_which_matlab_writes_without_references_is_read(sv
 def test_the_second_time_the_short_form_is_read_and_gives_the_same(svhn, monkeypatch):
     first = HouseNumbers(svhn)
     assert (svhn / "train" / "digitStruct.npz").is_file()
-    monkeypatch.setattr("h5py.File", None)
+    monkeypatch.setattr("subprocess.run", None)
     second = HouseNumbers(svhn)
     assert second.names == first.names
     assert second.left_out == first.left_out
@@ -107,6 +110,36 @@ def test_the_short_form_of_another_file_or_a_damaged_one_is_not_believed(svhn):
     assert HouseNumbers(svhn).labels[:, 0].tolist() == [3]
     (svhn / "train" / "digitStruct.npz").write_bytes(b"PK\x03\x04")
     assert HouseNumbers(svhn).labels[:, 0].tolist() == [3]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"names": np.array(["1.png"] * 3)},
+        {"names": np.array([b"1.png"] * 4)},
+        {"names": np.array(["1.png"] * 4, object)},
+        {"counts": np.array([1, 2, 5, 6], np.int32)},
+        {"counts": np.array([1, 2, 5, 5])},
+        {"counts": np.array([0, 3, 5, 6])},
+        {"counts": np.array([1, 2, -5, 16])},
+        {"counts": np.array([[1, 2, 5, 6]])},
+        {"digits": np.zeros((5, 14), np.float64)},
+        {"digits": np.full((5, 14), 11, np.float32)},
+        {"digits": np.full((5, 14), np.nan, np.float32)},
+        {"digits": np.full((5, 14), -1, np.float32)},
+    ],
+)
+def test_a_short_form_that_is_not_sound_is_made_anew(svhn, wrong):
+    expected, file = HouseNumbers(svhn), svhn / "train" / "digitStruct.npz"
+    with np.load(file) as kept:
+        sound = dict(kept)
+    np.savez(file, **{**sound, **wrong})
+    found = HouseNumbers(svhn)
+    assert found.names == expected.names
+    assert found.labels.equal(expected.labels)
+    assert found.boxes.equal(expected.boxes)
+    with np.load(file) as kept:
+        assert all(np.array_equal(value, kept[name]) for name, value in sound.items())
 
 
 def test_where_nothing_can_be_written_it_is_read_all_the_same(svhn, monkeypatch):
@@ -218,6 +251,50 @@ def test_a_struct_that_says_something_else_is_named(svhn, harm, expected):
     assert expected in complaint(svhn)
 
 
+def link(root: h5py.File, elsewhere: Path) -> None:
+    del root["digitStruct/bbox"]
+    root["digitStruct/bbox"] = h5py.ExternalLink(str(elsewhere), "digitStruct/bbox")
+
+
+def borrow(root: h5py.File, elsewhere: Path) -> None:
+    name = root["digitStruct/name"][0, 0]
+    root["#refs#"].create_dataset("stranger", (5, 1), np.uint16, external=[(str(elsewhere), 0, h5py.h5f.UNLIMITED)])
+    names = root["digitStruct/name"][()]
+    names[0, 0] = root["#refs#/stranger"].ref
+    root["digitStruct/name"][()] = names
+    assert root[name].shape == (5, 1)
+
+
+@pytest.mark.parametrize("harm", [link, borrow])
+def test_a_struct_opens_no_other_file(svhn, tmp_path, harm):
+    elsewhere, file = tmp_path / "elsewhere.mat", svhn / "train" / "digitStruct.mat"
+    write_struct(elsewhere, NUMBERS)
+    with h5py.File(file, "r+") as root:
+        harm(root, elsewhere)
+    assert f"{file} cannot be read as digitStruct" in complaint(svhn)
+
+
+def test_a_reader_that_crashes_is_an_error(svhn, monkeypatch):
+    """SIGSEGV is what damaged files make of HDF5's library at times."""
+    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    run = subprocess.run
+    monkeypatch.setattr("subprocess.run", lambda words, **options: run([sys.executable, "-c", crash], **options))
+    assert "HDF5's library was stopped by signal 11" in complaint(svhn)
+
+
+def test_any_bit_of_a_struct_may_be_wrong(svhn):
+    file, random = svhn / "train" / "digitStruct.mat", np.random.default_rng(0)
+    content = file.read_bytes()
+    used = np.flatnonzero(np.frombuffer(content, np.uint8))
+    for at in random.choice(used, 6):
+        harmed = bytearray(content)
+        harmed[at] ^= 1 << random.integers(8)
+        file.write_bytes(harmed)
+        file.with_suffix(".npz").unlink(missing_ok=True)
+        with contextlib.suppress(InputError):
+            assert len(HouseNumbers(svhn)) <= 4
+
+
 def test_a_corrupt_image_is_named_when_it_is_read(svhn):
     file = svhn / "train" / "2.png"
     file.write_bytes(file.read_bytes()[:1000])
@@ -278,7 +355,7 @@ PIXELS, LABELS = some(4)
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        ({"X": PIXELS}, "cannot be read as MATLAB's: KeyError('y')"),
+        ({"X": PIXELS}, "cannot be read as MATLAB's: expected X and y, got X"),
         ({"X": PIXELS, "y": LABELS[:3]}, "inconsistent: 4 images, but 3 labels"),
         ({"X": PIXELS.astype(float), "y": LABELS}, "32 × 32 × 3 × N bytes, got 32 × 32 × 3 × 4 of float64"),
         ({"X": PIXELS[:16], "y": LABELS}, "bytes, got 16 × 32 × 3 × 4 of uint8"),

@@ -5,14 +5,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from warpkit.errors import InputError
 from warpkit.spec.files import load
+from warpkit.training.checkpoints import find_checkpoint
 from warpkit.training.experiment import plans
 from warpkit.training.fit import Fitting
 from warpkit.training.runs import Run, find_runs
@@ -87,37 +88,132 @@ def test_a_folder_with_a_run_of_other_settings_is_refused_and_left_alone(small, 
     assert (run.folder / "result.json").read_text() == before
 
 
+STOPPED = """
+import os, sys
+from warpkit.cli import main
+from warpkit.training.learner import Learner
+
+how, step, *words = sys.argv[1:]
+learn = Learner.training_step
+
+def training_step(self, batch, index):
+    if self.global_step == int(step):
+        os.kill(os.getpid(), int(how))
+    return learn(self, batch, index)
+
+Learner.training_step = training_step
+sys.argv[1:] = words
+main()
+"""
+
+
 @pytest.mark.parametrize(("how", "model"), [(signal.SIGKILL, "warped"), (signal.SIGINT, "plain")])
-def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, how, model):
-    whole = fitted(small, tmp_path / "whole", model, overrides={"training.epochs": 300})[1]
-    words = command(small, tmp_path / "stopped", "--model", model, "--set", "training.epochs=300", "--no-progress")
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(small, tmp_path, whole, how, model):
+    """By its own hand in the second of the three steps of epoch 3: neither machine nor luck has a say in it."""
+    other = Run(whole) if model == "warped" else fitted(small, tmp_path / "whole", model)[1]
+    words = [how.value, 7, *command(small, tmp_path / "stopped", "--model", model, "--no-progress")[1:]]
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == (-how if how == signal.SIGKILL else 130), done.stderr
+    assert ("The same command goes on" in done.stdout) == (how == signal.SIGINT)
     stopped = Run(tmp_path / "stopped" / "small" / model / "0")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(6000):
-            if len(stopped.metrics) >= 2 or process.poll() is not None:
-                break
-            time.sleep(0.01)
-        process.send_signal(how)
-        said = "".join(process.communicate())
-    assert process.returncode == (-how if how == signal.SIGKILL else 130), said
-    assert 2 <= len(stopped.metrics) < 300
+    assert [row["epoch"] for row in stopped.metrics] == [1, 2]
     assert stopped.result is None
-    if how == signal.SIGINT:
-        assert "The same command goes on" in said
-    subprocess.run(words, check=True, capture_output=True)
-    assert [without_time(row) for row in stopped.metrics] == [without_time(row) for row in whole.metrics]
-    assert all(value.equal(weights(whole)[name]) for name, value in weights(stopped).items())
-    assert stopped.result["error"] == whole.result["error"]
+    fitted(small, tmp_path / "stopped", model)
+    check_same_run(stopped, other)
+
+
+def check_same_run(run, whole):
+    assert [without_time(row) for row in run.metrics] == [without_time(row) for row in whole.metrics]
+    assert all(value.equal(weights(whole)[name]) for name, value in weights(run).items())
+    assert run.result["error"] == whole.result["error"]
+    assert "shares" in run.result
+
+
+@pytest.fixture
+def not_ended(tmp_path, whole) -> Run:
+    """A run that has come to its last checkpoint and no further."""
+    folder = shutil.copytree(whole, tmp_path / "small" / "warped" / "0")
+    (folder / "result.json").unlink()
+    return Run(folder)
+
+
+def flip(file: Path, share: float) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(share * len(content))] ^= 16
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [lambda f: flip(f, 0.5), lambda f: f.write_bytes(f.read_bytes()[:2000]), Path.unlink])
+def test_a_damaged_checkpoint_is_noticed_and_the_one_before_serves(small, tmp_path, whole, not_ended, harm, capsys):
+    harm(not_ended.folder / "last.ckpt")
+    fitted(small, tmp_path, "warped")
+    assert "last.ckpt" in (said := capsys.readouterr().err)
+    assert "the run goes on from the checkpoint before, after epoch 3" in said
+    check_same_run(not_ended, Run(whole))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK no checkpoint", None])
-def test_a_damaged_checkpoint_is_named(small, tmp_path, content):
-    _, run = fitted(small, tmp_path)
-    (run.folder / "result.json").unlink()
-    file = run.folder / "last.ckpt"
-    file.write_bytes(file.read_bytes()[:2000] if content is None else content)
-    with pytest.raises(InputError, match=r"last.ckpt cannot be read .*: take it away to begin again"):
-        fitted(small, tmp_path)
+def test_damaged_checkpoints_are_named(small, tmp_path, not_ended, content):
+    for name in ("last.ckpt", "before.ckpt"):
+        file = not_ended.folder / name
+        file.write_bytes(file.read_bytes()[:2000] if content is None else content)
+    with pytest.raises(InputError, match=r"last.ckpt cannot be read .*before.ckpt cannot be read .*: take them away"):
+        fitted(small, tmp_path, "warped")
+
+
+def test_a_bit_that_is_wrong_is_noticed_or_changes_nothing(not_ended):
+    (not_ended.folder / "before.ckpt").unlink()
+    file = not_ended.folder / "last.ckpt"
+    content, held = file.read_bytes(), flat(torch.load(file, weights_only=True))
+    wanted = torch.load(file, weights_only=True)["state_dict"]
+    noticed = 0
+    for at in np.random.default_rng(0).integers(0, len(content), 60):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 4]) + content[at + 1 :])
+        try:
+            find_checkpoint(not_ended, wanted)
+        except InputError:
+            noticed += 1
+        else:  # between the parts of the archive
+            assert flat(torch.load(file, weights_only=True)) == held
+    assert noticed > 30
+
+
+def flat(held):
+    if isinstance(held, dict):
+        return {name: flat(value) for name, value in held.items()}
+    return [flat(value) for value in held] if isinstance(held, list | tuple) else str(held)
+
+
+@pytest.mark.parametrize(
+    ("lose", "said"),
+    [
+        (lambda held: [], r"it lacks epoch, global_step, .*take it away to begin again"),
+        (lambda held: held.pop("state_dict"), "it lacks state_dict"),
+        (lambda held: held.pop("loops"), "it lacks loops"),
+        (lambda held: held["callbacks"].pop("Keeper"), "it lacks rows"),
+        (lambda held: held["callbacks"]["Keeper"].pop("watch"), r"does not hold all of a run \(KeyError: 'watch'\)"),
+        (lambda held: held["loops"]["fit_loop"].pop("epoch_progress"), "does not hold all of a run"),
+        (lambda held: held["loops"]["fit_loop"].clear(), "does not hold all of a run"),
+        (lambda held: held["optimizer_states"].clear(), "does not hold all of a run"),
+        (lambda held: held["lr_schedulers"].clear(), "does not hold all of a run"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_is_told(small, tmp_path, not_ended, lose, said):
+    file = not_ended.folder / "last.ckpt"
+    held = torch.load(not_ended.folder / "before.ckpt", weights_only=True)  # an epoch is left to be trained
+    torch.save(held if lose(held) != [] else [], file)
+    with pytest.raises(InputError, match=rf"last\.ckpt .*{said}"):
+        fitted(small, tmp_path, "warped")
+
+
+@pytest.mark.parametrize("lost", [["metrics.csv", "model.safetensors"], ["tensorboard"]])
+def test_a_run_that_was_stopped_after_its_last_epoch_gets_its_result(small, tmp_path, whole, not_ended, lost):
+    for name in lost:
+        shutil.move(not_ended.folder / name, tmp_path)
+    fitted(small, tmp_path, "warped")
+    check_same_run(not_ended, Run(whole))
 
 
 def test_the_checkpoint_of_another_model_is_refused(small, tmp_path):
@@ -166,15 +262,30 @@ def test_a_folder_that_does_not_say_what_it_holds_is_refused(small, tmp_path):
         fitted(small, tmp_path)
 
 
-def test_no_result_is_lost_for_what_is_timed_after_it(small, tmp_path, monkeypatch):
+def test_no_result_is_lost_for_what_is_timed_after_it_and_that_is_made_up_for(small, tmp_path, monkeypatch):
     def fail(*arguments):
         raise RuntimeError("no time")
 
-    monkeypatch.setattr("warpkit.training.fit.step_shares", fail)
-    with pytest.raises(RuntimeError, match="no time"):
+    with monkeypatch.context() as patch:
+        patch.setattr("warpkit.training.fit.step_shares", fail)
+        with pytest.raises(RuntimeError, match="no time"):
+            fitted(small, tmp_path)
+    first = Run(tmp_path / "small" / "plain" / "0").result
+    assert first["epochs"] == 4
+    assert "shares" not in first
+    monkeypatch.setattr("warpkit.training.fit.Trainer.fit", fail)  # nothing is trained again
+    result, run = fitted(small, tmp_path)
+    assert set(result["shares"]) == {"distorting"}
+    assert run.result == result
+    assert {**result, **first} == result
+
+
+@pytest.mark.parametrize("result", ['{"error": "none"}', '{"error": NaN}', "{}"])
+def test_a_result_that_does_not_say_the_error_is_told(small, tmp_path, result):
+    _, run = fitted(small, tmp_path)
+    (run.folder / "result.json").write_text(result)
+    with pytest.raises(InputError, match=r"result\.json does not say the error"):
         fitted(small, tmp_path)
-    result, _ = fitted(small, tmp_path)
-    assert result["epochs"] == 4
 
 
 def test_a_penalty_for_all_leaves_a_model_without_transformers_as_it_is(small, tmp_path):
@@ -201,13 +312,14 @@ def test_what_the_machine_cannot_do_is_told(small, tmp_path, how, said):
 
 def test_two_processes_give_what_one_gives(small, tmp_path):
     """Plain SGD, or Adam would make much of the rounding by which sums over two halves differ."""
-    overrides = ["--set", "training.optimizer=sgd", "--set", "training.rate=0.05", "--model", "warped"]
+    changes = {"training.optimizer": "sgd", "training.rate": 0.05}
+    overrides = [word for name, value in changes.items() for word in ("--set", f"{name}={value}")]
     environment = {**os.environ, "MASTER_ADDR": "127.0.0.1"}
-    for name, more in (("one", []), ("two", ["--devices", 2, "--strategy", "ddp"])):
-        words = command(small, tmp_path / name, *overrides, *more)
-        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, done.stderr
-    one, two = (Run(tmp_path / name / "small" / "warped" / "0") for name in ("one", "two"))
+    words = command(small, tmp_path / "two", *overrides, "--model", "warped", "--devices", 2, "--strategy", "ddp")
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    one = fitted(small, tmp_path / "one", "warped", overrides=changes)[1]
+    two = Run(tmp_path / "two" / "small" / "warped" / "0")
     for row, other in zip(one.metrics, two.metrics, strict=True):
         assert other["train/loss"] == pytest.approx(row["train/loss"], rel=1e-3)
         assert other["train/error"] == pytest.approx(row["train/error"], abs=0.02)

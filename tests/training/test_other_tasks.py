@@ -237,15 +237,14 @@ def test_house_numbers_are_read_from_their_files_and_trained(tmp_path):
     assert run.result["tested_on"] == f"3 numbers of {tmp_path.name}, the test split"
 
 
-def test_the_paper_s_networks_for_house_numbers_read_five_places(tmp_path):
+def test_the_paper_s_networks_for_house_numbers_read_five_places(tmp_path, tried):
     for split in ("train", "test"):
         write_svhn(tmp_path, split)
-    made = plans("house_numbers", overrides={"data.folder": str(tmp_path), "data.extra": False, "training.batch": 2})
-    networks = {plan.model: plan.build(0) for plan in made}
-    count = {name: sum(isinstance(m, wk.SpatialTransformer) for m in net.modules()) for name, net in networks.items()}
+    plans("house_numbers", overrides={"data.folder": str(tmp_path), "data.extra": False, "training.batch": 2})
+    count = {name: sum(isinstance(m, wk.SpatialTransformer) for m in net.modules()) for name, net in tried.items()}
     assert count == {"cnn": 0, "st_cnn_single": 1, "st_cnn_multi": 4}
     widths = [48, 64, 128, 160, 192, 192, 192, 192, 3072, 3072, 3072, 55]
-    for net in networks.values():
+    for net in tried.values():
         layers = [m for m in net if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)]
         assert [len(m.weight) for m in layers] == widths
         assert net.eval()(torch.randn(2, 3, 64, 64)).shape == (2, 11, 5)
@@ -277,7 +276,7 @@ def test_birds_are_read_from_their_files_and_trained(tmp_path):
     assert run.result["tested_on"] == f"1 images of {tmp_path.name}, the test split"
 
 
-def test_the_paper_s_networks_for_birds_take_a_backbone_s_weights(tmp_path):
+def test_the_paper_s_networks_for_birds_take_a_backbone_s_weights(tmp_path, tried):
     write_cub(tmp_path)
     torch.manual_seed(1)
     weights = wk.build({"version": 1, "input": [3, 64, 64], "layers": [{"type": "resnet", "depth": 50}]})[0]
@@ -286,19 +285,19 @@ def test_the_paper_s_networks_for_birds_take_a_backbone_s_weights(tmp_path):
     asked |= {f"models.{name}.set": {"layers.2.out_features": 2} for name in ("cnn", "two", "four")}
     backbone = {"training.backbone": str(tmp_path / "resnet50.pth")}
     counts = {}
-    for plan in plans("birds", overrides={**asked, **backbone}):
-        net = plan.build(0)
-        counts[plan.model] = sum(isinstance(m, ResNet) for m in net.modules())
-        assert all(m.bn1.weight.equal(weights.bn1.weight) for m in net.modules() if isinstance(m, ResNet))
+    plans("birds", overrides={**asked, **backbone})
+    for name, net in tried.items():
+        counts[name] = sum(isinstance(m, ResNet) for m in net.modules())
+        assert all(m.conv1.weight.equal(weights.conv1.weight) for m in net.modules() if isinstance(m, ResNet))
         windows = [m for m in net.modules() if isinstance(m, wk.SpatialTransformer)]
         assert all(m.transform.scale == 0.5 and m.size == (224, 224) for m in windows)
         assert len({id(m.localization) for m in windows}) == min(1, len(windows))
-        assert len({tuple(m.init.tolist()) for m in windows}) == len(windows) == max(0, counts[plan.model] - 1)
+        assert len({tuple(m.init.tolist()) for m in windows}) == len(windows) == max(0, counts[name] - 1)
     assert counts == {"cnn": 1, "two": 3, "four": 5}
     with pytest.raises(InputError, match="no resnet in this model"):
         plans("r", ["cnn"], backbone)
-    with pytest.raises(InputError, match=r"models\.two: weights: no such file"):
-        plans("birds", ["two"], {**asked, "training.backbone": "none.pth"})
+    with pytest.raises(InputError, match=r"models\.cnn: weights: no such file"):
+        plans("birds", ["cnn"], {**asked, "training.backbone": "none.pth"})
 
 
 def test_birds_lie_anywhere_while_they_are_learnt_and_in_the_middle_when_tested(tmp_path):

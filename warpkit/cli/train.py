@@ -96,5 +96,7 @@ def _table(title: str, results: dict[str, list[dict[str, Any]]]) -> Table:
 
 
 def _mean(runs: list[dict[str, Any]], name: str, form: str) -> str:
-    known = [run[name] for run in runs if name in run]
+    from warpkit.training.runs import number
+
+    known = [value for run in runs if (value := number(run.get(name))) is not None]
     return format(sum(known) / len(known), form) if known else "–"

@@ -3,7 +3,9 @@
 Source: C. Wah et al., "The Caltech-UCSD Birds-200-2011 dataset", CNS-TR-2011-001, 2011.
 """
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +15,14 @@ from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
+from warpkit.datasets.archive import Limits
 from warpkit.datasets.sources import Source, as_tensor
-from warpkit.errors import require
+from warpkit.errors import quoted, require
 
 SPLITS = ("train", "test")
-_SOURCE = Source("birds", "https://data.caltech.edu/records/65de6-vp158")
+_SOURCE = Source("birds", "https://data.caltech.edu/records/65de6-vp158", Limits(files=100_000, bytes=4 * 2**30))
+_LIST = 2**26  # bytes of a list; the longest has 5 million
+_LARGEST = 1e6  # number in a list: of an image, or of pixels
 
 
 class Bird(NamedTuple):
@@ -63,9 +68,9 @@ class Birds(Dataset[Bird]):
         self.size, self.short = size, size if short is None else short
         require(1 <= size <= self.short, f"birds: a crop of {size} pixels does not fit in a short side of {self.short}")
         root = Path(folder)
-        if not any((root / name).exists() for name in ("images", "images.txt")):
+        if not any(os.path.exists(root / name) for name in ("images", "images.txt")):
             root = _SOURCE.folder(root, "CUB_200_2011", "CUB_200_2011.tgz")
-        ids, names = _names(root / "images.txt")
+        ids, names = _names(root / "images.txt", are_files=True)
         class_ids, self.classes = _names(root / "classes.txt")
         part_ids, self.part_names = _names(root / "parts" / "parts.txt")
         of_train = _numbers(root / "train_test_split.txt", 1, ids)[:, 0]
@@ -82,7 +87,7 @@ class Birds(Dataset[Bird]):
         )
         chosen = np.flatnonzero(of_train == (split == "train"))
         self.files = [root / "images" / names[i] for i in chosen]
-        _SOURCE.check_complete([file for file in self.files if not file.is_file()], len(self.files))
+        _SOURCE.check_complete([file for file in self.files if not os.path.isfile(file)], len(self.files))
         order = np.argsort(class_ids)
         self.labels = torch.from_numpy(order[np.searchsorted(class_ids, classes[chosen], sorter=order)])
         boxes[:, 2:] += boxes[:, :2]
@@ -124,32 +129,45 @@ class Birds(Dataset[Bird]):
         )
 
 
-def _names(file: Path) -> tuple[Int64[np.ndarray, " N"], list[str]]:
+def _names(file: Path, *, are_files: bool = False) -> tuple[Int64[np.ndarray, " N"], list[str]]:
     """A number and a name in each line."""
-    lines = [line.split(maxsplit=1) for line in _text(file).splitlines() if line.strip()]
-    _SOURCE.require(
-        len(lines) > 0 and all(len(line) == 2 and line[0].isdecimal() for line in lines),
-        f"{file}: expected a number and a name in each line",
-    )
-    ids = np.array([int(line[0]) for line in lines], np.int64)
-    _SOURCE.require(len(np.unique(ids)) == len(ids), f"{file}: a number is there twice")
-    return ids, [line[1].strip() for line in lines]
+    ids: dict[int, str] = {}
+    for count, line in enumerate(_text(file).splitlines(), 1):
+        if line.strip():
+            number, name = (*line.split(maxsplit=1), "")[:2]
+            where, name = f"{file}, line {count}", name.strip()
+            right = re.fullmatch("[0-9]{1,6}", number) is not None and name != ""
+            _SOURCE.require(right, f"{where}: expected a number of up to 6 digits and a name, got {quoted(line)}")
+            _SOURCE.require(not are_files or _is_inside(name), f"{where}: {quoted(name)} is no file of this folder")
+            _SOURCE.require(int(number) not in ids, f"{where}: the number {number} is there twice")
+            ids[int(number)] = name
+    _SOURCE.require(len(ids) > 0, f"{file} is empty")
+    return np.array(list(ids), np.int64), list(ids.values())
+
+
+def _is_inside(name: str) -> bool:
+    """Whether it leads to a file below the folder, under a name that a file can have."""
+    parts = name.split("/")
+    fits = len(name.encode()) < 1024 and all(len(part.encode()) < 256 for part in parts)
+    return fits and name.isprintable() and not {"", ".", ".."}.intersection(parts)
 
 
 def _numbers(file: Path, columns: int, *keys: Int64[np.ndarray, " _"]) -> Float64[np.ndarray, "N columns"]:
     """Lines of the keys and then `columns` numbers, in the keys' order, each combination of which is there once."""
     lines = _text(file).splitlines()
-    _SOURCE.require(len(lines) > 0, f"{file} is empty")
+    _SOURCE.require(any(map(str.strip, lines)), f"{file} is empty")
     try:
-        rows = np.loadtxt(lines, np.float64, ndmin=2)
+        rows = np.loadtxt(lines, np.float64, ndmin=2, comments=None)
     except ValueError as error:
         raise _SOURCE.problem(f"{file} is no table of numbers: {error}") from error
-    wanted = np.stack(np.meshgrid(*keys, indexing="ij"), -1).reshape(-1, len(keys))
+    count, width = math.prod(map(len, keys)), len(keys) + columns
     _SOURCE.require(
-        rows.shape == (len(wanted), len(keys) + columns) and bool(np.isfinite(rows).all()),
-        f"{file}: expected {len(wanted)} lines of {len(keys) + columns} numbers, "
-        f"got {' × '.join(map(str, rows.shape))}",
+        rows.shape == (count, width),
+        f"{file}: expected {count} lines of {width} numbers, got {' × '.join(map(str, rows.shape))}",
     )
+    wrong = np.flatnonzero(~(np.abs(rows) <= _LARGEST).all(1))  # NaN is not below anything
+    _SOURCE.require(len(wrong) == 0, f"{file}: {rows[wrong[:1]].tolist()} is beyond ±{_LARGEST:,.0f}")
+    wanted = np.stack(np.meshgrid(*keys, indexing="ij"), -1).reshape(-1, len(keys))
     of_rows, of_wanted = (np.lexsort(table[:, : len(keys)].T) for table in (rows, wanted))
     _SOURCE.require(
         bool((rows[of_rows, : len(keys)] == wanted[of_wanted]).all()),
@@ -161,8 +179,9 @@ def _numbers(file: Path, columns: int, *keys: Int64[np.ndarray, " _"]) -> Float6
 
 
 def _text(file: Path) -> str:
-    _SOURCE.require(file.is_file(), f"{file} is missing")
+    _SOURCE.require(os.path.isfile(file), f"{file} is missing")
     try:
+        _SOURCE.require(file.stat().st_size <= _LIST, f"{file} is longer than any list of birds")
         return file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise _SOURCE.problem(f"{file} cannot be read: {error}") from error

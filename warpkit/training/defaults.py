@@ -13,7 +13,7 @@ def filled(asked: Mapping[str, Any]) -> dict[str, Any]:
     data = asked.get("data")
     kind = data.get("type", "digits") if isinstance(data, dict) else None
     kinds: dict[str, type[Table]] = {"training": Training}
-    if kind in TASKS:
+    if isinstance(kind, str) and kind in TASKS:
         kinds["data"] = TASKS[kind][0]
     tables = {name: asked[name] for name in kinds if isinstance(asked.get(name), dict)}
     return {**asked, **{name: {**_defaults(kinds[name]), **table} for name, table in tables.items()}}

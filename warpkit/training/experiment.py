@@ -240,7 +240,7 @@ def read_task(table: Mapping[str, Any]) -> Task:
 
 def _data(table: Mapping[str, Any]) -> Table:
     kind = table.get("type", "digits")
-    if kind not in TASKS:
+    if not isinstance(kind, str) or kind not in TASKS:
         raise InputError(f"experiment: data.type: {unknown('kind of data', kind, TASKS)}")
     return checked(TASKS[kind][0], table, "data")
 
@@ -292,5 +292,5 @@ def _hash(file: Path) -> str:
     try:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
+        raise InputError(f"{quoted(str(file))} cannot be read: {error}") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -20,15 +19,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from warpkit.errors import InputError, require, unknown
-from warpkit.files import written_whole
 from warpkit.modules.watch import TransformerWarning
-from warpkit.spec.files import save
+from warpkit.spec.files import load, save
 from warpkit.training.bar import Bar
+from warpkit.training.checkpoints import BEFORE, CheckpointWarning, TwoFiles, find_checkpoint, restoring
 from warpkit.training.experiment import Plan
 from warpkit.training.keeper import Keeper
 from warpkit.training.learner import Batches, Learner
-from warpkit.training.resume import check_checkpoint, check_same
-from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run
+from warpkit.training.resume import check_same
+from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run, number
 from warpkit.training.timing import step_shares
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
@@ -56,49 +55,65 @@ class Fitting:
     def __call__(self, plan: Plan, seed: int, out: str | Path) -> dict[str, Any]:
         """Train, or go on where a run was stopped; the result of one that has ended already.
 
-        The folder is `<out>/<experiment>/<model>/<seed>`. Raises `InputError` where it holds a run with other settings,
-        or a damaged checkpoint, or where another process trains it, and `KeyboardInterrupt` where it was stopped.
+        The folder is `<out>/<experiment>/<model>/<seed>`. What a run lacks that was stopped after its result, how its
+        time is shared out, is measured then. Where the last checkpoint is damaged, the run goes on from the one before
+        and warns. Raises `InputError` where the folder holds a run with other settings, or damaged checkpoints only, or
+        where another process trains it, and `KeyboardInterrupt` where it was stopped.
         """
         run = Run(Path(out) / plan.experiment / plan.model / str(seed))
         asked = {**plan.asked(seed), "precision": self.precision}
         check_same(run, asked)
         if (done := run.result) is not None:
-            require("error" in done, f"{run.folder / RESULT} does not say the error: take it away to go on")
-            return done
+            told = f"{run.folder / RESULT} does not say the error: take it away to go on"
+            require(number(done.get("error")) is not None, told)
+            if "shares" in done or not (run.folder / WEIGHTS).is_file():
+                return done
         even = f"training.batch: {plan.training.batch} images cannot be shared by {self.devices} devices evenly"
         require(plan.training.batch % self.devices == 0, even)
-        task, model = plan.task(), plan.build(seed)
+        task, model = plan.task(), plan.build(seed) if done is None else load(run.folder / WEIGHTS)
         learner, keeper = Learner(model, task, plan.training, seed), Keeper(run, model)
         trainer = self._trainer(plan, run, keeper)
         device = trainer.strategy.root_device
-        batches = Batches(task, plan.training.batch, seed, self.workers)
         with run.held() if trainer.is_global_zero else nullcontext(), _quiet():
-            require(run.result is None, f"{run.folder} was trained by another process meanwhile")
-            goes_on = check_checkpoint(run, learner.state_dict())
+            require(run.result == done, f"{run.folder} was trained by another process meanwhile")
             if trainer.is_global_zero and not (run.folder / RUN).exists():
                 facts = {"parameters": sum(p.numel() for p in model.parameters()), "train_images": task.train_images}
                 run.write(RUN, {**asked, "command": self._command(plan, seed), **facts, **self._circumstances(device)})
-            try:
-                trainer.fit(learner, batches, ckpt_path=run.folder / CHECKPOINT if goes_on else None, weights_only=True)
-                (tested,) = trainer.test(learner, batches, verbose=False)
-            except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
-                raise KeyboardInterrupt from stop
-            result = {
-                "error": round(tested["test/error"], 6),
-                "loss": round(tested["test/loss"], 6),
-                "tested_on": task.tested_on,
-                "test_images": task.test_images,
-                "epochs": plan.training.epochs,
-                "seconds": round(keeper.seconds, 1),
-                "warnings": keeper.warned,
-            }
-            if trainer.is_global_zero:
-                save(model, run.folder / WEIGHTS)
-                run.write(RESULT, result)  # before anything is timed: no result is lost for that
+            result = done or self._train(trainer, learner, keeper)
             with trainer.precision_plugin.forward_context():
                 result |= step_shares(task, plan.training.batch // self.devices, model, device)
             if trainer.is_global_zero:
                 run.write(RESULT, result)
+        return result
+
+    def _train(self, trainer: Trainer, learner: Learner, keeper: Keeper) -> dict[str, Any]:
+        """Train, test and keep what came of it."""
+        run, task, training = keeper.run, learner.task, learner.how
+        batches = Batches(task, training.batch, learner.seed, self.workers)
+        if trainer.is_global_zero:
+            find_checkpoint(run, learner.state_dict())
+        # Of another process the first may be moving the one before at this moment: in this order none is missed.
+        goes_on = any((run.folder / name).is_file() for name in (BEFORE, CHECKPOINT))
+        try:
+            with restoring(run, keeper):
+                ckpt_path = run.folder / CHECKPOINT if goes_on else None
+                trainer.fit(learner, batches, ckpt_path=ckpt_path, weights_only=True)
+            (tested,) = trainer.test(learner, batches, verbose=False)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
+            raise KeyboardInterrupt from stop
+        result = {
+            "error": round(tested["test/error"], 6),
+            "loss": round(tested["test/loss"], 6),
+            "tested_on": task.tested_on,
+            "test_images": task.test_images,
+            "epochs": training.epochs,
+            "seconds": round(keeper.seconds, 1),
+            "warnings": keeper.warned,
+        }
+        if trainer.is_global_zero:
+            run.write_metrics(keeper.rows)  # a run that was stopped after its last epoch may have lost them
+            save(learner.model, run.folder / WEIGHTS)
+            run.write(RESULT, result)  # before anything is timed: no result is lost for that
         return result
 
     def _command(self, plan: Plan, seed: int) -> str:
@@ -138,21 +153,10 @@ class Fitting:
                     enable_progress_bar=False,  # theirs begins anew with every epoch
                     logger=TensorBoardLogger(run.folder, name="", version="tensorboard"),
                     callbacks=callbacks,
-                    plugins=[_WholeFiles()],
+                    plugins=[TwoFiles()],
                 )
             except (MisconfigurationException, ValueError, RuntimeError) as error:  # no such accelerator, strategy …
                 raise InputError(f"this cannot be trained here: {str(error).splitlines()[0]}") from error
-
-
-class _WholeFiles(TorchCheckpointIO):
-    """A checkpoint appears whole or not at all, whatever file system it is on."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with written_whole(Path(path)) as draft:
-            try:
-                torch.save(checkpoint, draft)
-            except RuntimeError as error:  # what torch makes of a disk that is full
-                raise OSError(str(error).splitlines()[0]) from error
 
 
 def _precision(accelerator: str) -> str:
@@ -163,9 +167,10 @@ def _precision(accelerator: str) -> str:
 
 
 def _show(otherwise: Callable[..., None], message: Warning | str, category: type[Warning], *where: Any) -> None:
-    if issubclass(category, TransformerWarning) and os.environ.get("LOCAL_RANK", "0") == "0":
+    ours = issubclass(category, TransformerWarning | CheckpointWarning)
+    if ours and os.environ.get("LOCAL_RANK", "0") == "0":
         Console(stderr=True, soft_wrap=True).print(f"warning: {message}", style="yellow", markup=False, highlight=False)
-    elif not issubclass(category, TransformerWarning):
+    elif not ours:
         otherwise(message, category, *where)
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.modules.watch import watch
-from warpkit.training.runs import Run
+from warpkit.training.runs import CHECKPOINT, Run
 
 
 class Keeper(Callback):
@@ -22,12 +22,25 @@ class Keeper(Callback):
         self.run, self.watch = run, watch(model) if has_transformer else None
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0
+        self.has_begun = False
         self._since = 0.0
 
     @property
     def warned(self) -> list[str]:
         """What the watch has to say."""
         return self.watch.warnings if self.watch else []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Raises `InputError` where what a checkpoint held, which has been taken by now, is not all of a run."""
+        if self.rows:
+            last = self.rows[-1]
+            whole = (
+                (trainer.current_epoch, trainer.global_step) == (last["epoch"], last["step"])
+                and all(optimizer.state for optimizer in trainer.optimizers)
+                and all(config.scheduler.last_epoch > 0 for config in trainer.lr_scheduler_configs)
+            )
+            require(whole, f"{self.run.folder / CHECKPOINT} does not hold all of a run: take it away to begin again")
+        self.has_begun = True
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin to count."""

@@ -1,7 +1,9 @@
 """A run's folder: what was asked, what came of it, epoch by epoch and in the end."""
 
 import csv
+import io
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from warpkit.files import written_whole
 RUN, RESULT, METRICS, WEIGHTS = "run.json", "result.json", "metrics.csv", "model.safetensors"
 CHECKPOINT = "last.ckpt"
 _LOCK = ".lock"
+_BYTES, _DEPTH = 2**26, 100  # of a file with facts or figures, and of tables in tables: more than any run has
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,18 @@ class Run:
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """A row an epoch, from `metrics.csv`; a value that was not measured in an epoch is left out of its row."""
+        """A row an epoch, from `metrics.csv`; a value that was not measured in an epoch is left out of its row.
+
+        Raises `InputError` for a file that is damaged or of something else.
+        """
         file = self.folder / METRICS
         if not file.is_file():
             return []
-        with file.open(newline="", encoding="utf-8") as lines:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        try:
+            rows = csv.DictReader(io.StringIO(_text(file), newline=""))
+            return [{name: float(value) for name, value in row.items() if value} for row in rows]
+        except (ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"{file} cannot be read: {error}") from error
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -82,16 +91,35 @@ def find_runs(folders: Iterable[Path]) -> list[Run]:
 
 
 def _run_files(folder: Path) -> Iterator[Path]:
-    require(folder.is_dir(), f"{quoted(str(folder))} is no folder")
+    require(os.path.isdir(folder), f"{quoted(str(folder))} is no folder")
     files = sorted(folder.rglob(RUN))
     require(len(files) > 0, f"{quoted(str(folder))} holds no run: no {RUN} at or below it")
     yield from files
 
 
+def number(value: Any) -> float | None:
+    """A fact that is a finite number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) < 1e300 else None  # NaN is not below anything
+
+
 def _read_json(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(_text(file))
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
     require(isinstance(data, dict), f"{file}: expected a table")
+    level, depth = [data], 0
+    while level:
+        level = [part for table in level for part in (table.values() if isinstance(table, dict) else table)]
+        level, depth = [part for part in level if isinstance(part, dict | list)], depth + 1
+        require(depth <= _DEPTH, f"{file}: more than {_DEPTH} tables lie in one another")
     return data  # type: ignore[no-any-return]
+
+
+def _text(file: Path) -> str:
+    try:
+        require(file.stat().st_size <= _BYTES, f"{file} is longer than that of any run")
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror or error}") from error

@@ -1,6 +1,5 @@
 """Runs, each read once, by experiment and model."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from warpkit.errors import InputError, require
 from warpkit.training.defaults import filled
-from warpkit.training.runs import METRICS, RESULT, Run, find_runs
+from warpkit.training.runs import RESULT, Run, find_runs, number
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Record:
 
     def number(self, name: str) -> float | None:
         """A fact that is a finite number."""
-        return _finite(self.facts.get(name))
+        return number(self.facts.get(name))
 
     def table(self, name: str) -> dict[str, Any]:
         """A fact that is a table; an empty one where it is missing."""
@@ -39,7 +38,7 @@ class Record:
 
     def share(self, name: str) -> float | None:
         """The part of a training step that something takes, 0 … 1."""
-        return _finite(self.table("shares").get(name))
+        return number(self.table("shares").get(name))
 
     @property
     def warnings(self) -> list[str]:
@@ -121,7 +120,7 @@ def read(folders: Iterable[Path]) -> Results:
     for run in runs.values():
         try:
             records.append(_record(run, troubles))
-        except (InputError, RecursionError) as error:
+        except InputError as error:
             troubles.append(plain(f"left out: {run.folder}: {error}"))
     require(len(records) > 0, "; ".join(troubles))
     return Results(records, troubles)
@@ -131,10 +130,10 @@ def _record(run: Run, troubles: list[str]) -> Record:
     asked, result = run.asked, run.result
     try:
         metrics = run.metrics
-    except (OSError, ValueError, TypeError, csv.Error) as error:  # cut off, or of some other program
-        troubles.append(plain(f"left out of the curves: {run.folder / METRICS} cannot be read: {error}"))
+    except InputError as error:  # cut off, or of some other program
+        troubles.append(plain(f"left out of the curves: {error}"))
         metrics = []
-    ended = result is not None and _finite(result.get("error")) is not None
+    ended = result is not None and number(result.get("error")) is not None
     if result is not None and not ended:
         troubles.append(plain(f"counted as unfinished: {run.folder / RESULT} holds no error"))
     return Record(run, filled(asked) | (result or {}), ended, metrics)
@@ -149,11 +148,6 @@ def mean(values: Iterable[float | None]) -> float | None:
 def plain(text: str) -> str:
     """One line, without what a terminal would obey."""
     return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
-
-
-def _finite(value: Any) -> float | None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number and abs(value) < 1e300 else None  # NaN is not below anything
 
 
 def _called(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

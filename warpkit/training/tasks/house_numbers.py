@@ -11,7 +11,8 @@ from torch.nn import functional
 from torch.utils.data import ConcatDataset
 
 from warpkit.datasets import HouseNumber, HouseNumbers
-from warpkit.datasets.svhn import BLANK, MOST
+from warpkit.datasets.digit_struct import BLANK
+from warpkit.datasets.svhn import MOST
 from warpkit.errors import require
 from warpkit.training.tables import Table
 from warpkit.training.tasks.base import Batch, Half, Raw, Task
