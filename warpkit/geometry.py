@@ -80,7 +80,7 @@ def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
 def _whole(n: Any) -> Any:
     if isinstance(n, bool):
         raise TypeError("a truth value is no size")
-    return n if isinstance(n, torch.SymInt) else operator.index(n)
+    return n if type(n) is int or isinstance(n, torch.SymInt) else operator.index(n)  # no `index`: it fixes a size
 
 
 def check_coordinates(what: str, coords: Any, ndim: int) -> None:

@@ -72,6 +72,11 @@ class Formula(NamedTuple):
         return self.kernel.taps
 
     @property
+    def pieces(self) -> int:
+        """Into how many parts the kernel cuts the fraction's range."""
+        return self.kernel.pieces
+
+    @property
     def order(self) -> int:
         """It was never differentiated."""
         return 0

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from warpkit import geometry
+from warpkit import geometry, tracing
 from warpkit.kernels.fitting import Formula
 from warpkit.kernels.table import Table
 from warpkit.precision import arithmetic, working
@@ -149,17 +149,57 @@ def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dty
     for x, (n, mode, kernel) in zip(points, problem.axes, strict=True):
         eps, most = geometry.rounding(working(problem.where.dtype), n), geometry.limit(n)
         x = geometry.limited(x, most)
-        radius = kernel.taps / 2
-        first = torch.floor(x.detach() - radius + eps) + 1
-        fraction = (x - (first + (radius - 1))).to(dtype)  # may be −ε: the polynomial is continued, not cut off
-        weights = kernel.weights(fraction, eps)
+        first, weights = _taps(x, kernel, eps, dtype)
         if kernel.order:  # what was brought in to the limit does not move
             weights = [torch.where(x.abs() < most, w, 0.0) for w in weights]
-        index = [place(first.long() + t, n, mode, problem.align_corners) * stride for t in range(kernel.taps)]
+        index = [place(first.long() + t, n, mode, problem.align_corners) * stride for t in range(len(weights))]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(list(zip(index, weights, strict=True)), outer, kernel))
         stride *= n + 2 * (mode == "zeros")
     return axes
+
+
+def _taps(
+    x: Float[Tensor, "B M"], kernel: Table | Formula, eps: float, dtype: torch.dtype
+) -> tuple[Float[Tensor, "B M"], list[Float[Tensor, "B M"]]]:
+    """The first tap's index and the weights of the taps, for pixel coordinates along an axis.
+
+    What lies up to ε to the left of a joint has the derivative on its right, since its rounding says nothing of the
+    side. Its value, where both sides agree at the joint, is the left side's own: so there is a tap more. Where numbers
+    cannot be looked at, the right side's polynomial is continued, which is as much as ε times the slopes' difference
+    away.
+    """
+    radius = kernel.taps / 2
+    first = torch.floor(x.detach() - radius + eps) + 1
+    fraction = (x - (first + (radius - 1))).to(dtype)
+    weights = kernel.weights(fraction, eps)
+    if x.device.type != "cpu" or tracing.is_traced(x) or x.numel() == 0 or _jumps(kernel):
+        return first, weights
+    own_first = torch.floor(x.detach() - radius) + 1
+    left = own_first < first
+    if kernel.pieces == 1 and not bool(left.any()):
+        return first, weights
+    own = kernel.weights((x.detach() - (own_first + (radius - 1))).to(dtype), 0.0)
+    none = torch.zeros_like(own[0])
+    rights, lefts, straight = [none, *weights], [*own, none], [none, *own]
+    values = (torch.where(left, a, b) for a, b in zip(lefts, straight, strict=True))
+    return first - 1, [w + (value - w).detach() for w, value in zip(rights, values, strict=True)]
+
+
+def _jumps(kernel: Table | Formula) -> bool:
+    """Whether a weight jumps where a tap passes from one cell, or piece of one, to the next."""
+    if kernel.taps == 1:
+        return True
+    at = torch.tensor([0.0, 1.0], dtype=torch.float64) if isinstance(kernel, Formula) else None
+    with torch.no_grad():
+        if at is not None:
+            begin, end = torch.stack(kernel.weights(at, 0.0), dim=-1)  # [2, taps]
+            gap = torch.nn.functional.pad(end, (0, 1)) - torch.nn.functional.pad(begin, (1, 0))
+            return bool(gap.abs().max() > 1e-6)
+        assert isinstance(kernel, Table)
+        begins, ends = kernel.coefficients[..., 0], kernel.coefficients.sum(-1)  # [pieces, taps]
+        gap = torch.nn.functional.pad(ends[-1], (0, 1)) - torch.nn.functional.pad(begins[0], (1, 0))
+        return bool(gap.abs().max() > 1e-9) or bool(((ends[:-1] - begins[1:]).abs() > 1e-9).any())
 
 
 def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Tensor, "B M"]]:

@@ -6,6 +6,7 @@
 #include <torch/headeronly/core/ScalarType.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
@@ -101,7 +102,25 @@ void check(const Arguments& a, const std::vector<int64_t>& image, ScalarType sto
   STD_TORCH_CHECK(fits, "warpkit: sizes of image, coordinates, kernels, padding and table do not fit together");
 }
 
-Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored) {
+// Whether a weight jumps where a tap passes from one cell, or piece of one, to the next.
+bool jumps(const Axis& axis) {
+  const auto at = [&](int piece, int tap, bool end) {  // at the beginning of a piece, or at its end
+    if (tap < 0 || tap >= axis.taps) return 0.0;
+    const double* c = axis.table + (int64_t(piece) * axis.taps + tap) * (axis.degree + 1);
+    double sum = c[0];
+    for (int k = 1; end && k <= axis.degree; k++) sum += c[k];
+    return sum;
+  };
+  for (int t = 0; t <= axis.taps; t++) {
+    if (!(std::fabs(at(axis.pieces - 1, t, true) - at(0, t - 1, false)) < 1e-9)) return true;
+    for (int p = 1; p < axis.pieces; p++)
+      if (!(std::fabs(at(p - 1, t, true) - at(p, t, false)) < 1e-9)) return true;
+  }
+  return false;
+}
+
+// `slopes`: whether the derivative in the coordinates is wanted, which may jump where the weights do not.
+Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored, bool slopes) {
   check(a, image, stored);
   Problem p{};
   const int dims = int(image.size()) - 2;
@@ -124,6 +143,7 @@ Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarTyp
     axis.order = int(kernel[4]);
     axis.start = kernel[5];
     axis.table = table + axis.start;
+    axis.forgives = slopes || jumps(axis);
     stride *= axis.size;
     pixels *= axis.size;
   }
@@ -173,7 +193,7 @@ Tensor pull(
   check_dense(image);
   const Problem p = problem(
       {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
-      image.scalar_type());
+      image.scalar_type(), false);
   std::vector<int64_t> shape{p.images};
   if (!channels_last) shape.push_back(p.channels);
   shape.insert(shape.end(), target.rbegin(), target.rend());
@@ -257,7 +277,7 @@ std::tuple<Tensor, Tensor, Tensor> gradients_of(
   check_dense(grad);
   const Problem p = problem(
       {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
-      image.scalar_type());
+      image.scalar_type(), wants_where || wants_table);
   STD_TORCH_CHECK(
       grad.scalar_type() == image.scalar_type() && grad.numel() == p.images * p.channels * p.points,
       "warpkit: the gradient is not that of such an output");
@@ -287,7 +307,8 @@ Tensor push(
   check_dense(values);
   const Tensor fill = torch::stable::new_empty(table, {0});
   const Problem p = problem(
-      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape, values.scalar_type());
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape, values.scalar_type(),
+      false);
   STD_TORCH_CHECK(
       values.numel() == p.images * p.channels * p.points, "warpkit: the values are not those of such an output");
   Tensor image = torch::stable::new_zeros(values, shape);

@@ -47,6 +47,7 @@ struct Axis {
   int pieces, taps, degree;
   bool unity;           // the weights sum to one (to zero, once differentiated)
   int order;            // how often the table was differentiated
+  bool forgives;        // both sides of a joint differ, in the weights or in the slopes that are wanted: ε decides
   const double* table;  // [pieces, taps, degree + 1], ascending powers
   int64_t start;        // where it starts among all coefficients
 };

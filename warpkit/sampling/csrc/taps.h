@@ -95,17 +95,23 @@ struct RowMap {
   }
 };
 
-// ε forgives the coordinate's own rounding: what is that near a joint is on its right side.
+// What a coordinate's own rounding comes to.
+template <class X>
+inline X rounding(const Problem& p, int a) {
+  return X(2 * p.epsilon * double(p.axis[a].size));
+}
+
+// ε forgives it: what is that near a joint is on its right side, wherever one side differs from the other.
 template <class X>
 inline X forgiven(const Problem& p, int a) {
-  return X(2 * p.epsilon * double(p.axis[a].size));
+  return p.axis[a].forgives ? rounding<X>(p, a) : X(0);
 }
 
 // Under "none" nothing lies beyond −1 … 1.
 template <class X>
 inline bool is_beyond(const Problem& p, int a, X x) {
   if (p.axis[a].padding != NONE) return false;
-  const X edge = p.align_corners ? X(0) : X(0.5), eps = forgiven<X>(p, a);
+  const X edge = p.align_corners ? X(0) : X(0.5), eps = rounding<X>(p, a);
   return !(x >= -edge - eps && x <= X(p.axis[a].size - 1) + edge + eps);
 }
 
