@@ -71,7 +71,7 @@ def test_a_missing_plugin_is_named_with_its_distribution(path):
     wk.save(wk.build(SPEC), path)
     missing = {"kind": "kernel", "name": "sharp", "distribution": "sharp-kernels", "version": "2.1", "origin": ""}
     rewrite(path, plugins=[missing])
-    with pytest.raises(wk.InputError, match=r"kernel 'sharp' is missing: pip install 'sharp-kernels==2.1'"):
+    with pytest.raises(wk.InputError, match=r"if you trust .*: pip install 'sharp-kernels==2.1'$"):
         wk.load(path)
 
 
@@ -158,6 +158,6 @@ def test_a_strangers_words_become_no_command(path):
     wk.save(wk.build(SPEC), path)
     odd = {"kind": "kernel", "name": "x", "distribution": "y'; rm z #", "version": "1", "origin": "somewhere"}
     rewrite(path, plugins=[odd])
-    with pytest.raises(wk.InputError, match="kernel 'x' is missing: it was 'somewhere'") as error:
+    with pytest.raises(wk.InputError, match="kernel 'x' is missing: the file says that it was 'somewhere'") as error:
         wk.load(path)
     assert "rm z" not in str(error.value)

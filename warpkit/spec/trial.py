@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -10,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.errors import InputError, require
+from warpkit.quoting import reason
+from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.thrifty import on_meta
 
 BATCH = 2  # images: what takes the batch for channels is seen
-_CHEAP = 10**5, 10**7  # numbers of the images and of the weights that are tried on the CPU
+# What is tried on the CPU too: numbers of the images, of the weights, of all that is made of them, and the work.
+_IMAGES, _WEIGHTS, _MADE, _WORK = 10**5, 10**7, 10**7, 10**9
 Shape = tuple[int, ...]
 
 
@@ -32,34 +36,35 @@ def shape_after(
     """The shape [C, *S] that a module makes of one image of each shape.
 
     `seen`: the shape that θ is read from, where that is another. `numbers`: on the CPU. `lazy` takes what each lazy
-    layer meets. Raises `InputError` where something does not fit; its `child` names the part of the module that was
-    entered last.
+    layer meets. Raises `InputError` where something does not fit, and before more numbers are made than a trial may;
+    its `child` names the part of the module that was entered last.
     """
     _check_axes(module, shapes)
     if numbers:
-        return _shape(_told(module, "cpu", shapes, seen, lazy))
+        return _shape(_told(module, Bounded(), shapes, seen, lazy))
     held = [*module.parameters(), *module.buffers()]
     numbers_held = sum(t.numel() for t in held if not is_lazy(t))
-    cheap = sum(map(math.prod, shapes)) <= _CHEAP[0] and numbers_held <= _CHEAP[1] and not any(t.is_meta for t in held)
+    small = sum(map(math.prod, shapes)) <= _IMAGES and numbers_held <= _WEIGHTS and not any(t.is_meta for t in held)
+    cost = Cost()
     try:
-        given = _called(module, "meta", shapes, seen, lazy)
+        given = _called(module, cost, shapes, seen, lazy)
     except InputError:
         raise
     except Exception as error:
-        if cheap:  # the CPU says it better; or nothing is wrong
-            _told(module, "cpu", shapes, seen, None)
-        if cheap or isinstance(error, NotImplementedError) or "meta" in str(error):
+        if small:  # the CPU says it better; or nothing is wrong
+            _told(module, Bounded(), shapes, seen, None)
+        if small or isinstance(error, NotImplementedError) or "meta" in str(error):
             raise NeedsNumbersError from error
         raise _misfit(error) from error
-    if cheap:  # meta overlooks a few mistakes
-        _told(module, "cpu", shapes, seen, None)
+    if small and cost.numbers <= _MADE and cost.work <= _WORK:  # meta overlooks a few mistakes
+        _told(module, nullcontext(), shapes, seen, None)
     return _shape(given)
 
 
-def _told(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+def _told(module: nn.Module, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
     """What is called; an error of torch as an `InputError`."""
     try:
-        return _called(module, device, shapes, seen, lazy)
+        return _called(module, mode, shapes, seen, lazy)
     except InputError:
         raise
     except Exception as error:
@@ -67,18 +72,15 @@ def _told(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape |
 
 
 def _misfit(error: Exception) -> InputError:
-    told = InputError(_reason(error))
+    told = InputError(reason(error))
     told.child = getattr(error, "child", "")  # type: ignore[attr-defined]
     return told
 
 
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 @torch.no_grad()
-def _called(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
-    """What a copy of the module gives."""
+def _called(module: nn.Module, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+    """What a copy of the module gives: on `meta` under `Cost`, on the CPU under any other mode."""
+    device = "meta" if type(mode) is Cost else "cpu"
     module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
     for name, part in module.named_modules():
         if getattr(part, "steps", 1) > 2:
@@ -92,10 +94,10 @@ def _called(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape
     entered: list[str] = []
     for name, part in module.named_children():
         part.register_forward_pre_hook(lambda _, __, name=name: entered.append(name))
-    images = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
     more = {} if seen is None else {"theta_from": lambda _: torch.zeros(BATCH, *seen, device=device)}
     try:
-        return module(*images, **more)
+        with mode:
+            return module(*(torch.zeros(BATCH, *shape, device=device) for shape in shapes), **more)
     except Exception as error:
         error.child = entered[-1] if entered else ""  # type: ignore[attr-defined]
         raise
