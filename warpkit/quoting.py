@@ -7,16 +7,8 @@ from types import EllipsisType, NoneType
 from typing import Any
 
 # Types whose text is short whatever they hold; of a subclass, which may write anything, it is the base's.
-_SHORT: tuple[Any, ...] = (
-    bool,
-    float,
-    complex,
-    NoneType,
-    EllipsisType,
-    datetime.datetime,
-    datetime.date,
-    datetime.time,
-)
+_DATES = (datetime.datetime, datetime.date, datetime.time)
+_SHORT: tuple[Any, ...] = (bool, float, complex, NoneType, EllipsisType, *_DATES)
 
 
 def quoted(value: object, most: int = 80) -> str:

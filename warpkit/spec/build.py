@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.described import inputs_of, note_inputs
 from warpkit.errors import quoted, require, unknown
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
-from warpkit.quoting import listed
+from warpkit.quoting import listed, shown
 from warpkit.spec.components import Components, Shapes
 from warpkit.spec.mistakes import TooManyError, not_too_deep, under
 from warpkit.spec.read import overridden, read
@@ -96,13 +96,16 @@ def _tried(table: dict[str, Any], numbers: bool) -> Plan:
 
 
 def _check_memory(module: nn.Module) -> None:
-    held = [t for t in (*module.parameters(), *module.buffers()) if not is_lazy(t)]
-    size = sum(t.numel() * t.element_size() for t in held)
+    named: list[tuple[str, Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+    sizes = {name: t.numel() * t.element_size() for name, t in named if not is_lazy(t)}
+    size = sum(sizes.values())
     try:
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # another system
         return
-    require(size < 0.75 * most, f"spec: its weights need {size / 1e9:.0f} GB, and this machine has {most / 1e9:.0f}")
+    largest = shown(max(sizes, key=lambda name: sizes[name], default=""))
+    told = f"its weights need {size / 1e9:.0f} GB ({largest} most), and this machine has {most / 1e9:.0f}"
+    require(size < 0.75 * most, f"spec: {told}")
 
 
 class _Builder(Components):
@@ -219,4 +222,4 @@ class _Builder(Components):
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
         """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
         self._walked.clear()
-        self._shape_after(module, "", list(shapes.values()), lazy=self.lazy)
+        self._shape_after(module, "", list(shapes.values()), lazy=self.lazy, cost=self.cost)

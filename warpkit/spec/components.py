@@ -17,15 +17,15 @@ from warpkit.modules.network import WARPED
 from warpkit.modules.sequential import Sequential
 from warpkit.quoting import listed
 from warpkit.registry import Registry
-from warpkit.spec.cost import Bounded
+from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
-from warpkit.spec.mistakes import Mistakes, under
+from warpkit.spec.mistakes import Mistakes, TooManyError, under
 from warpkit.spec.thrifty import Thrifty
 from warpkit.spec.trial import NeedsNumbersError, Shape, shape_after
 from warpkit.transforms.base import Transform
 
 Shapes = dict[str, Shape]
-_MOST = 2000  # components of a spec
+_MOST = 1000  # components of a spec
 
 
 class Components(Mistakes):
@@ -48,7 +48,7 @@ class Components(Mistakes):
         self._copies: dict[int, Any] = {}
         self._count = 0  # of components
         self._searched: set[str] = set()  # kinds for which newly installed packages were looked through
-        self._bounded = Bounded()
+        self.cost, self._bounded = Cost(), Bounded()
         self._inputs: Shapes | None = None  # of a network of several images
         self._is_sized = False
         self._walked: dict[int, tuple[Shape | None, Shape | None]] = {}  # of a sequential: what comes in, and out
@@ -69,9 +69,11 @@ class Components(Mistakes):
             self.complain(under(path, "type"), f"missing: the name of a {registry.kind}")
             return None
         before = self.blocking
+        self._count += 1
+        if self._count > _MOST:
+            self.complain(path, f"there are more than {_MOST:,} components before it")
+            raise TooManyError
         with self.at(path):
-            self._count += 1
-            require(self._count <= _MOST, f"a spec of more than {_MOST:,} components")
             name, table = registry._parse(given)
             table = dict(table)
             label = table.pop("id", None)
@@ -268,7 +270,7 @@ class Components(Mistakes):
         if [before] == list(shapes):  # layer by layer, while it was built
             return after
         try:
-            return shape_after(module, shapes, seen, numbers=self._numbers, **more)
+            shape, cost = shape_after(module, shapes, seen, numbers=self._numbers, **more)
         except InputError as error:
             told = ", ".join(str(list(shape)) for shape in shapes)
             child = getattr(error, "child", "")
@@ -277,6 +279,9 @@ class Components(Mistakes):
                 return None
             self.complain(path, f"does not fit an input of shape {told}: {error}")
             return None
+        self.cost.numbers += cost.numbers
+        self.cost.work += cost.work
+        return shape
 
 
 def _is_a(registry: Registry[Any], given: Any) -> bool:

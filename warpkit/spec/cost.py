@@ -1,5 +1,6 @@
 """What a pass through a module takes, known from shapes before there are any numbers."""
 
+import functools
 import math
 from typing import Any
 
@@ -28,25 +29,32 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator on shapes, then count."""
         given = func(*args, **(kwargs or {}))
-        if all(result.alias_info is None for result in func._schema.returns):  # neither a view nor in place
-            self._count(func, args, kwargs or {}, given)
+        if _makes(func):
+            made = [given] if isinstance(given, Tensor) else [t for t in tree_leaves(given) if isinstance(t, Tensor)]
+            for tensor in made:
+                self.numbers += tensor.numel()
+                if tensor.numel() > _LARGEST:
+                    raise InputError(f"it makes {list(tensor.shape)}, more than {_LARGEST:.0e} numbers")
+            if func.overloadpacket in flop_registry:
+                work = flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=given)
+                self.work += work
+                if func is torch.ops.aten.convolution.default:  # the patches that it may write out on the way
+                    self.numbers += work // max(2 * args[1].shape[0], 1)
+            elif _pools(func):
+                self.work += made[0].numel() * math.prod(args[1])
         return given
 
-    def _count(self, func: Any, args: Any, kwargs: Any, given: Any) -> None:
-        made = [tensor for tensor in tree_leaves(given) if isinstance(tensor, Tensor)]
-        for tensor in made:
-            self.numbers += tensor.numel()
-            if tensor.numel() > _LARGEST:
-                shape = list(tensor.shape)
-                raise InputError(f"it makes {shape} of two images, more than {_LARGEST:.0e} numbers")
-        operator = func.overloadpacket
-        if operator in flop_registry:
-            work = flop_registry[operator](*args, **kwargs, out_val=given)
-            self.work += work
-            if operator is torch.ops.aten.convolution:  # the patches that it may write out on the way
-                self.numbers += work // max(2 * args[1].shape[0], 1)
-        elif "pool" in str(operator) and "adaptive" not in str(operator):
-            self.work += made[0].numel() * math.prod(args[1])
+
+@functools.cache
+def _makes(func: Any) -> bool:
+    """Whether what an operator gives is new, neither a view nor written in place."""
+    return all(result.alias_info is None for result in func._schema.returns)
+
+
+@functools.cache
+def _pools(func: Any) -> bool:
+    """Whether an operator looks at a window for each number, which is its second argument."""
+    return "pool" in func.name() and "adaptive" not in func.name()
 
 
 class Bounded(Cost):  # type: ignore[no-untyped-call]
@@ -62,8 +70,8 @@ class Bounded(Cost):  # type: ignore[no-untyped-call]
             super().__torch_dispatch__(func, types, shapes, more)
         except InputError:
             raise
-        except Exception:  # shapes that depend on numbers, weights that are not made yet; or a mistake, which the operator itself tells
-            pass
+        except Exception:
+            pass  # shapes that depend on numbers, or weights that are not made yet; its own mistakes it tells itself
         if self.numbers > _MOST or self.work > _WORK:
             raise InputError(f"it can only be tried with numbers, and takes more than {_MOST:.0e} of them")
         return func(*args, **(kwargs or {}))

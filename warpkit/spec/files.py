@@ -74,9 +74,8 @@ def load(path: str | Path) -> nn.Module:
     require(is_file(path), f"load: no such file: {shown(path)}")
     try:
         with path.open("rb") as raw:
-            require(
-                int.from_bytes(raw.read(8), "little") <= _HEAD, "it is no file of warpkit.save: its head is too long"
-            )
+            length = int.from_bytes(raw.read(8), "little")
+        require(length <= _HEAD, "it is no file of warpkit.save: its head is too long")
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {})[_KEY]
             require(len(text) <= _SPEC, f"its spec has more than {_SPEC:,} letters")

@@ -21,6 +21,7 @@ from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.describe import described_options, name_of, registry_for
 from warpkit.spec.mistakes import not_too_deep
 from warpkit.spec.thrifty import on_meta
+from warpkit.spec.trial import few_steps
 from warpkit.transforms.base import Transform
 
 Shape = tuple[int, ...]
@@ -165,7 +166,7 @@ def _data(value: Any) -> Any:
 def _run(module: nn.Module, shapes: list[Shape]) -> tuple[nn.Module, _Calls]:
     """A copy that has seen one image of each shape, and what each of its components gave.
 
-    On the meta device, without numbers; on the CPU where that fails, and where it is cheap.
+    On the meta device, without numbers; on the CPU where that fails and takes little.
     """
     try:
         return _run_on("meta", module, shapes)
@@ -194,7 +195,7 @@ def _run_on(device: str, module: nn.Module, shapes: list[Shape]) -> tuple[nn.Mod
     for part in set(_all(copied)):
         part.register_forward_pre_hook(enter)
         part.register_forward_hook(leave)
-    with Cost() if device == "meta" else Bounded():
+    with few_steps(copied), Cost() if device == "meta" else Bounded():
         copied(*(torch.zeros(1, *shape, device=device) for shape in shapes))
     return copied, dict(calls)
 
