@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from warpkit.spec.outline import Node
 
 _SUFFIXES = (".svg", ".png", ".pdf")
-_PIXELS = 5 * 10**7  # of a picture, four bytes each
+_PIXELS = 2 * 10**7  # of a picture, four bytes each
 
 
 def show(

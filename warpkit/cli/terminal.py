@@ -7,6 +7,7 @@ from typing import Any
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 from warpkit.quoting import escaped
 
@@ -16,6 +17,10 @@ class Terminal(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**({"markup": False, "highlight": False, "emoji": False} | options))
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Before a table measures it."""
+        return super().render_str(harmless(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Rich's own controls, which move the cursor and are no text, pass."""
