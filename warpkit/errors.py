@@ -3,18 +3,13 @@
 import difflib
 from collections.abc import Iterable
 
+from warpkit.quoting import listed, quoted
+
+__all__ = ["InputError", "quoted", "require", "unknown"]
+
 
 class InputError(ValueError):
     """What was given, what was expected and, for a name, the nearest right one."""
-
-
-def quoted(value: object, most: int = 80) -> str:
-    """What was given, as Python writes it, cut where it is long."""
-    try:
-        text = repr(value)
-    except Exception:  # a stranger's object, or a number of more digits than Python writes
-        text = f"<{type(value).__name__}>"
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def require(ok: bool, message: str) -> None:
@@ -24,10 +19,10 @@ def require(ok: bool, message: str) -> None:
 
 
 def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
-    """The error for a name that does not exist: quotes it, suggests the nearest names and lists all."""
+    """The error for a name that does not exist: quotes it, suggests the nearest names and lists what is known."""
     known = sorted(known)
-    lowered = {name.lower(): name for name in known}
-    wanted = given.lower() if isinstance(given, str) else ""
-    near = [lowered[name] for name in difflib.get_close_matches(wanted[:200], lowered, n=3)]
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return InputError(f"unknown {what} {quoted(given)}.{hint} Known: {', '.join(known) or 'none'}.")
+    lowered = {name[:200].lower(): name for name in known[:500]}  # a stranger's may be many and long
+    wanted = given[:200].lower() if isinstance(given, str) else ""
+    near = [quoted(lowered[name]) for name in difflib.get_close_matches(wanted, lowered, n=3)]
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return InputError(f"unknown {what} {quoted(given)}.{hint} Known: {listed(known) or 'none'}.")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from warpkit import tracing
 from warpkit.component import Component, note_options
-from warpkit.errors import InputError, require, unknown
+from warpkit.errors import InputError, quoted, require, unknown
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -81,7 +81,7 @@ class Registry(Generic[T]):
         Raises `InputError` for an unknown name, and for one that two packages claim, that cannot be imported or that is
         no subclass of `base`, naming the package.
         """
-        require(isinstance(name, str), f"{self.kind}: expected a name, got {name!r}")
+        require(isinstance(name, str), f"{self.kind}: expected a name, got {quoted(name)}")
         if name in self._registered:
             return self._registered[name]
         with self._lock:
@@ -95,18 +95,18 @@ class Registry(Generic[T]):
         The same class again (a cell that is run twice) replaces it; another class under a taken name is an
         `InputError`.
         """
-        require(isinstance(name, str) and name != "", f"{self.kind}: expected a name, got {name!r}")
+        require(isinstance(name, str) and name != "", f"{self.kind}: expected a name, got {quoted(name)}")
 
         def add(cls: C) -> C:
             require(
                 isinstance(cls, type) and issubclass(cls, self.base),
-                f"{self.kind} {name!r}: {cls!r} is no subclass of {self.base.__name__}",
+                f"{self.kind} {quoted(name)}: {quoted(cls)} is no subclass of {self.base.__name__}",
             )
             with self._lock:
                 taken = self.entries(name) if name in self.names() else []
                 for other in taken:
                     if other.value != _path(cls):
-                        raise InputError(f"{self.kind} {name!r} is taken by {other.value} ({other.origin})")
+                        raise InputError(f"{self.kind} {quoted(name)} is taken by {other.value} ({other.origin})")
                 self._registered[name] = cls
                 self.revision += 1
                 for registry in _registries:  # a composition elsewhere may hold one of the old class
@@ -126,11 +126,11 @@ class Registry(Generic[T]):
         if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
             for option in options:
                 if option not in known:
-                    raise unknown(f"option of {self.kind} {name!r}", option, known)
+                    raise unknown(f"option of {self.kind} {quoted(name)}", option, known)
         missing = [
             k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options
         ]
-        require(not missing, f"{self.kind} {name!r} needs {', '.join(missing)}")
+        require(not missing, f"{self.kind} {quoted(name)} needs {', '.join(missing)}")
         made = cls(**options)
         if isinstance(made, nn.Module) and not isinstance(made, Component):
             note_options(made, options)
@@ -215,9 +215,8 @@ class Registry(Generic[T]):
         if isinstance(given, dict) and "type" in given:
             return given["type"], {k: v for k, v in given.items() if k != "type"}
         hint = " (a class: give an object of it)" if isinstance(given, type) else ""
-        raise InputError(
-            f"{self.kind}: expected a name, a table {{'type': name, …}} or a {self.base.__name__}, got {given!r}{hint}"
-        )
+        expected = f"a name, a table {{'type': name, …}} or a {self.base.__name__}"
+        raise InputError(f"{self.kind}: expected {expected}, got {quoted(given)}{hint}")
 
     def _entry_points(self, again: bool = False) -> dict[str, list[Entry]]:
         if self._declared is None or again:
@@ -235,8 +234,8 @@ class Registry(Generic[T]):
             return claims[0]
         both = " and by ".join(f"{c.origin} ({c.value})" for c in claims)
         home = [c for c in claims if c.distribution == _HOME]
-        require(len(home) > 0, f"{self.kind} {claims[0].name!r} is claimed by {both}: uninstall one of them")
-        warnings.warn(f"{self.kind} {claims[0].name!r} is claimed by {both}: warpkit's own is used", stacklevel=4)
+        require(len(home) > 0, f"{self.kind} {quoted(claims[0].name)} is claimed by {both}: uninstall one of them")
+        warnings.warn(f"{self.kind} {quoted(claims[0].name)} is claimed by {both}: warpkit's own is used", stacklevel=4)
         return home[0]
 
     def _import(self, entry: Entry) -> type[T]:
@@ -244,12 +243,12 @@ class Registry(Generic[T]):
             cls = importlib.metadata.EntryPoint(entry.name, entry.value, self.group).load()
         except (Exception, SystemExit) as error:  # whatever a stranger's module does
             raise InputError(
-                f"{self.kind} {entry.name!r} of {entry.origin} cannot be imported from {entry.value}: "
+                f"{self.kind} {quoted(entry.name)} of {entry.origin} cannot be imported from {entry.value}: "
                 f"{type(error).__name__}: {error}"
             ) from error
         require(
             isinstance(cls, type) and issubclass(cls, self.base),
-            f"{self.kind} {entry.name!r} of {entry.origin}: {entry.value} is no subclass of {self.base.__name__}",
+            f"{self.kind} {quoted(entry.name)} of {entry.origin}: {entry.value} is no subclass of {self.base.__name__}",
         )
         return cls  # type: ignore[no-any-return]
 

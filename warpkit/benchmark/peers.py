@@ -14,7 +14,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from warpkit.benchmark.peer import Peer, in_pixels
 from warpkit.benchmark.workloads import get_kernel
-from warpkit.errors import InputError, unknown
+from warpkit.errors import InputError, quoted, unknown
 from warpkit.warping import warp
 
 _ANY: dict[str, Any] = {}
@@ -171,7 +171,7 @@ def get_peer(name: str) -> Peer:
     if name not in PEERS:
         raise unknown("peer", name, PEERS)
     if not PEERS[name].installed():
-        raise InputError(f"peer {name!r} is not installed: {pip_line([PEERS[name]])}")
+        raise InputError(f"peer {quoted(name)} is not installed: {pip_line([PEERS[name]])}")
     return PEERS[name]
 
 

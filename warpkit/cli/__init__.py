@@ -3,7 +3,6 @@
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from typer.core import TyperGroup
 
 from warpkit.cli import (
@@ -23,6 +22,7 @@ from warpkit.cli import (
     validate,
     warp,
 )
+from warpkit.cli.terminal import say
 from warpkit.errors import InputError
 
 _EXTRAS = {  # module: what it is called, and which extra brings it
@@ -50,7 +50,7 @@ class _Friendly(TyperGroup):
                 raise
             title, extra = _EXTRAS[package]
             message = f"this needs {title}: pip install 'warpkit[{extra}]'"
-        Console(stderr=True, soft_wrap=True).print(f"warpkit: {message}", style="red", markup=False, highlight=False)
+        say(f"warpkit: {message}", err=True, red=True)
         raise typer.Exit(2)
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from warpkit.errors import InputError, require
+from warpkit.cli.terminal import Terminal
+from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def bench(
     from warpkit.benchmark.results import from_json
     from warpkit.benchmark.table import show
 
-    console = Console(stderr=json == "-")
+    console = Terminal(stderr=json == "-")
     kept = Path(json) if json and json != "-" else None
     _check_outputs(kept, plot, page)
     require(
@@ -91,8 +91,8 @@ def _check_outputs(kept: Path | None, plot: Path | None, page: Path | None) -> N
 
         known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()
         if plot is not None and plot.suffix.lower().lstrip(".") not in known:
-            raise InputError(f"--plot: cannot draw {plot.name!r}; try .png, .svg or .pdf")
-    require(page is None or page.suffix == ".md", f"--page: expected a .md file, got {str(page)!r}")
+            raise InputError(f"--plot: cannot draw {quoted(plot.name)}; try .png, .svg or .pdf")
+    require(page is None or page.suffix == ".md", f"--page: expected a .md file, got {quoted(str(page))}")
     for path in (kept, plot, page, page and page.parent / "img" / "benchmarks.png"):
         if path is not None:
             check_writable(path)
@@ -108,7 +108,7 @@ def _plan(
     repeats: int | None,
     quick: bool,
     memory: bool,
-    console: Console,
+    console: Terminal,
 ) -> "Plan":
     import torch
 
@@ -118,7 +118,7 @@ def _plan(
     from warpkit.benchmark.run import Plan
 
     directions = {"forward": (FORWARD,), "both": DIRECTIONS}
-    require(direction in directions, f"--direction: expected forward or both, got {direction!r}")
+    require(direction in directions, f"--direction: expected forward or both, got {quoted(direction)}")
     require(threads is None or threads >= 1, f"--threads: expected 1 or more, got {threads}")
     require(seconds is None or seconds > 0, f"--seconds: expected more than 0, got {seconds}")
     require(repeats is None or repeats >= 1, f"--repeats: expected 1 or more, got {repeats}")
@@ -140,18 +140,18 @@ def _plan(
     return plan
 
 
-def _installed(console: Console) -> "list[Peer]":
+def _installed(console: Terminal) -> "list[Peer]":
     """Every peer that there is; a line about those that are not."""
     from warpkit.benchmark.peers import PEERS, pip_line
 
     missing = [it for it in PEERS.values() if not it.installed()]
     if missing:
         names = ", ".join(it.name for it in missing)
-        console.print(f"Not installed: {names}. {pip_line(missing)}", soft_wrap=True, highlight=False)
+        console.print(f"Not installed: {names}. {pip_line(missing)}", soft_wrap=True)
     return [it for it in PEERS.values() if it not in missing]
 
 
-def _measure(plan: "Plan", kept: Path | None, resume: bool, console: Console) -> "tuple[Results, bool]":
+def _measure(plan: "Plan", kept: Path | None, resume: bool, console: Terminal) -> "tuple[Results, bool]":
     """The results, and whether they are whole; each finished row is written to `kept`."""
     from datetime import UTC, datetime
 
@@ -175,7 +175,7 @@ def _measure(plan: "Plan", kept: Path | None, resume: bool, console: Console) ->
         MofNCompleteColumn(),
         TextColumn("rows"),
         TimeRemainingColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
     )
     try:
         with Progress(*columns, console=console, transient=True) as progress:
@@ -202,7 +202,7 @@ def _keep(results: "Results", path: Path) -> None:
 
 
 def _write(
-    results: "Results", json: str | None, kept: Path | None, plot: Path | None, page: Path | None, console: Console
+    results: "Results", json: str | None, kept: Path | None, plot: Path | None, page: Path | None, console: Terminal
 ) -> None:
     from warpkit.benchmark.results import to_json
 
@@ -225,7 +225,7 @@ def _write(
         with written_whole(page) as draft:
             draft.write_text(pages.page(results, links), encoding="utf-8")
     for path in filter(None, (kept, plot, page)):
-        console.print(f"Written: {path}", soft_wrap=True, highlight=False)
+        console.print(f"Written: {path}", soft_wrap=True)
 
 
 def _draw(draw: "Callable[[Results], Any]", results: "Results", path: Path) -> None:
@@ -233,7 +233,7 @@ def _draw(draw: "Callable[[Results], Any]", results: "Results", path: Path) -> N
         draw(results).savefig(draft)
 
 
-def _reached(results: "Results", console: Console) -> bool:
+def _reached(results: "Results", console: Terminal) -> bool:
     """Prints each floor that is missed, and by how much."""
     from warpkit.benchmark.floors import floors
 
@@ -241,7 +241,7 @@ def _reached(results: "Results", console: Console) -> bool:
     missed = [floor for floor in every if floor.met is False]
     measured = sum(floor.met is not None for floor in every)
     for floor in missed:
-        console.print(f"missed: {floor}", style="red", highlight=False, soft_wrap=True)
+        console.print(f"missed: {floor}", style="red", soft_wrap=True)
     console.print(
         f"{measured - len(missed)} of {measured} measured floors are reached, {len(every) - measured} not measured"
     )

@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from warpkit.errors import InputError
+from warpkit.cli.terminal import Terminal, say_json
+from warpkit.errors import InputError, quoted
+from warpkit.quoting import reason
 
 if TYPE_CHECKING:
     from warpkit.registry import Entry
@@ -40,9 +41,9 @@ def catalogue(
     """List every transform, kernel, module and backend: its options, what it is and which package it comes from."""
     items = collect()
     if as_json:
-        typer.echo(json.dumps([asdict(item) for item in items], indent=2, ensure_ascii=False))
+        say_json([asdict(item) for item in items])
         return
-    console = Console()
+    console = Terminal()
     for kind in dict.fromkeys(item.kind for item in items):
         table = Table("name", "options", "what it is", "from", title=f"{kind}s", title_justify="left")
         for item in items:
@@ -77,12 +78,15 @@ def _look(registry: Any, entry: "Entry") -> Item:
             cls = registry.load(entry.name)
         used = f"{cls.__module__}:{cls.__qualname__}"
         options = registry.options(entry.name)
-    except InputError as error:
-        return Item(registry.kind, entry.name, entry.value, entry.origin, error=str(error))
+        summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+        described = {key: _option(option) for key, option in options.items()}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module and class do
+        told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {reason(error)}"
+        return Item(registry.kind, entry.name, entry.value, entry.origin, error=told)
     if len(registry.entries(entry.name)) > 1 and entry.value != used:
         return Item(registry.kind, entry.name, entry.value, entry.origin, error=f"the name is taken by {used}")
-    summary = inspect.cleandoc(cls.__doc__ or "").partition("\n\n")[0].replace("\n", " ")
-    described = {key: _option(option) for key, option in options.items()}
     return Item(registry.kind, entry.name, entry.value, entry.origin, summary, described)
 
 
@@ -94,10 +98,10 @@ def _option(option: inspect.Parameter) -> dict[str, Any]:
         return {"required": True}
     try:
         json.dumps(option.default, allow_nan=False)
-    except (TypeError, ValueError):
-        return {"required": False, "default": repr(option.default)}
+    except (TypeError, ValueError, RecursionError):
+        return {"required": False, "default": quoted(option.default)}
     return {"required": False, "default": option.default}
 
 
 def _options(item: Item) -> str:
-    return "\n".join(f"{key} = {o['default']!r}" if "default" in o else key for key, o in item.options.items())
+    return "\n".join(f"{key} = {quoted(o['default'])}" if "default" in o else key for key, o in item.options.items())

@@ -2,20 +2,20 @@
 
 import importlib
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
+from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
+from warpkit.quoting import reason, shown
 
 if TYPE_CHECKING:
     from warpkit.testing.report import Report, Result
@@ -78,12 +78,12 @@ def check(
     require(plot is None or kind != "backend", "--plot: a backend has no picture")
     numbers = parse_numbers("--theta", theta) if theta else None
     session = run.session_for(kind, made, seed=seed, thorough=thorough, theta=numbers)
-    with Console(stderr=True).status("") as status:
-        report = run.run(session, only, begins=lambda name: status.update(f"{name} …"))
+    with Terminal(stderr=True).status("") as status:
+        report = run.run(session, only, begins=lambda name: status.update(Text(f"{name} …")))
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        say_json(report.to_dict())
     else:
-        _show(report, Console(highlight=False))
+        _show(report, Terminal())
     if plot is not None:
         _draw(made, numbers, plot)
     if not report.passed:
@@ -99,25 +99,28 @@ def _made(target: str, options: dict[str, Any]) -> Any:
     place, _, name = target.rpartition(":")
     cls = _module(place)
     for part in name.split("."):
-        require(hasattr(cls, part), f"{target}: {place} has no {part!r}")
+        require(hasattr(cls, part), f"{shown(target)}: {shown(place)} has no {quoted(part)}")
         cls = getattr(cls, part)
-    require(isinstance(cls, type), f"{target}: expected a class, got {cls!r}")
+    require(isinstance(cls, type), f"{shown(target)}: expected a class, got {quoted(cls)}")
     try:
         return cls(**options)
     except TypeError as error:
-        raise InputError(f"{target} with {options or 'no options'}: {error}") from error
+        given = quoted(options) if options else "no options"
+        raise InputError(f"{shown(target)} with {given}: {reason(error)}") from error
 
 
 def _module(place: str) -> Any:
     """A module by its dotted name, looked for in the current folder too, or the file of one."""
     path = Path(place)
     is_file = path.suffix == ".py"
-    require(not is_file or path.is_file(), f"{place}: no such file")
+    require(not is_file or path.is_file(), f"{shown(place)}: no such file")
     sys.path.insert(0, str(path.parent.resolve()) if is_file else "")  # what lies beside it can be imported, too
     try:
         return _executed(path) if is_file else importlib.import_module(place)
-    except Exception as error:
-        raise InputError(f"{place} cannot be imported: {type(error).__name__}: {error}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a stranger's module does
+        raise InputError(f"{shown(place)} cannot be imported: {type(error).__name__}: {reason(error)}") from error
 
 
 def _executed(path: Path) -> Any:
@@ -130,7 +133,7 @@ def _executed(path: Path) -> Any:
     return module
 
 
-def _show(report: "Report", console: Console) -> None:
+def _show(report: "Report", console: Terminal) -> None:
     """A row for each check, then all about those that are not as they should be."""
     table = Table("check", "result", "", box=None, pad_edge=False)
     for result in report.results:
@@ -156,7 +159,8 @@ def _check_plot(plot: Path) -> None:
     import matplotlib.backend_bases
 
     known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()
-    require(plot.suffix.lower().lstrip(".") in known, f"--plot: cannot draw {plot.name!r}; try .png, .svg or .pdf")
+    can = plot.suffix.lower().lstrip(".") in known
+    require(can, f"--plot: cannot draw {quoted(plot.name)}; try .png, .svg or .pdf")
     check_writable(plot)
 
 
@@ -172,4 +176,4 @@ def _draw(made: Any, theta: list[float] | None, path: Path) -> None:
         figure = transform_figure(made, None if theta is None else torch.tensor(theta))
     with written_whole(path) as draft:
         figure.savefig(draft)
-    typer.echo(f"Written: {path}", err=True)
+    say(f"Written: {path}", err=True)

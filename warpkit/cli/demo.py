@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from warpkit.errors import require
+from warpkit.cli.terminal import Terminal
+from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def demo(
     from warpkit.training import digit_classifiers, distorted_test
     from warpkit.training.pictures import before_and_after
 
-    distort, console = get_distortion(distortion), Console()
+    distort, console = get_distortion(distortion), Terminal()
     steps = _STEPS[distortion] if steps is None else steps
     require(steps >= 1, f"--steps: expected 1 or more, got {steps}")
     picture = out / f"{distortion}.png" if out.is_dir() or not out.suffix else out
-    require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {str(out)!r}")
+    require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {quoted(str(out))}")
 
     check_writable(picture)
 

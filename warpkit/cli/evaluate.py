@@ -1,16 +1,16 @@
 """`warpkit evaluate`: trained models, tested again."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.values import parse_options
 from warpkit.errors import InputError
+from warpkit.quoting import reason, shown
 
 if TYPE_CHECKING:
     import torch
@@ -36,9 +36,9 @@ def evaluate(
         try:
             tested.append({"run": str(run.folder), **test(run, changes, where)})
         except InputError as error:  # the others are tested all the same
-            typer.secho(f"warpkit: {error}", fg="red", err=True)
+            say(f"warpkit: {error}", err=True, red=True)
     if as_json:
-        typer.echo(json.dumps(tested, indent=2, ensure_ascii=False))
+        say_json(tested)
         _end(len(tested))
         return
     table = Table("run", "tested on")
@@ -46,7 +46,7 @@ def evaluate(
         table.add_column(heading, justify="right")
     for each in tested:
         table.add_row(Text(each["run"]), each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}")
-    Console(soft_wrap=True).print(table)
+    Terminal(soft_wrap=True).print(table)
     _end(len(tested))
 
 
@@ -61,4 +61,4 @@ def _device(name: str) -> "torch.device":
     try:
         return torch.empty(0, device=name).device
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"--device {shown(name)}: {reason(error)}") from error

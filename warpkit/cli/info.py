@@ -1,16 +1,15 @@
 """`warpkit info`: what a bug report needs."""
 
-import json
 import platform
 from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from warpkit.errors import InputError
+from warpkit.cli.terminal import Terminal, say_json
+from warpkit.quoting import reason
 
 _PACKAGES = ("numpy", "pydantic", "typer", "rich", "jaxtyping", "matplotlib", "pillow", "mlxtend")
 _KINDS = ("transforms", "kernels", "modules", "backends")
@@ -20,12 +19,12 @@ def info(as_json: Annotated[bool, typer.Option("--json", help="For programs: one
     """Show versions, backends, threads and plugins, for a bug report."""
     facts = collect()
     if as_json:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        say_json(facts)
         return
     table = Table(show_header=False, box=None)
     for name, value in facts.items():
         table.add_row(Text(name, "bold"), Text(_lines(value)))
-    Console().print(table)
+    Terminal().print(table)
 
 
 def collect() -> dict[str, Any]:
@@ -66,11 +65,11 @@ def _backends() -> dict[str, str]:
     for name in backends.names():
         try:
             backend = backends.shared(name, torch.device("cpu"))
-            reason = backend.refuses(problem)
+            refusal = backend.refuses(problem)
             state = "chosen" if name == chosen else "available"
-            states[name] = f"it {reason}" if reason else ", ".join(filter(None, (state, backend.describe())))
-        except InputError as error:
-            states[name] = f"broken: {error}"
+            states[name] = f"it {refusal}" if refusal else ", ".join(filter(None, (state, backend.describe())))
+        except Exception as error:  # whatever a stranger's backend does
+            states[name] = f"broken: {reason(error)}"
     return states
 
 

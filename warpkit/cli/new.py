@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
-from warpkit.errors import InputError, require, unknown
+from warpkit.cli.terminal import say
+from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.quoting import shown
 
 # What is written, and from which file in templates/: $-names are filled in, in both.
 _FILES = {
@@ -45,15 +47,15 @@ def new(
     words = _words(kind, _checked(name))
     target = folder / words["distribution"]
     _check_free(kind, words["name"], words["distribution"])
-    require(folder.is_dir(), f"--in: expected a folder, got {str(folder)!r}")
+    require(folder.is_dir(), f"--in: expected a folder, got {quoted(str(folder))}")
     require(not os.path.lexists(target), f"{target} is there already, and is left as it is")
     files = {_filled(path, words): _text(template, words) for path, template in _FILES.items()}
     _write(target, files)
-    typer.echo(f"A {kind} that works, yours to change:")
+    say(f"A {kind} that works, yours to change:")
     for path in files:
-        typer.echo(f"  {target / path}")
-    typer.echo(f"Next:\n  cd {shlex.quote(str(target))}\n  pip install -e '.[test]'\n  pytest")
-    typer.echo(f"Then write your formula into src/{words['module']}/{words['name']}.py.")
+        say(f"  {target / path}")
+    say(f"Next:\n  cd {shlex.quote(str(target))}\n  pip install -e '.[test]'\n  pytest")
+    say(f"Then write your formula into src/{words['module']}/{words['name']}.py.")
 
 
 def _checked(given: str) -> str:
@@ -61,9 +63,10 @@ def _checked(given: str) -> str:
     name = given.replace("-", "_")
     if not _NAME.fullmatch(name):
         near = "_".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", given)).lower()
-        hint = f" Did you mean {near!r}?" if given.isascii() and _NAME.fullmatch(near) else ""
-        raise InputError(f"name: expected small letters, digits and single _, a letter first, got {given!r}.{hint}")
-    require(not keyword.iskeyword(name), f"name: {name!r} is a keyword of Python; choose another")
+        hint = f" Did you mean {quoted(near)}?" if given.isascii() and _NAME.fullmatch(near) else ""
+        expected = "expected small letters, digits and single _, a letter first"
+        raise InputError(f"name: {expected}, got {quoted(given)}.{hint}")
+    require(not keyword.iskeyword(name), f"name: {quoted(name)} is a keyword of Python; choose another")
     return name
 
 
@@ -88,7 +91,8 @@ def _check_free(kind: str, name: str, distribution: str) -> None:
     registry: Any = {"kernel": kernels, "transform": transforms}[kind]
     if name in registry.names():
         owner = registry.entries(name)[0]
-        raise InputError(f"{kind} {name!r} is taken by {owner.value} ({owner.origin}); choose another name")
+        taken = f"is taken by {shown(owner.value)} ({shown(owner.origin)})"
+        raise InputError(f"{kind} {quoted(name)} {taken}; choose another name")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         version = importlib.metadata.version(distribution)  # pip would put the new one in its place
         raise InputError(f"a package {distribution} ({version}) is installed already; choose another name")

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from warpkit.errors import require
+from warpkit.cli.terminal import Terminal
+from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -38,22 +38,23 @@ def report(
     """
     out, markdown = out or runs[0] / "report.html", markdown or runs[0] / "report.md"
     for option, file, suffix in (("--out", out, ".html"), ("--markdown", markdown, ".md")):
-        require(file.suffix.lower() == suffix, f"{option}: expected a name that ends in {suffix}, got {str(file)!r}")
+        told = f"{option}: expected a name that ends in {suffix}, got {quoted(str(file))}"
+        require(file.suffix.lower() == suffix, told)
     for file in (out, markdown):
         check_writable(file)
     from warpkit.training import report as reports
 
     results = reports.read(runs)
-    console = Console()
+    console = Terminal()
     console.print(_table(reports.errors(results)))
     for line in reports.differences(results):
-        console.print(f"Not the same in all runs: {line}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"Not the same in all runs: {line}", soft_wrap=True)
     page = reports.compose(results, title, pictures=pictures)
     with written_whole(out) as draft:
         draft.write_text(reports.html(page), encoding="utf-8")
     reports.write_markdown(page, markdown)
     for file in (out, markdown):
-        console.print(f"Written: {file}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"Written: {file}", soft_wrap=True)
 
 
 def _table(rows: "Rows") -> Table:

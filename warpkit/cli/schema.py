@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from warpkit.cli.terminal import say, say_json
+
 
 def schema(
     out: Annotated[
@@ -20,10 +22,11 @@ def schema(
     from warpkit.files import written_whole
     from warpkit.spec.schema import schema as spec_schema
 
-    text = json.dumps(spec_schema(), indent=2, ensure_ascii=False)
+    found = spec_schema()
     if out is None:
-        typer.echo(text)
+        say_json(found)
         return
+    text = json.dumps(found, indent=2, ensure_ascii=False)
     with written_whole(out) as draft:
         draft.write_text(f"{text}\n", encoding="utf-8")
-    typer.echo(f"{out}: written")
+    say(f"{out}: written")

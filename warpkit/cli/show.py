@@ -1,24 +1,24 @@
 """`warpkit show`: what a spec describes, as a tree and as a diagram."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.values import parse_options
-from warpkit.errors import require
+from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
     from warpkit.spec.outline import Node
 
 _SUFFIXES = (".svg", ".png", ".pdf")
+_PIXELS = 2 * 10**7  # of a picture, four bytes each
 
 
 def show(
@@ -38,7 +38,8 @@ def show(
     """
     changes = parse_options("--set", overrides or [])
     if diagram is not None:
-        require(diagram.suffix.lower() in _SUFFIXES, f"--diagram: expected .svg, .png or .pdf, got {diagram.name!r}")
+        known = diagram.suffix.lower() in _SUFFIXES
+        require(known, f"--diagram: expected .svg, .png or .pdf, got {quoted(diagram.name)}")
         check_writable(diagram)
     from warpkit.spec.build import inputs_of, planned
     from warpkit.spec.outline import outline
@@ -47,20 +48,23 @@ def show(
     inputs = inputs_of(module)
     root = outline(module, inputs)
     if as_json:
-        typer.echo(json.dumps(asdict(root), indent=2, ensure_ascii=False))
+        say_json(asdict(root))
     else:
-        console = Console()
+        console = Terminal()
         console.print(_table(root, inputs, console))
     if diagram is not None:
         from warpkit.spec.diagram import diagram as draw
 
         figure = draw(module, inputs)
+        pixels = figure.get_figwidth() * figure.get_figheight() * figure.dpi**2
+        told = f"--diagram: so large a network is {pixels:.0e} pixels; draw it as .svg or .pdf"
+        require(diagram.suffix.lower() != ".png" or bool(pixels < _PIXELS), told)
         with written_whole(diagram) as draft:
             figure.savefig(draft)
-        typer.echo(f"Written: {diagram}", err=True)
+        say(f"Written: {diagram}", err=True)
 
 
-def _table(root: "Node", inputs: dict[str, tuple[int, ...]] | None, console: Console) -> Table:
+def _table(root: "Node", inputs: dict[str, tuple[int, ...]] | None, console: Terminal) -> Table:
     rows = list(_rows(root, "", ""))
     shapes = [_by(shape) for shape in (*(inputs or {}).values(), *(node.shape for *_, node in rows))]
     room = console.width - max(map(len, ["output", *shapes])) - len("parameters") - 4

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from warpkit.cli.terminal import Terminal
 from warpkit.cli.values import parse_options
 from warpkit.errors import require
 
@@ -45,7 +45,7 @@ def train(
     """
     from warpkit.training.experiment import plans, shipped
 
-    console = Console(soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")  # one process speaks
+    console = Terminal(soft_wrap=True, quiet=os.environ.get("LOCAL_RANK", "0") != "0")  # one process speaks
     if listed:
         console.print("\n".join(shipped()))
         return
@@ -77,7 +77,7 @@ def train(
                 raise typer.Exit(130) from None
             results.setdefault(plan.entry.label or plan.model, []).append(result)
     console.print(_table(wanted[0].title, results))
-    console.print(f"Everything is in {out}; a page of it: warpkit report {out}", markup=False)
+    console.print(f"Everything is in {out}; a page of it: warpkit report {out}")
 
 
 def _table(title: str, results: dict[str, list[dict[str, Any]]]) -> Table:

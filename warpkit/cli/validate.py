@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from warpkit.cli.terminal import say
 from warpkit.cli.values import parse_options
 from warpkit.errors import InputError
 
@@ -28,8 +29,8 @@ def validate(
             planned(path, changes)
         except InputError as error:
             wrong = True
-            typer.secho(f"{path}: {error}", fg="red", err=True)
+            say(f"{path}: {error}", err=True, red=True)
         else:
-            typer.echo(f"{path}: right")
+            say(f"{path}: right")
     if wrong:
         raise typer.Exit(2)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 
 _MINUS = "−"  # U+2212, as it is printed; keyboards have the hyphen
 _SIGN = rf"[-+{_MINUS}]?"
@@ -39,7 +39,7 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
         try:
             numbers.append(float(word.replace(_MINUS, "-")))
         except ValueError:
-            raise InputError(f"{what}: expected numbers, got {word!r} in {' '.join(given)!r}") from None
+            raise InputError(f"{what}: expected numbers, got {quoted(word)} in {quoted(' '.join(given))}") from None
     return numbers
 
 
@@ -50,7 +50,7 @@ def parse_size(given: str) -> tuple[int, int]:
         re.fullmatch(r"[\s\d,xX×()]+", given) is not None
         and len(words) == 2
         and all(len(word) < 20 and int(word) > 0 for word in words),
-        f"--size: expected rows and columns, like 480 640, got {given!r}",
+        f"--size: expected rows and columns, like 480 640, got {quoted(given)}",
     )
     return int(words[0]), int(words[1])
 
@@ -64,7 +64,7 @@ def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:
     options = {}
     for text in given:
         key, equals, value = text.partition("=")
-        require(bool(equals) and key.strip() != "", f"{flag}: expected key=value, got {text!r}")
+        require(bool(equals) and key.strip() != "", f"{flag}: expected key=value, got {quoted(text)}")
         options[key.strip()] = _value(flag, text, value.strip())
     return options
 
@@ -76,7 +76,7 @@ def _value(flag: str, text: str, value: str) -> Any:
                 return parse(written)
             except (ValueError, RecursionError):  # ValueError: both parsers' errors are
                 continue
-    require(value[:1] not in ("[", "{", '"', "'"), f"{flag}: {text!r} has a value that is neither JSON nor TOML")
+    require(value[:1] not in ("[", "{", '"', "'"), f"{flag}: {quoted(text)} has a value that is neither JSON nor TOML")
     return value
 
 

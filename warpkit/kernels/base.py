@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.component import Component
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
 from warpkit.registry import Registry
 
 
@@ -46,9 +46,9 @@ class Kernel(Component):
         """How many pixels the kernel touches along an axis: 2 · radius."""
         radius, pieces = getattr(self, "radius", None), self.pieces
         if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < 2**10 or 2 * radius % 1:
-            raise InputError(f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {radius!r}")
+            raise InputError(f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {quoted(radius)}")
         if not isinstance(pieces, int) or pieces < 1:
-            raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {pieces!r}")
+            raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {quoted(pieces)}")
         return int(2 * radius)
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
 from warpkit.component import Component
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import LazyLinear, modules
@@ -99,9 +99,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         self.size = None if size is None else check_size(size, ndim)
         check_padding(padding_mode, ndim)
         check_fill(fill)
-        require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {align_corners!r}")
+        require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {quoted(align_corners)}")
         valid = features is None or (isinstance(features, int) and features > 0)
-        require(valid, f"features: expected a positive integer, got {features!r}")
+        require(valid, f"features: expected a positive integer, got {quoted(features)}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         with tracing.constants():
             start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
@@ -130,7 +130,7 @@ class SpatialTransformer(Component, KeepsPrecision):
             return self._composed(image, theta_from)
         seen = image if theta_from is None else theta_from(image) if callable(theta_from) else theta_from
         if not isinstance(seen, Tensor):
-            raise InputError(f"theta_from: expected a tensor, or a function that gives one, got {seen!r:.80}")
+            raise InputError(f"theta_from: expected a tensor, or a function that gives one, got {quoted(seen)}")
         return self._limited(self._regress(seen))
 
     def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
@@ -250,13 +250,13 @@ def _numbers(
     """`count` numbers, each at least `low`."""
     try:
         found = torch.as_tensor(given, dtype=torch.float64).detach().clone()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"{what}: expected {count} numbers, got {given!r}") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(f"{what}: expected {count} numbers, got {quoted(given)}") from error
     require(found.shape == (count,), f"{what}: expected {count} numbers, got shape {list(found.shape)}")
     # NaN is not at least anything.
     valid = tracing.is_traced(found) or bool(((found >= low) & (found.isfinite() | (not finite))).all())
     wanted = "finite numbers" if finite else f"numbers of at least {low}"
-    require(valid, f"{what}: expected {wanted}, got {given!r}")
+    require(valid, f"{what}: expected {wanted}, got {quoted(given)}")
     return found
 
 
@@ -272,7 +272,9 @@ def _identity(transform: Transform) -> Tensor:
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
-    require(isinstance(steps, int) and 1 <= steps <= 1000, f"steps: expected a whole number, 1 to 1000, got {steps!r}")
+    require(
+        isinstance(steps, int) and 1 <= steps <= 1000, f"steps: expected a whole number, 1 to 1000, got {quoted(steps)}"
+    )
     if steps > 1:
         name = type(transform).__name__
         require(transform.is_matrix, f"steps: {name} is no matrix transform, so its steps cannot be composed")

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
 from warpkit.registry import Registry
 from warpkit.sampling.problem import Problem
 
@@ -113,7 +113,7 @@ def choose(problem: Problem) -> tuple[str, Backend]:
         reason = refusal(backend, problem)
         if reason is None:
             return name, backend
-    raise InputError(f"backend {named!r} {reason}")
+    raise InputError(f"backend {quoted(named)} {reason}")
 
 
 def refusal(backend: Backend, problem: Problem) -> str | None:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from warpkit import geometry, tracing
+from warpkit.errors import quoted
 from warpkit.sampling.backend import Backend, backends
 from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.sampling.problem import KINDS, Problem
@@ -217,7 +218,7 @@ def _flat(problem: Problem) -> tuple[Any, ...]:
 def _problem(image: Tensor, flat: Sequence[Any]) -> Problem:
     where, table, fill, kind, kernels, padding, size, target, align_corners = flat
     if kind not in KINDS or not all(0 <= mode < len(PADDING_MODES) for mode in padding):
-        raise ValueError(f"warpkit: unknown kind {kind!r} or padding {padding}")
+        raise ValueError(f"warpkit: unknown kind {quoted(kind)} or padding {padding}")
     modes = tuple(PADDING_MODES[mode] for mode in padding)
     return Problem(
         where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), align_corners, image.dtype

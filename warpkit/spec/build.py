@@ -1,20 +1,25 @@
 """A spec becomes a module; every mistake in it is named by its path, all of them at once."""
 
+import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.component import inputs_of, note_inputs
-from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.errors import quoted, require, unknown
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
+from warpkit.quoting import listed, shown
 from warpkit.spec.components import Components, Shapes
+from warpkit.spec.mistakes import TooManyError, not_too_deep, under
 from warpkit.spec.read import overridden, read
+from warpkit.spec.thrifty import on_meta
 from warpkit.spec.trial import NeedsNumbersError, Shape, initialise
 
 __all__ = ["build", "inputs_of", "planned"]
@@ -22,8 +27,10 @@ __all__ = ["build", "inputs_of", "planned"]
 VERSION = 1
 _ONE = "input"  # the name of the only image
 _TOP = ("version", "input", "inputs", "$schema")
+_LARGEST = 10**9  # numbers of one image
 
 
+@not_too_deep("spec")
 def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> nn.Module:
     """The module that a spec describes.
 
@@ -50,47 +57,55 @@ def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None
 
 
 class Plan:
-    """A spec that was tried: its data, the module on `meta` (or with numbers), and what was found out by it."""
+    """A spec that was tried: its data, the module on `meta` (or with numbers), and what was found out by it.
+
+    `whole` is the module on `meta` with the weights that its lazy layers will have.
+    """
 
     def __init__(self, table: dict[str, Any], builder: "_Builder", module: nn.Module, shapes: Shapes | None) -> None:
         self.table, self.module, self.shapes = table, module, shapes
         self.inferred, self.routes, self.lazy = builder.inferred, builder.routes, builder.lazy
+        self.whole = on_meta(module)
+        initialise(self.whole, self.lazy)
 
 
+@not_too_deep("spec")
 def planned(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
     """Tries a spec without the memory that it would take; raises as `build` does."""
     table = dict(overridden(read(spec), overrides or {}))
     try:
-        try:
-            return _tried(table, numbers=False)
-        except NeedsNumbersError:
-            return _tried(table, numbers=True)
-    except RecursionError as error:
-        raise InputError("spec: nested too deeply") from error
+        return _tried(table, numbers=False)
+    except NeedsNumbersError:
+        return _tried(table, numbers=True)
 
 
 def _tried(table: dict[str, Any], numbers: bool) -> Plan:
     builder = _Builder(numbers=numbers, tries=True)
-    builder.check_version(table.get("version", VERSION))
-    shapes = builder.shapes(table)
-    with torch.random.fork_rng(devices=[]):
+    made = shapes = None
+    with torch.random.fork_rng(devices=[]), suppress(TooManyError):
+        builder.check_version(table.get("version", VERSION))
+        shapes = builder.shapes(table)
         made = builder.build(table, shapes)
         if not builder.mistakes and made is not None and shapes:
             builder.run_whole(made, shapes)
     builder.raise_mistakes()
     assert made is not None
-    _check_memory(made)
-    return Plan(table, builder, made, shapes)
+    plan = Plan(table, builder, made, shapes)
+    _check_memory(plan.whole)
+    return plan
 
 
 def _check_memory(module: nn.Module) -> None:
-    held = [t for t in (*module.parameters(), *module.buffers()) if not is_lazy(t)]
-    size = sum(t.numel() * t.element_size() for t in held)
+    named: list[tuple[str, Tensor]] = [*module.named_parameters(), *module.named_buffers()]
+    sizes = {name: t.numel() * t.element_size() for name, t in named if not is_lazy(t)}
+    size = sum(sizes.values())
     try:
         most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (ValueError, OSError, AttributeError):  # another system
         return
-    require(size < 0.75 * most, f"spec: its weights need {size / 1e9:.0f} GB, and this machine has {most / 1e9:.0f}")
+    largest = shown(max(sizes, key=lambda name: sizes[name], default=""))
+    told = f"its weights need {size / 1e9:.0f} GB ({largest} most), and this machine has {most / 1e9:.0f}"
+    require(size < 0.75 * most, f"spec: {told}")
 
 
 class _Builder(Components):
@@ -118,13 +133,16 @@ class _Builder(Components):
             return None
         if WARPED in given:
             self.complain(f"inputs.{WARPED}", "this is the name of the first image, as it is warped so far")
-        found = {name: self._shape(f"inputs.{name}", shape) for name, shape in given.items()}
+        found = {name: self._shape(under("inputs", name), shape) for name, shape in given.items()}
         return found if all(found.values()) else None  # type: ignore[return-value]
 
     def _shape(self, path: str, given: Any) -> Shape | None:
-        listed = isinstance(given, list | tuple) and 1 <= len(given) <= 4
-        if listed and all(type(n) is int and 0 < n < 2**31 for n in given):
-            return tuple(given)
+        axes = isinstance(given, list | tuple) and 1 <= len(given) <= 4
+        if axes and all(type(n) is int and 0 < n < 2**31 for n in given):
+            if math.prod(given) <= _LARGEST:
+                return tuple(given)
+            self.complain(path, f"got {quoted(given)}, an image of more than {_LARGEST:.0e} numbers")
+            return None
         several = " (several images are `inputs`)" if path == _ONE and isinstance(given, dict) else ""
         self.complain(path, f"got {quoted(given)}, expected the shape of one image, [C, *S]{several}")
         return None
@@ -153,10 +171,10 @@ class _Builder(Components):
     def _layers_alone(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
         strays = [key for key in table if key != "layers"]
         for key in strays if "layers" in table else ():
-            self.complain(str(key), str(unknown("key", key, ["layers", *_TOP[:3]])), then="doubt")
+            self.complain(under("", key), str(unknown("key", key, ["layers", *_TOP[:3]])), then="doubt")
             self._is_sized = True  # it may have meant `input`: what would follow from that is no mistake
         if "layers" not in table:
-            told = ", ".join(map(repr, map(str, table))) or "nothing"
+            told = listed(map(quoted, table), 10) or "nothing"
             near = unknown("key", next(iter(table), ""), ["layers", "type", *_TOP[:3]]) if table else ""
             self.complain("layers", f"missing; got {told}" + (f" ({near})" if near else ""))
             return None
@@ -166,7 +184,7 @@ class _Builder(Components):
         """A network of several images."""
         layers = table.pop("layers", None)
         for key in table:
-            self.complain(str(key), str(unknown("key beside `inputs`", key, ["layers", *_TOP[:3]])), then="doubt")
+            self.complain(under("", key), str(unknown("key beside `inputs`", key, ["layers", *_TOP[:3]])), then="doubt")
         if not isinstance(layers, list | tuple):
             if layers is None and table:  # one of the other keys may mean it
                 return None
@@ -204,4 +222,4 @@ class _Builder(Components):
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
         """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
         self._walked.clear()
-        self._shape_after(module, "", list(shapes.values()), lazy=self.lazy)
+        self._shape_after(module, "", list(shapes.values()), lazy=self.lazy, cost=self.cost)

@@ -15,14 +15,17 @@ from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED
 from warpkit.modules.sequential import Sequential
+from warpkit.quoting import listed
 from warpkit.registry import Registry
+from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
-from warpkit.spec.mistakes import Mistakes, under
+from warpkit.spec.mistakes import Mistakes, TooManyError, under
 from warpkit.spec.thrifty import Thrifty
 from warpkit.spec.trial import NeedsNumbersError, Shape, shape_after
 from warpkit.transforms.base import Transform
 
 Shapes = dict[str, Shape]
+_MOST = 1000  # components of a spec
 
 
 class Components(Mistakes):
@@ -43,6 +46,9 @@ class Components(Mistakes):
         self._numbers, self._tries = numbers, tries
         self._named: dict[str, Any] = {}
         self._copies: dict[int, Any] = {}
+        self._count = 0  # of components
+        self._searched: set[str] = set()  # kinds for which newly installed packages were looked through
+        self.cost, self._bounded = Cost(), Bounded()
         self._inputs: Shapes | None = None  # of a network of several images
         self._is_sized = False
         self._walked: dict[int, tuple[Shape | None, Shape | None]] = {}  # of a sequential: what comes in, and out
@@ -63,6 +69,10 @@ class Components(Mistakes):
             self.complain(under(path, "type"), f"missing: the name of a {registry.kind}")
             return None
         before = self.blocking
+        self._count += 1
+        if self._count > _MOST:
+            self.complain(path, f"there are more than {_MOST:,} components before it")
+            raise TooManyError
         with self.at(path):
             name, table = registry._parse(given)
             table = dict(table)
@@ -70,7 +80,7 @@ class Components(Mistakes):
             require(
                 label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {quoted(label)}"
             )
-            cls = registry.load(name)
+            cls = self._class(registry, name)
             options = self._options(registry, name, cls, table, path, shape, seen)
             if self.blocking == before and options is not None:
                 with self.at(path, options), self._thriftily(registry):
@@ -80,13 +90,21 @@ class Components(Mistakes):
                     note(made, label=label, inferred=set(self.inferred.get(path, ())))
                     if label is not None:
                         if label in self._named:
-                            self.complain(f"{path}.id" if path else "id", f"{label!r} is taken")
+                            self.complain(f"{path}.id" if path else "id", f"{quoted(label)} is taken")
                         self._named[label] = made
                     return made
             elif label is not None:
                 self._named.setdefault(label, None)  # what uses it has no mistake of its own
         self.blocking += 1
         return None
+
+    def _class(self, registry: Registry[Any], name: Any) -> Any:
+        """The class of this name. The registry looks for a new package at each unknown name, which is slow: once."""
+        if isinstance(name, str) and name not in registry.names():
+            if registry.kind in self._searched:
+                raise unknown(registry.kind, name, registry.names())
+            self._searched.add(registry.kind)
+        return registry.load(name)
 
     def _created(self, registry: Registry[Any], name: str, options: dict[str, Any]) -> Any:
         try:
@@ -97,8 +115,9 @@ class Components(Mistakes):
             raise
 
     def _thriftily(self, registry: Registry[Any]) -> Any:
-        small = self._tries and not self._numbers and registry is modules
-        return Thrifty() if small else nullcontext()
+        if not self._tries:
+            return nullcontext()
+        return self._bounded if self._numbers or registry is not modules else Thrifty()
 
     def _copied(self, given: Any) -> Any:
         """An object that was given; a copy of it where the spec is only tried."""
@@ -115,9 +134,9 @@ class Components(Mistakes):
             known = [label for label in self._named if isinstance(label, str)]
             self.complain(under(path, "use"), str(unknown("id", name, known)))
         elif len(given) > 1:
-            self.complain(path, f"`use` stands alone, got {', '.join(map(str, given))}")
+            self.complain(path, f"`use` stands alone, got {listed(given, 10)}")
         elif made is not None and not _is_a(registry, made):
-            self.complain(path, f"{name!r} is no {registry.kind}")
+            self.complain(path, f"{quoted(name)} is no {registry.kind}")
             return None
         return made
 
@@ -143,7 +162,7 @@ class Components(Mistakes):
             if option not in known:
                 if not takes_any(registry.options(name)):
                     self.complain(
-                        where, str(unknown(f"option of {registry.kind} {name!r}", option, known)), then="doubt"
+                        where, str(unknown(f"option of {registry.kind} {quoted(name)}", option, known)), then="doubt"
                     )
                 else:
                     made[option] = value
@@ -168,7 +187,7 @@ class Components(Mistakes):
             made[option] = value
         missing = [k for k, p in known.items() if p.default is p.empty and k not in made and k not in table]
         unknown_yet = self._is_sized and shape is None  # something before it is wrong: a width would follow
-        strays = [str(option) for option in table if option not in known]
+        strays = [str(option)[:80] for option in table if option not in known][:100]
         for option in missing:
             follows = unknown_yet and input_width(option, (1, 1)) is not None
             if not follows and not difflib.get_close_matches(option, strays):  # a name that is mistyped is told already
@@ -236,7 +255,7 @@ class Components(Mistakes):
         """The shape of several images joined along channels."""
         found = [shape if name == WARPED else (self._inputs or {}).get(name, shape) for name in route]
         if len({s[1:] for s in found}) != 1:
-            told = ", ".join(f"{name} {list(s)}" for name, s in zip(route, found, strict=True))
+            told = listed(f"{name} {list(s)}" for name, s in zip(route, found, strict=True))
             self.complain(path, f"images of one size are joined, got {told}")
             return None
         return (sum(s[0] for s in found), *found[0][1:])
@@ -251,7 +270,7 @@ class Components(Mistakes):
         if [before] == list(shapes):  # layer by layer, while it was built
             return after
         try:
-            return shape_after(module, shapes, seen, numbers=self._numbers, **more)
+            shape, cost = shape_after(module, shapes, seen, numbers=self._numbers, **more)
         except InputError as error:
             told = ", ".join(str(list(shape)) for shape in shapes)
             child = getattr(error, "child", "")
@@ -260,6 +279,9 @@ class Components(Mistakes):
                 return None
             self.complain(path, f"does not fit an input of shape {told}: {error}")
             return None
+        self.cost.numbers += cost.numbers
+        self.cost.work += cost.work
+        return shape
 
 
 def _is_a(registry: Registry[Any], given: Any) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
@@ -16,11 +17,15 @@ from warpkit.component import inferred_of, inputs_of, label_of, options_of
 from warpkit.errors import InputError, quoted, require
 from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network
+from warpkit.quoting import listed, shown
 from warpkit.registry import Registry
-from warpkit.spec.build import VERSION, planned
+from warpkit.spec.build import VERSION, Plan, planned
 from warpkit.spec.hints import KINDS, hints_of, is_offered, registry_of
+from warpkit.spec.mistakes import not_too_deep, under
 from warpkit.transforms.base import Transform
 
+_RUNNING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_TOLD = 50  # mistakes
 _ONE_FOR_ALL = ("kernel_size", "stride", "padding", "dilation", "output_padding", "output_size")
 
 
@@ -37,14 +42,21 @@ def to_spec(module: nn.Module) -> dict[str, Any]:
     >>> to_spec(build({"input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 10}]}))
     {'version': 1, 'input': [1, 28, 28], 'layers': ['Flatten', {'type': 'Linear', 'out_features': 10}]}
     """
+    return spec_and_plan(module)[0]
+
+
+@not_too_deep("to_spec")
+def spec_and_plan(module: nn.Module) -> tuple[dict[str, Any], Plan]:
+    """The spec of `to_spec`, and what was found out when it was tried."""
     named = isinstance(module, nn.Module) and not isinstance(module, Kernel | Transform)
     require(named, f"to_spec: expected a network or a layer, got {quoted(module)}")
     spec = _Writer().whole(module)
     try:
-        check_weights(weights_of(planned(spec).module), weights_of(module))
+        plan = planned(spec)
+        check_weights(weights_of(plan.module), weights_of(module))
     except InputError as error:
         raise InputError(f"to_spec: no spec describes this module: {error}") from error
-    return spec
+    return spec, plan
 
 
 def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -60,7 +72,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     """What a state_dict holds, each tensor of a shared module once."""
     state = module.state_dict()
     for name, value in state.items():
-        require(isinstance(value, Tensor), f"{name} is no tensor, got {type(value).__name__}")
+        require(isinstance(value, Tensor), f"{shown(name)} is no tensor, got {quoted(value)}")
     held = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: tensor for name, tensor in held.items() if name in state}
 
@@ -68,13 +80,24 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 def check_weights(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
     """`InputError` unless the file's weights are those of the module that its spec describes."""
     for what, names in (("lacks", expected.keys() - weights.keys()), ("has besides", weights.keys() - expected.keys())):
-        require(not names, f"{what} {', '.join(sorted(names)[:5])}")
-    for name, tensor in weights.items():
-        known, given = expected[name], tensor
+        require(not names, f"{what} {listed(sorted(names), 5)}")
+    for name, given in weights.items():
+        known, place = expected[name], shown(name)
         if not is_lazy(known):
-            require(given.shape == known.shape, f"{name} is {list(given.shape)}, expected {list(known.shape)}")
+            require(given.shape == known.shape, f"{place} is {list(given.shape)}, expected {list(known.shape)}")
         same_kind = given.is_floating_point() == known.is_floating_point() and not given.is_complex()
-        require(same_kind, f"{name} is {given.dtype}, expected {known.dtype}")
+        require(same_kind, f"{place} is {given.dtype}, expected {known.dtype}")
+
+
+def check_types(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
+    """`InputError` for weights that could be loaded, but not run: of float8, or where one type has become several."""
+    became: dict[Any, tuple[str, Any]] = {}
+    for name, given in weights.items():
+        runs = not given.is_floating_point() or given.dtype in _RUNNING
+        require(runs, f"{shown(name)} is {given.dtype}, which cannot run")
+        first, dtype = became.setdefault(expected[name].dtype, (name, given.dtype))
+        told = f"{shown(name)} is {given.dtype} and {shown(first)} {dtype}: such a mixture cannot run"
+        require(given.dtype == dtype, told)
 
 
 class _Writer:
@@ -107,7 +130,8 @@ class _Writer:
             table = {"type": table} if isinstance(table, str) else table
             spec |= {"layers": table.get("layers", [])} if _is_sequential(table) else table
         if self._mistakes:
-            raise InputError("to_spec: " + "\n         ".join(self._mistakes))
+            more = ["and more"] if len(self._mistakes) > _TOLD else []
+            raise InputError("to_spec: " + "\n         ".join(self._mistakes[:_TOLD] + more))
         return spec
 
     def _look(self, made: Any) -> None:
@@ -124,7 +148,8 @@ class _Writer:
         registry = registry_for(made)
         name = None if registry is None else name_of(registry, type(made))
         if registry is None or name is None:
-            self._mistakes.append(f"{path or 'the module'}: {type(made).__name__} has no registered name")
+            name_of_class = shown(type(made).__name__)
+            self._mistakes.append(f"{path or 'the module'}: {name_of_class} has no registered name")
             return ""
         table: dict[str, Any] = {"type": name}
         if self._count[id(made)] > 1:
@@ -134,7 +159,7 @@ class _Writer:
         for option in sorted(options, key=lambda option: list(known).index(option) if option in known else -1):
             if option in inferred_of(made) and self._is_sized:
                 continue
-            where = f"{path}.{option}" if path else option
+            where = under(path, option)
             value = self._value(options[option], where)
             default = known[option].default if option in known else inspect.Parameter.empty
             if default is inspect.Parameter.empty or not _equal(value, default):
@@ -155,7 +180,7 @@ class _Writer:
         if isinstance(value, enum.Enum):
             return value.value
         if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            return {key: self._value(part, f"{path}.{key}") for key, part in value.items()}
+            return {key: self._value(part, under(path, key)) for key, part in value.items()}
         if value is None or isinstance(value, bool | int | float | str):
             return value
         self._mistakes.append(f"{path}: {quoted(value, 60)} is no plain data")

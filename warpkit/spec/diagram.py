@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from warpkit.modules.network import WARPED, Network
+from warpkit.quoting import shown
 from warpkit.spec.blocks import Block, Box, Parallel, Pill, Transformer, lines_of
 from warpkit.spec.outline import Node, Shape, outline
 from warpkit.spec.pen import (
@@ -55,7 +56,7 @@ class _Picture:
     def __init__(
         self, blocks: list[Block], inputs: dict[str, Shape | None], read: set[str], note: str, title: str
     ) -> None:
-        pills = [Pill(name, shape) for name, shape in inputs.items()]
+        pills = [Pill(shown(name, 40), shape) for name, shape in inputs.items()]
         self.column = [pills[0], *blocks, Pill("output")]
         self.top = _EDGE + (0.35 if title else 0.0)
         self.main = _EDGE + max(block.port for block in self.column)
@@ -174,12 +175,12 @@ class _Maker:
         """The lines of a network in a box, and boxes for those of its layers that are used elsewhere too."""
         if node.shared is not None:
             name = node.id if node.id and node.label == "sequential" else node.label
-            return [(Span(name, bold=True),), (Span("the same weights", faint=True),)]
+            return [(Span(shown(name, 40), bold=True),), (Span("the same weights", faint=True),)]
         if not _is_row(node):
             parts = [part.label for part in node.children if part.place == "transform"]
             return [*lines_of(node), *((Span(f"   {part}"),) for part in parts)]
         named = node.id is not None and node.name in self.marks
-        content: list[Spans | Box] = [(Span(node.id or "", faint=True),)] if named else []
+        content: list[Spans | Box] = [(Span(shown(node.id or "", 40), faint=True),)] if named else []
         for layer in node.children:
             inner = self._content(layer)
             content += [Box(inner, mark=self.marks[layer.name])] if layer.name in self.marks else inner

@@ -1,6 +1,7 @@
 """What an option may be, read off the constructor's type hints."""
 
 import enum
+import functools
 import inspect
 import typing
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from torch import nn
 from warpkit.errors import InputError, quoted, unknown
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.modules.base import modules
+from warpkit.quoting import shown
 from warpkit.registry import Registry
 from warpkit.transforms.base import Transform, transforms
 
@@ -54,12 +56,12 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
         return found[0]
     if is_torch_s and option in _POSITIVE and any(isinstance(n, int) and n < 1 for n in numbers):
         raise InputError(f"got {quoted(value)}, expected {'positive numbers' if len(numbers) > 1 else 'at least 1'}")
-    from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
-    except PydanticUserError:  # a class with a configuration of its own
-        adapter = TypeAdapter(hint)
+        adapter = _adapter(hint)
+    except TypeError:  # a hint that cannot be a key
+        adapter = _adapter.__wrapped__(hint)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:
@@ -70,7 +72,17 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
                 pass
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
-        raise InputError(f"got {quoted(value)}, expected {expected}") from error
+        raise InputError(f"got {quoted(value)}, expected {shown(expected)}") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _adapter(hint: Any) -> Any:
+    from pydantic import ConfigDict, PydanticUserError, TypeAdapter
+
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except PydanticUserError:  # a class with a configuration of its own
+        return TypeAdapter(hint)
 
 
 def _parts(hint: Any) -> set[Any]:

@@ -5,8 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
+from warpkit.quoting import reason, shown
 from warpkit.spec.trial import NeedsNumbersError
+
+_MOST = 50  # mistakes that are told
+
+
+class TooManyError(Exception):
+    """So many mistakes that no more is looked at."""
 
 
 class Mistakes:
@@ -20,13 +27,16 @@ class Mistakes:
     def raise_mistakes(self) -> None:
         """All of them in one `InputError`."""
         if self.mistakes:
-            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes)))
+            more = ["there are more mistakes"] if len(self.mistakes) >= _MOST else []
+            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes + more)))
 
     def complain(self, path: str, message: str, *, then: str = "stop") -> None:
         """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
         is told, too.
         """
-        self.mistakes.append(f"{path}: {message}" if path else message)
+        self.mistakes.append(f"{shown(path)}: {message}" if path else message)
+        if len(self.mistakes) >= _MOST:
+            raise TooManyError
         self.blocking += then == "stop"
         self.doubted += then != "go on"
 
@@ -45,14 +55,24 @@ class Mistakes:
                 path = under(path, about[1])
                 message = message[about.end() :] if about[2] else message
             self.complain(path, message)
-        except (NeedsNumbersError, RecursionError):
+        except (NeedsNumbersError, TooManyError, RecursionError):
             raise
         except Exception as error:  # whatever a stranger's constructor does
             if options is None:
                 raise
-            self.complain(path, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
+            self.complain(path, f"{shown(type(error).__name__)}: {reason(error)}")
 
 
 def under(path: str, key: Any) -> str:
     """The path of what stands at this key."""
-    return f"{path}.{key}" if path else str(key)
+    name = shown(key, 80) if isinstance(key, str) else quoted(key)
+    return f"{path}.{name}" if path else name
+
+
+@contextmanager
+def not_too_deep(what: str) -> Iterator[None]:
+    """The end of the stack becomes an `InputError`."""
+    try:
+        yield
+    except RecursionError as error:
+        raise InputError(f"{what}: nested too deeply") from error

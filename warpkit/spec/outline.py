@@ -16,8 +16,12 @@ from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network
 from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.quoting import listed, reason, shown
+from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.describe import described_options, name_of, registry_for
+from warpkit.spec.mistakes import not_too_deep
 from warpkit.spec.thrifty import on_meta
+from warpkit.spec.trial import few_steps
 from warpkit.transforms.base import Transform
 
 Shape = tuple[int, ...]
@@ -53,6 +57,7 @@ class Node:
         return " ".join((self.label, *(f"{key}={written(value)}" for key, value in self.options.items())))
 
 
+@not_too_deep("outline")
 def outline(module: nn.Module, inputs: dict[str, Shape] | None = None) -> Node:
     """The tree of a module's components; one that a plugin makes for itself is not shown.
 
@@ -139,6 +144,8 @@ def written(value: Any) -> str:
     """
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, str):
+        return shown(value)
     if isinstance(value, dict):
         return f"{{{', '.join(f'{k} = {written(v)}' for k, v in value.items())}}}"
     return (
@@ -159,7 +166,7 @@ def _data(value: Any) -> Any:
 def _run(module: nn.Module, shapes: list[Shape]) -> tuple[nn.Module, _Calls]:
     """A copy that has seen one image of each shape, and what each of its components gave.
 
-    On the meta device, without numbers; on the CPU where that fails.
+    On the meta device, without numbers; on the CPU where that fails and takes little.
     """
     try:
         return _run_on("meta", module, shapes)
@@ -168,9 +175,8 @@ def _run(module: nn.Module, shapes: list[Shape]) -> tuple[nn.Module, _Calls]:
     try:
         return _run_on("cpu", module, shapes)
     except Exception as error:
-        given = ", ".join(str(list(shape)) for shape in shapes)
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"inputs: images of {given} do not fit: {reason}") from error
+        given = listed(str(list(shape)) for shape in shapes)
+        raise InputError(f"inputs: images of {given} do not fit: {reason(error)}") from error
 
 
 @torch.no_grad()
@@ -189,7 +195,8 @@ def _run_on(device: str, module: nn.Module, shapes: list[Shape]) -> tuple[nn.Mod
     for part in set(_all(copied)):
         part.register_forward_pre_hook(enter)
         part.register_forward_hook(leave)
-    copied(*(torch.zeros(1, *shape, device=device) for shape in shapes))
+    with few_steps(copied), Cost() if device == "meta" else Bounded():
+        copied(*(torch.zeros(1, *shape, device=device) for shape in shapes))
     return copied, dict(calls)
 
 

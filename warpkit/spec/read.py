@@ -4,6 +4,7 @@ import copy
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,36 +12,65 @@ from typing import Any
 from warpkit.errors import InputError, quoted, require
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
+from warpkit.quoting import listed, shown
 from warpkit.transforms.base import transforms
 
 SUFFIXES = (".toml", ".yaml", ".yml", ".json")
-_FLOAT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+# A file of more says nothing that a network needs, and takes its reader longer than anybody waits.
+_LETTERS, _VALUES, _DEEP, _PARTS, _DIGITS = 2**19, 30_000, 200, 20, 100
+_FLOAT = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+\Z")
+_NUMBERS = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "timestamp"))
+_TEXT = "tag:yaml.org,2002:str"
+# A dotted key of TOML with many parts: the time of its parser grows with the square of their number.
+_PART = r"""(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+"""
+_DOTTED = re.compile(rf"""(?<![\w"'\\-])(?:{_PART}){{{_PARTS}}}""")
 
 
 def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
     """The data of a spec: itself, or what a TOML, YAML or JSON file holds (by its suffix).
 
-    Raises `InputError` for a file that is not there, of another kind, or that cannot be parsed.
+    Raises `InputError` for a file that is not there, of another kind, or that cannot be parsed, and for data that is
+    larger or deeper than any network.
     """
     if isinstance(spec, dict):
+        check_extent(spec)
         return spec
-    require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {type(spec).__name__}")
+    require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {quoted(spec)}")
     path = Path(spec)
     right = path.suffix.lower() in SUFFIXES
     require(right, f"spec: expected a file that ends in .toml, .yaml or .json, got {quoted(str(spec))}")
     require(is_file(path), f"spec: no such file: {quoted(str(path))}")
     try:
-        data = _parse(path.read_text(encoding="utf-8-sig"), path)
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LETTERS + 1)
+        require(len(text) <= _LETTERS, f"spec: {shown(path)} has more than {_LETTERS:,} letters")
+        data = _parse(text, path)
     except InputError:
         raise
-    except (Exception, RecursionError) as error:  # each parser has its own
-        raise InputError(f"spec: {path} cannot be parsed: {error}") from error
-    require(isinstance(data, dict), f"spec: {path} holds {type(data).__name__}, expected a table")
+    except Exception as error:  # each parser has its own
+        deep = isinstance(error, RecursionError)
+        told = "nested too deeply" if deep else shown(" ".join(str(error).split()), 300)
+        raise InputError(f"spec: {shown(path)} cannot be parsed: {told}") from error
+    require(isinstance(data, dict), f"spec: {shown(path)} holds {type(data).__name__}, expected a table")
+    check_extent(data)
     return data  # type: ignore[no-any-return]
+
+
+def check_extent(data: Any) -> None:
+    """`InputError` for more values or deeper ones than a spec needs; what stands in it twice counts twice."""
+    count, left = 1, [(data, 0)]
+    while left:
+        value, depth = left.pop()
+        if isinstance(value, dict | list | tuple):
+            count += len(value)
+            require(count <= _VALUES, f"spec: more than {_VALUES:,} values in it")
+            require(depth < _DEEP, f"spec: nested more than {_DEEP} deep")
+            left += [(part, depth + 1) for part in (value.values() if isinstance(value, dict) else value)]
 
 
 def _parse(text: str, path: Path) -> Any:
     if path.suffix.lower() == ".toml":
+        require(_DOTTED.search(text) is None, f"spec: {shown(path)}: a key of more than {_PARTS} parts")
         return tomllib.loads(text)
     if path.suffix.lower() == ".json":
         return json.loads(text, object_pairs_hook=_table)
@@ -54,7 +84,37 @@ def _parse_yaml(text: str) -> Any:
         raise InputError("spec: reading YAML needs PyYAML: pip install 'warpkit[spec]'") from error
 
     class Loader(yaml.SafeLoader):
-        """YAML 1.2 in two points: 1e-5 is a number, and a key stands once."""
+        """YAML 1.2 in three points: 1e-5 is a number, what only looks like one is text, and a key stands once."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            self.values, self.extent = 0, dict[int, int]()  # so far, and of each node with all that is in it
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            """Counts what an alias stands for before anything is made of it: merged keys are copied each time."""
+            before, is_alias = self.values, self.check_event(yaml.AliasEvent)
+            self.values += 1
+            node = super().compose_node(parent, index)
+            if is_alias:
+                require(id(node) in self.extent, "spec: an alias stands inside of what it stands for")
+                self.values += self.extent[id(node)]
+            else:
+                self.extent[id(node)] = self.values - before
+            require(self.values <= _VALUES, f"spec: more than {_VALUES:,} values in it")
+            return node
+
+        def compose_scalar_node(self, anchor: Any) -> Any:
+            node = super().compose_scalar_node(anchor)
+            if node.tag in _NUMBERS and not (len(node.value) <= _DIGITS and self.is_right(node)):
+                node.tag = _TEXT
+            return node
+
+        def is_right(self, node: Any) -> bool:
+            try:
+                self.yaml_constructors[node.tag](self, node)
+            except ValueError:  # 0x_ for an int, the 45th of June for a date
+                return False
+            return True
 
         def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
             _check_once([self.construct_object(key, deep=True) for key, _ in node.value])
@@ -65,8 +125,9 @@ def _parse_yaml(text: str) -> Any:
 
 
 def _check_once(keys: list[Any]) -> None:
-    twice = sorted({key for key in keys if isinstance(key, str) and keys.count(key) > 1 and key != "<<"})
-    require(not twice, f"spec: {', '.join(map(quoted, twice))} is given twice in one table")
+    counts = Counter(key for key in keys if isinstance(key, str) and key != "<<")
+    twice = sorted(key for key, count in counts.items() if count > 1)
+    require(not twice, f"spec: {listed(map(quoted, twice), 10)} is given twice in one table")
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -92,11 +153,13 @@ def overridden(spec: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     require(right, f"overrides: expected paths and values, {{'layers.0.p': 0.5}}, got {quoted(overrides)}")
     data = copy.deepcopy(spec) if overrides else spec
     for path, value in overrides.items():
-        keys = re.sub(r"\[(\d+)\]", r".\1", path).split(".")
+        keys = re.sub(r"\[(\d+)\]", r".\1", path).split(".") if len(path) < 10_000 else []
+        require(0 < len(keys) <= _DEEP, f"override {shown(path, 80)}: longer than any path")
         holder: Any = data
         for i, key in enumerate(keys[:-1]):
-            holder = _inside(holder, key, ".".join(keys[: i + 1]))
-        _set(holder, keys[-1], value, path)
+            holder = _inside(holder, key, shown(".".join(keys[: i + 1]), 80))
+        _set(holder, keys[-1], value, shown(path, 80))
+        check_extent(data)
     return data
 
 
@@ -132,5 +195,5 @@ def _set(holder: Any, key: str, value: Any, path: str) -> None:
 
 def _index(holder: list[Any], key: str, path: str) -> int:
     right = re.fullmatch("[0-9]{1,6}", key) is not None and int(key) < len(holder)
-    require(right, f"override {path:.80}: expected a number from 0 to {len(holder) - 1}, got {quoted(key)}")
+    require(right, f"override {path}: expected a number from 0 to {len(holder) - 1}, got {quoted(key)}")
     return int(key)

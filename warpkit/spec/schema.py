@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
-from warpkit.errors import InputError
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED
@@ -106,14 +105,15 @@ def _tidy(text: str) -> str:
 
 
 def _tables(registry: Registry[Any]) -> dict[str, Schema]:
-    """Each name's table with its options; none where the plugin cannot be imported."""
+    """Each name's table with its options; none where the plugin cannot be imported or read."""
     tables = {}
     for name in registry.names():
         try:
-            registry.load(name)
-        except InputError:
+            tables[name] = _table(registry, name)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # whatever a stranger's module and class do
             continue
-        tables[name] = _table(registry, name)
     return tables
 
 

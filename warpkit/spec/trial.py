@@ -2,7 +2,8 @@
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,10 +11,13 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.errors import InputError, require
+from warpkit.quoting import reason
+from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.thrifty import on_meta
 
 BATCH = 2  # images: what takes the batch for channels is seen
-_CHEAP = 10**5, 10**7  # numbers of the images and of the weights that are tried on the CPU
+# What is tried on the CPU too: numbers of the images, of the weights, of all that is made of them, and the work.
+_IMAGES, _WEIGHTS, _MADE, _WORK = 10**5, 10**7, 10**7, 10**9
 Shape = tuple[int, ...]
 
 
@@ -28,38 +32,42 @@ def shape_after(
     *,
     numbers: bool = False,
     lazy: dict[str, list[Shape]] | None = None,
-) -> Shape:
-    """The shape [C, *S] that a module makes of one image of each shape.
+    cost: Cost | None = None,
+) -> tuple[Shape, Cost]:
+    """The shape [C, *S] that a module makes of one image of each shape, and what that takes.
 
     `seen`: the shape that θ is read from, where that is another. `numbers`: on the CPU. `lazy` takes what each lazy
-    layer meets. Raises `InputError` where something does not fit; its `child` names the part of the module that was
-    entered last.
+    layer meets. `cost`: where it is known, as the sum of the parts. Raises `InputError` where something does not fit,
+    and before more numbers are made than a trial may; its `child` names the part of the module that was entered last.
     """
     _check_axes(module, shapes)
     if numbers:
-        return _shape(_told(module, "cpu", shapes, seen, lazy))
+        bounded = Bounded()
+        return _shape(_told(module, "cpu", bounded, shapes, seen, lazy)), bounded
     held = [*module.parameters(), *module.buffers()]
     numbers_held = sum(t.numel() for t in held if not is_lazy(t))
-    cheap = sum(map(math.prod, shapes)) <= _CHEAP[0] and numbers_held <= _CHEAP[1] and not any(t.is_meta for t in held)
+    small = sum(map(math.prod, shapes)) <= _IMAGES and numbers_held <= _WEIGHTS and not any(t.is_meta for t in held)
+    mode: Any = Cost() if cost is None else nullcontext()
     try:
-        given = _called(module, "meta", shapes, seen, lazy)
+        given = _called(module, "meta", mode, shapes, seen, lazy)
     except InputError:
         raise
     except Exception as error:
-        if cheap:  # the CPU says it better; or nothing is wrong
-            _told(module, "cpu", shapes, seen, None)
-        if cheap or isinstance(error, NotImplementedError) or "meta" in str(error):
+        if small:  # the CPU says it better; or nothing is wrong
+            _told(module, "cpu", Bounded(), shapes, seen, None)
+        if small or isinstance(error, NotImplementedError) or "meta" in str(error):
             raise NeedsNumbersError from error
         raise _misfit(error) from error
-    if cheap:  # meta overlooks a few mistakes
-        _told(module, "cpu", shapes, seen, None)
-    return _shape(given)
+    cost = cost or mode
+    if small and cost.numbers <= _MADE and cost.work <= _WORK:  # meta overlooks a few mistakes
+        _told(module, "cpu", nullcontext(), shapes, seen, None)
+    return _shape(given), cost
 
 
-def _told(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+def _told(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
     """What is called; an error of torch as an `InputError`."""
     try:
-        return _called(module, device, shapes, seen, lazy)
+        return _called(module, device, mode, shapes, seen, lazy)
     except InputError:
         raise
     except Exception as error:
@@ -67,22 +75,16 @@ def _told(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape |
 
 
 def _misfit(error: Exception) -> InputError:
-    told = InputError(_reason(error))
+    told = InputError(reason(error))
     told.child = getattr(error, "child", "")  # type: ignore[attr-defined]
     return told
 
 
-def _reason(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
 @torch.no_grad()
-def _called(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
-    """What a copy of the module gives."""
+def _called(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
+    """What a copy of the module gives on this device; `mode` looks on."""
     module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
     for name, part in module.named_modules():
-        if getattr(part, "steps", 1) > 2:
-            setattr(part, "steps", 2)  # noqa: B010  # the third step is as the second
         if lazy is not None and any(map(is_lazy, part.parameters(recurse=False))):
 
             def look(_: nn.Module, args: Any, name: str = name) -> None:
@@ -92,13 +94,27 @@ def _called(module: nn.Module, device: str, shapes: Sequence[Shape], seen: Shape
     entered: list[str] = []
     for name, part in module.named_children():
         part.register_forward_pre_hook(lambda _, __, name=name: entered.append(name))
-    images = [torch.zeros(BATCH, *shape, device=device) for shape in shapes]
     more = {} if seen is None else {"theta_from": lambda _: torch.zeros(BATCH, *seen, device=device)}
     try:
-        return module(*images, **more)
+        with mode, few_steps(module):
+            return module(*(torch.zeros(BATCH, *shape, device=device) for shape in shapes), **more)
     except Exception as error:
         error.child = entered[-1] if entered else ""  # type: ignore[attr-defined]
         raise
+
+
+@contextmanager
+def few_steps(module: nn.Module) -> Iterator[None]:
+    """The third step of a transformer is as the second: it is left out."""
+    parts: list[Any] = [part for part in module.modules() if getattr(part, "steps", 1) > 2]
+    many = [part.steps for part in parts]
+    try:
+        for part in parts:
+            part.steps = 2
+        yield
+    finally:
+        for part, steps in zip(parts, many, strict=True):
+            part.steps = steps
 
 
 def _shape(given: Any) -> Shape:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warpkit.errors import InputError, require, unknown
+from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.registry import Registry
 from warpkit.sampling.backend import Backend, backends
@@ -125,7 +125,7 @@ def session_for(
 ) -> Session:
     """One component under test; `kind` is "kernel", "transform" or "backend"."""
     registry, checks = _KINDS[kind]
-    require(isinstance(seed, int) and seed >= 0, f"seed: expected a whole number from 0 on, got {seed!r}")
+    require(isinstance(seed, int) and seed >= 0, f"seed: expected a whole number from 0 on, got {quoted(seed)}")
     with undisturbed():
         made = registry.own(component)
     examples = THOROUGH if thorough else EXAMPLES
@@ -139,7 +139,7 @@ def _start(transform: Any, theta: Tensor | Sequence[float] | None) -> Tensor | N
         return None
     given = torch.as_tensor(theta, dtype=torch.float64).detach().cpu()
     count = getattr(transform, "num_params", None)
-    require(given.shape == (count,), f"theta: expected {count} numbers, got {theta!r}")
+    require(given.shape == (count,), f"theta: expected {count} numbers, got {quoted(theta)}")
     return given
 
 
@@ -218,7 +218,7 @@ def parametrize_with_checks(
     """
     require(
         isinstance(components, list | tuple) and len(components) > 0,
-        f"parametrize_with_checks: expected a list of components, got {components!r}",
+        f"parametrize_with_checks: expected a list of components, got {quoted(components)}",
     )
 
     def decorate(function: Any) -> Any:
@@ -248,7 +248,7 @@ def kind_of(component: Any) -> str:
         found = [kind for kind, (registry, _) in _KINDS.items() if name in registry.names()]
         if not found:
             raise unknown("component", name, [n for registry, _ in _KINDS.values() for n in registry.names()])
-        require(len(found) == 1, f"{name!r} is the name of a {' and of a '.join(found)}: give an object")
+        require(len(found) == 1, f"{quoted(name)} is the name of a {' and of a '.join(found)}: give an object")
         return found[0]
     for kind, (registry, _) in _KINDS.items():
         if isinstance(component, registry.base):

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import perspective
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, check_theta
@@ -107,5 +107,5 @@ def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 E"]:
 
 def check_ndim(ndim: int) -> int:
     """1, 2 or 3."""
-    require(ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {ndim!r}")
+    require(ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {quoted(ndim)}")
     return ndim

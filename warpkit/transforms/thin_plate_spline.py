@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import lattice
 from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.transforms.basis import BasisTransform
@@ -82,8 +82,8 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
 
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
-    require(valid, f"grid: expected (rows, cols), each at least 2, got {grid!r}")
-    most = f"grid: more than {_MOST} control points need a linear system of gigabytes, got {grid!r}"
+    require(valid, f"grid: expected (rows, cols), each at least 2, got {quoted(grid)}")
+    most = f"grid: more than {_MOST} control points need a linear system of gigabytes, got {quoted(grid)}"
     require(grid[0] * grid[1] <= _MOST, most)
     return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
@@ -91,8 +91,8 @@ def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
 def _as_points(points: Sequence[Sequence[float]]) -> Float[Tensor, "K 2"]:
     try:
         control = torch.as_tensor(points, dtype=torch.float64).detach().clone()
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(f"points: expected a list of [x, y], got {points!r}") from error
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        raise InputError(f"points: expected a list of [x, y], got {quoted(points)}") from error
     shaped = control.ndim == 2 and control.shape[1] == 2 and len(control) >= 3 and bool(control.isfinite().all())
     require(shaped, f"points: expected at least three finite [x, y], got shape {list(control.shape)}")
     size = float((control - control.mean(0)).norm(dim=1).max())

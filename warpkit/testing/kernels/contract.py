@@ -6,7 +6,7 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
 from warpkit.kernels.base import Kernel
 from warpkit.testing import common, inputs
 from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
@@ -61,12 +61,12 @@ def facts_are_stated_rightly(kernel: Kernel) -> None:
     for name in ("interpolating", "partition_of_unity", "symmetric"):
         value = getattr(kernel, name)
         right = isinstance(value, bool) or (value is None and name == "symmetric")
-        expect(right, f"{name} = {value!r}", "True or False" + (" or None" if name == "symmetric" else ""))
+        expect(right, f"{name} = {quoted(value)}", "True or False" + (" or None" if name == "symmetric" else ""))
     for name in ("continuity", "reproduces"):
         value = getattr(kernel, name)
         whole = isinstance(value, int) and not isinstance(value, bool)
         right = value is None or (whole and value >= -1) or value == math.inf
-        expect(right, f"{name} = {value!r}", "a whole number from −1 on, or None")
+        expect(right, f"{name} = {quoted(value)}", "a whole number from −1 on, or None")
 
 
 @checks.add(*BASICS[:2], shape=lambda _: st.lists(st.integers(0, 3), max_size=3))

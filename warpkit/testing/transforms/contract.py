@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from torch import Tensor
 
-from warpkit.errors import InputError
+from warpkit.errors import InputError, quoted
 from warpkit.testing import common, inputs
 from warpkit.testing.check import Broken, Checks, expect, expect_close
 from warpkit.transforms.base import Transform
@@ -40,8 +40,8 @@ def sizes_are_stated(transform: Transform) -> None:
         Set them in the class, or in `__init__` where they depend on options.
     """
     ndim, count = getattr(transform, "ndim", None), getattr(transform, "num_params", None)
-    expect(type(ndim) is int and ndim in (1, 2, 3), f"ndim = {ndim!r}", "1, 2 or 3")
-    expect(type(count) is int and count >= 0, f"num_params = {count!r}", "a whole number from 0 on")
+    expect(type(ndim) is int and ndim in (1, 2, 3), f"ndim = {quoted(ndim)}", "1, 2 or 3")
+    expect(type(count) is int and count >= 0, f"num_params = {quoted(count)}", "a whole number from 0 on")
     names = tuple(transform.param_names)
     expect(
         len(names) == count, f"{len(names)} param_names for num_params = {count}", f"{count}", at={"param_names": names}
