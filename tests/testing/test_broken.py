@@ -7,7 +7,7 @@ import pytest
 
 from warpkit.testing import Status
 from warpkit.testing.run import kind_of, session_for
-from warpkit.testing.session import EXAMPLES
+from warpkit.testing.session import EXAMPLES, Session
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # the plugins break the shapes that beartype would check
 
@@ -20,13 +20,20 @@ def _name(value):
     return value.__name__ if isinstance(value, type) else "-".join(sorted(value))
 
 
+class _Fewer(Session):
+    """All examples for the checks that must fail, fewer for the others, in which nothing is wrong."""
+
+    names = frozenset()
+
+    def _try(self, check):
+        self.examples = EXAMPLES if check.name in self.names else FEW
+        super()._try(check)
+
+
 def _report(cls, names=()):
-    """All checks; those that must fail with all examples, the others, in which nothing is wrong, with fewer."""
     made = cls()
-    session = session_for(kind_of(made), made)
-    for check in session.checks:
-        session.examples = EXAMPLES if check.name in names else FEW
-        session.result(check)
+    session = _Fewer(session_for(kind_of(made), made).checks, made)
+    session.names = names
     return session.report(session.checks.names())
 
 

@@ -3,13 +3,13 @@
 import math
 
 import torch
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel
 from warpkit.testing import common, inputs
-from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
+from warpkit.testing.check import Broken, Checks, expect, expect_close
+from warpkit.testing.differences import not_rounded
 
 checks = Checks("kernel")
 # Where one of these fails, what the others would say means nothing.
@@ -116,10 +116,11 @@ def same_each_time(kernel: Kernel, distances: list[float], others: list[float]) 
     Why:
         Training is not repeatable otherwise, and the table that samples is made from a few calls.
     How:
-        The call is repeated after calls with other distances and seeds, and under torch.no_grad(); earlier results,
-        the global random state and the default dtype are compared afterwards.
+        The call is repeated after calls with other distances and seeds, under torch.no_grad(), and under other default
+        dtypes; earlier results, the global random state and the default dtype are compared afterwards.
     Mend:
         No random numbers, counters or running means in a formula; return new tensors, no buffer that is filled again.
+        New tensors of the distance's own dtype, `torch.linspace(…, dtype=distance.dtype)`.
     """
     common.check_repeats(kernel, (inputs.tensor(kernel, distances),), (inputs.tensor(kernel, others),))
 
@@ -165,24 +166,26 @@ def keeps_the_type(kernel: Kernel, distances: list[float], dtype: torch.dtype) -
     expect(given.device == d.device, f"on {given.device}", f"on {d.device}")
 
 
-@checks.add(*BASICS[:7], distance=inputs.distance)
-def float64_is_not_rounded(kernel: Kernel, distance: float) -> None:
-    """float64 distances are not rounded to float32 on the way.
+@checks.add(*BASICS[:7], distance=inputs.distance, seed=inputs.seed)
+def float64_is_not_rounded(kernel: Kernel, distance: float, seed: int) -> None:
+    """float64 distances and parameters Φ are not rounded to float32 on the way.
 
     Why:
         The result looks like float64 and is right to seven digits only; finite differences and gradcheck drown in it.
     How:
-        The distance is moved by 1e-9 of a pixel: the weight has to move by its slope times that.
+        The distance, one number of Φ or all of them are moved by 1e-9: the weight has to move by its slope times that.
     Mend:
         No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula. Digits are lost by cancellation too:
         acos near 1, 1 − cos(x) and √(1 − x²) near 0.
     """
-    try:
-        common.check_not_rounded(
-            lambda steps: kernel((distance + steps).to(inputs.device(kernel))).cpu(), "the distance"
-        )
-    except NotApplicable:
-        assume(False)
+    d = inputs.tensor(kernel, [distance])
+    moved = {"the distance": lambda steps: kernel(d + steps.to(d))}
+    if inputs.has_phi(kernel):
+        phi = inputs.parameters(kernel)
+        entry = seed % len(phi)
+        moved[f"Φ[{entry}]"] = inputs.along(kernel, torch.eye(len(phi)).to(phi)[entry], d)
+        moved["all of Φ"] = inputs.along(kernel, inputs.uniform(seed, len(phi)).to(phi), d)
+    not_rounded(moved)
 
 
 @checks.add(*BASICS[:7], distance=inputs.special_distance)

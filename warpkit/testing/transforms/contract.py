@@ -92,15 +92,16 @@ def same_each_time(transform: Transform, theta: Rows, points: Rows, other: Rows)
     Why:
         Training is not repeatable otherwise, and what a cache kept of one batch would be used for the next.
     How:
-        The call is repeated after others and under torch.no_grad(); earlier results, the global random state and the
-        default dtype are compared afterwards.
+        The call is repeated after others, under torch.no_grad(), and under other default dtypes; earlier results, the
+        global random state and the default dtype are compared afterwards.
     Mend:
-        No random numbers, counters or running means; return new tensors, no buffer that is filled again.
+        No random numbers, counters or running means; return new tensors, no buffer that is filled again. New tensors of
+        the points' own dtype, `torch.linspace(…, dtype=points.dtype)`.
     """
     common.check_repeats(transform, inputs.batch(transform, theta, points), inputs.batch(transform, other, points[:1]))
 
 
-@checks.add(*BASICS[:4], theta=inputs.thetas(3), points=inputs.points())
+@checks.add(*BASICS[:4], theta=inputs.wide_thetas(3), points=inputs.points())
 def each_image_alone(transform: Transform, theta: Rows, points: Rows) -> None:
     """Each entry of the batch gives what it gives alone, in any order.
 
