@@ -231,7 +231,7 @@ class RememberedByShape(wk.Kernel):
         return self.known[key]
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class WindowInTheDefaultType(wk.Kernel):
     """The constants of a window as a new tensor: they have as many digits as `torch.get_default_dtype()` says.
 
@@ -247,7 +247,7 @@ class WindowInTheDefaultType(wk.Kernel):
         return sum(c * torch.cos(k * math.pi / 2 * distance) for k, c in enumerate(constants))
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class CoarserByDefault(wk.Kernel):
     """A quicker formula where the default type is a narrow one, whatever the type of what is sampled."""
 
@@ -259,7 +259,7 @@ class CoarserByDefault(wk.Kernel):
         return keys(distance)
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class SmoothedByTheDefault(wk.Kernel):
     """|d| made smooth by the ε of the default type instead of the distances': √(d² + ε)."""
 

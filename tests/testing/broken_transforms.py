@@ -228,7 +228,7 @@ class BasisOfTheFirstPoints(TwoWaves):
         return self.known[key]
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class KnotsInTheDefaultType(wk.BasisTransform):
     """Knots at thirds by `torch.linspace`, which has the default type and not that of the points."""
 
@@ -246,7 +246,7 @@ class KnotsInTheDefaultType(wk.BasisTransform):
         return theta.reshape(-1, 4, 2)
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class FactorOfTheFirstDefault(Turning):
     """Makes its factor at the first call, in the type that is the default then, and keeps it."""
 
@@ -260,7 +260,7 @@ class FactorOfTheFirstDefault(Turning):
         return turned(points, theta * self.factor.to(theta))
 
 
-@caught_by("same_each_time")
+@caught_by("keeps_the_type")
 class ShortSeriesByDefault(Turning):
     """Fewer terms of a series where the default type has fewer digits."""
 

@@ -37,13 +37,10 @@ def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
 
 
 def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> None:
-    """`Broken` where a result depends on earlier calls, on random numbers, on whether gradients are recorded or on the
-    default dtype.
-    """
-    unused = _copied(call)
+    """`Broken` where a result depends on earlier calls, on random numbers or on whether gradients are recorded."""
+    unused = copied(call)
     first = call(*inputs)
     kept = first.clone()
-    _check_default_dtypes(unused, inputs, kept)
     torch.manual_seed(0)
     state, default, others_before = torch.get_rng_state(), torch.get_default_dtype(), _other_states()
     for again in (others, tuple(0.9 * x for x in inputs), others):
@@ -69,17 +66,17 @@ def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, 
     expect(torch.get_default_dtype() == default, f"the default dtype is {torch.get_default_dtype()}", default)
 
 
-def _check_default_dtypes(unused: Call, inputs: tuple[Tensor, ...], expected: Tensor) -> None:
+def check_default_dtypes(unused: Call, *inputs: Tensor) -> None:
     """`Broken` where a call gives something else under another `torch.set_default_dtype`.
 
     Each call is the first one of a copy, so that what a component keeps is made under that default too.
     """
-    before = torch.get_default_dtype()
+    before, expected = torch.get_default_dtype(), copied(unused)(*inputs)
     for dtype in (torch.float32, torch.float64, torch.bfloat16):
         what = f"under torch.set_default_dtype({dtype})"
         try:
             torch.set_default_dtype(dtype)
-            given = _copied(unused)(*inputs)
+            given = copied(unused)(*inputs)
         except Exception as error:
             raise Broken(f"{what} {type(error).__name__}: {error}", "the same result", hint=_OWN_DTYPE) from error
         finally:
@@ -87,7 +84,8 @@ def _check_default_dtypes(unused: Call, inputs: tuple[Tensor, ...], expected: Te
         expect_close(given, expected, _EXACT, what, hint=_OWN_DTYPE)
 
 
-def _copied(call: Call) -> Call:
+def copied(call: Call) -> Call:
+    """A copy, or the component itself where it cannot be copied."""
     try:
         return copy.deepcopy(call)
     except Exception:  # survives_copies tells

@@ -116,11 +116,10 @@ def same_each_time(kernel: Kernel, distances: list[float], others: list[float]) 
     Why:
         Training is not repeatable otherwise, and the table that samples is made from a few calls.
     How:
-        The call is repeated after calls with other distances and seeds, under torch.no_grad(), and under other default
-        dtypes; earlier results, the global random state and the default dtype are compared afterwards.
+        The call is repeated after calls with other distances and seeds, and under torch.no_grad(); earlier results,
+        the global random state and the default dtype are compared afterwards.
     Mend:
         No random numbers, counters or running means in a formula; return new tensors, no buffer that is filled again.
-        New tensors of the distance's own dtype, `torch.linspace(…, dtype=distance.dtype)`.
     """
     common.check_repeats(kernel, (inputs.tensor(kernel, distances),), (inputs.tensor(kernel, others),))
 
@@ -148,22 +147,29 @@ def each_distance_alone(kernel: Kernel, distances: list[float]) -> None:
     expect_close(kernel(d.flip(0)).flip(0), together, common.SAME, "in reverse order k", at={"distances": distances})
 
 
-@checks.add(*BASICS[:6], distances=inputs.distances, dtype=lambda _: st.sampled_from((torch.float32, torch.float64)))
+@checks.add(
+    *BASICS[:6],
+    afresh=True,
+    distances=inputs.distances,
+    dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
+)
 def keeps_the_type(kernel: Kernel, distances: list[float], dtype: torch.dtype) -> None:
-    """Weights have the dtype of the distances, and lie on the same device.
+    """Weights have the dtype of the distances, whatever the default dtype is, and lie on the same device.
 
     Why:
-        A table in float64 needs the formula in float64; a weight of whole numbers has no gradient at all.
+        A table in float64 needs the formula in float64; a weight of whole numbers has no gradient at all. Constants in
+        the default dtype have three digits where a network was loaded in bfloat16.
     How:
-        float32 and float64 distances.
+        float32 and float64 distances; the same weights under other default dtypes.
     Mend:
-        Make constants with `distance.new_tensor(…)` or plain numbers, 0 and 1 as 0.0 and 1.0 in torch.where, and bring
-        buffers along with `.to(distance)`.
+        Make constants with `distance.new_tensor(…)`, `torch.linspace(…, dtype=distance.dtype)` or plain numbers, 0 and
+        1 as 0.0 and 1.0 in torch.where, and bring buffers along with `.to(distance)`.
     """
     d = inputs.tensor(kernel, distances).to(dtype)
-    given = kernel(d)
+    given = common.copied(kernel)(d)
     expect(given.dtype == dtype, given.dtype, dtype)
     expect(given.device == d.device, f"on {given.device}", f"on {d.device}")
+    common.check_default_dtypes(kernel, d)
 
 
 @checks.add(*BASICS[:7], distance=inputs.distance, seed=inputs.seed)

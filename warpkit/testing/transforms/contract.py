@@ -92,11 +92,10 @@ def same_each_time(transform: Transform, theta: Rows, points: Rows, other: Rows)
     Why:
         Training is not repeatable otherwise, and what a cache kept of one batch would be used for the next.
     How:
-        The call is repeated after others, under torch.no_grad(), and under other default dtypes; earlier results, the
-        global random state and the default dtype are compared afterwards.
+        The call is repeated after others and under torch.no_grad(); earlier results, the global random state and the
+        default dtype are compared afterwards.
     Mend:
-        No random numbers, counters or running means; return new tensors, no buffer that is filled again. New tensors of
-        the points' own dtype, `torch.linspace(…, dtype=points.dtype)`.
+        No random numbers, counters or running means; return new tensors, no buffer that is filled again.
     """
     common.check_repeats(transform, inputs.batch(transform, theta, points), inputs.batch(transform, other, points[:1]))
 

@@ -3,7 +3,7 @@
 import torch
 from hypothesis import strategies as st
 
-from warpkit.testing import inputs
+from warpkit.testing import common, inputs
 from warpkit.testing.check import Checks, expect, expect_close
 from warpkit.testing.differences import derivative, not_rounded
 from warpkit.testing.transforms.contract import BASICS, Rows
@@ -14,24 +14,28 @@ checks = Checks("transform")
 
 @checks.add(
     *BASICS[:9],
+    afresh=True,
     theta=inputs.thetas(2),
     points=inputs.points(),
     dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
 )
 def keeps_the_type(transform: Transform, theta: Rows, points: Rows, dtype: torch.dtype) -> None:
-    """The result has the dtype of θ and points, and lies on their device.
+    """The result has the dtype of θ and points, whatever the default dtype is, and lies on their device.
 
     Why:
         float64 is what finite differences and registration rely on; float32 that turns into float64 halves the speed.
+        Constants in the default dtype have three digits where a network was loaded in bfloat16.
     How:
-        Both in float32, both in float64.
+        Both in float32, both in float64; the same result under other default dtypes.
     Mend:
-        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)`.
+        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)` and
+        `torch.linspace(…, dtype=points.dtype)`.
     """
     t, p = (x.to(dtype) for x in inputs.batch(transform, theta, points))
-    given = transform(t, p)
+    given = common.copied(transform)(t, p)
     expect(given.dtype == dtype, given.dtype, dtype)
     expect(given.device == t.device, f"on {given.device}", f"on {t.device}")
+    common.check_default_dtypes(transform, t, p)
 
 
 @checks.add(*BASICS[:10], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
