@@ -250,7 +250,7 @@ class Softened(wk.Kernel):
 
     def __init__(self):
         super().__init__()
-        self.width, self.share = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor([0.3]))
+        self.width, self.share = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(0.3))
 
     def forward(self, distance):
         bell = torch.exp(-(distance**2) * self.width.exp())

@@ -112,21 +112,22 @@ def check_not_rounded(
 ) -> None:
     """`Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, when its input moves smoothly.
 
-    `NotApplicable` where it hardly moves at all, or not smoothly.
+    `NotApplicable` where it hardly moves at all, or not smoothly, or where float64's own rounding is too coarse.
     """
-    tiny = 2.0**-30  # far below what float32 can tell apart
+    tiny, none = 2.0**-30, 2.0**-42  # far below what float32 can tell apart; so little that only rounding is seen
     coarse = torch.tensor([-1e-3, -1e-4, -1e-5, 1e-5, 1e-4, 1e-3], dtype=torch.float64)
-    moved = values(torch.cat([torch.tensor([0.0, tiny]), coarse])).detach().double().cpu()
+    moved = values(torch.cat([torch.tensor([0.0, tiny, none, -none]), coarse])).detach().double().cpu()
     here, near = moved[0], moved[1]
-    secants = torch.stack([(there - here) / step for there, step in zip(moved[2:], coarse, strict=True)])
+    secants = torch.stack([(there - here) / step for there, step in zip(moved[4:], coarse, strict=True)])
     slope = secants.mean(0)
-    # 1e-3 of the value: float64's own rounding is then far below a twentieth of the change
-    moves = slope.isfinite() & (slope.abs() > 1e-2 + 1e-3 * here.abs())
-    smooth = moves & ((secants - slope).abs().amax(0) <= 0.02 * slope.abs())
+    # A chain of steep formulas amplifies rounding: there nothing can be said.
+    quiet = (moved[2:4] - here).abs().amax(0) <= 5e-3 * tiny * slope.abs()
+    smooth = quiet & slope.isfinite() & (slope.abs() > 1e-2)
+    smooth &= (secants - slope).abs().amax(0) <= 0.02 * slope.abs()
     if not bool(smooth.any()):
         raise NotApplicable("it hardly moves here, or not smoothly")
     found = (near - here) / tiny
-    bad = smooth & ((found - slope).abs() > 0.05 * slope.abs())
+    bad = smooth & ((found - slope).abs() > 0.2 * slope.abs())
     if bool(bad.any()):
         raise Broken(
             f"a change of {tiny:.1e} in {what} changes {of} by {float(found[bad][0]) * tiny:.3e}",

@@ -17,7 +17,7 @@ START = "_warpkit_start"  # the attribute that holds the θ around which a trans
 _NEAR_PHI = 3
 _MANY = 16  # parameters; more of them are drawn as a seed: nobody reads them, and drawing takes time
 _SPREAD, _FAR, _FARTHEST = 0.25, 2.0, 10.0  # of θ around where a transform starts
-M = TypeVar("M", bound=nn.Module)
+_M = TypeVar("_M", bound=nn.Module)
 _LIST = st.SearchStrategy[list[float]]
 _POINTS = st.SearchStrategy[list[list[float]]]
 
@@ -84,7 +84,7 @@ def has_phi(component: nn.Module) -> bool:
     return any(True for _ in component.parameters())
 
 
-def at_phi(component: M, phi: int) -> M:
+def at_phi(component: _M, phi: int) -> _M:
     """It after its parameters have moved, as they do in training; they are float64, so that facts are exact."""
     if not has_phi(component):
         return component
