@@ -254,7 +254,7 @@ class Softened(wk.Kernel):
 
     def forward(self, distance):
         bell = torch.exp(-(distance**2) * self.width.exp())
-        return (1 - distance.abs()) * (1 - self.share.tanh()) + bell * self.share.tanh()
+        return (1 - distance.abs()) * (1 - self.share.tanh() * (1 - bell))
 
 
 @kernel
