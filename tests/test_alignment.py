@@ -57,6 +57,21 @@ def test_a_rotation_a_scale_and_a_shift_are_found_whatever_the_angle(angle, scal
     assert error(affine, wk.align(image, fixed, "affine"), theta) < 0.1
 
 
+@pytest.mark.parametrize("made", ["bilinear", ("bilinear", "bicubic")])
+def test_a_pair_is_found_more_exactly_with_the_kernel_that_made_it(made):
+    affine, image = wk.get_transform("affine"), blobs(64, 64)
+    fixed = wk.warp(image, affine, AFFINE, kernel=made, padding_mode="reflection")
+    off, by_default = (error(affine, wk.align(image, fixed, affine, **how), AFFINE) for how in ({"kernel": made}, {}))
+    assert off < by_default / 2
+    assert off < 0.005
+
+
+def test_the_kernel_is_bicubic_unless_another_is_named():
+    image = blobs(40, 40)
+    fixed = warped(image, "affine", AFFINE)
+    assert torch.equal(wk.align(image, fixed, "affine"), wk.align(image, fixed, "affine", kernel="bicubic"))
+
+
 def test_a_projective_warp_a_spline_and_a_plugin_are_found():
     image = blobs(64, 64)
     spline = wk.get_transform("thin_plate_spline", grid=(3, 3))
@@ -181,6 +196,8 @@ def test_progress_grows_to_one():
         ({"moving": torch.rand(1, 1, 0, 8)}, "moving: empty"),
         ({"transform": "afine"}, "Did you mean 'affine'"),
         ({"loss": "nccc"}, "unknown loss 'nccc'. Did you mean 'ncc'"),
+        ({"kernel": "bilinaer"}, "Did you mean 'bilinear'"),
+        ({"kernel": ("bilinear",) * 3}, "kernel: expected one, or 2 in the order x, y, z, got 3"),
         ({"transform": {"type": "affine", "ndim": 3}}, "Affine is 3-D, the images are 2-D"),
         ({"init": torch.zeros(1, 5)}, "takes \\[N, 6\\]"),
         ({"init": torch.full((6,), torch.inf)}, "init: expected finite numbers"),

@@ -9,7 +9,7 @@ from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.geometry import check_size, common_batch
 from warpkit.precision import wide
-from warpkit.sampling.sampler import KernelLike, missing_axis, resample, rule_for
+from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.transforms.matrix import checked_matrix
 
@@ -24,7 +24,7 @@ def warp(
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
     padding_mode: str | Sequence[str] = "zeros",
-    fill: float | Sequence[float] | Tensor = 0.0,
+    fill: FillLike = 0.0,
     align_corners: bool = False,
 ) -> Tensor:
     """Warp images: each output pixel is sampled from where the transform takes it.

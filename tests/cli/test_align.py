@@ -80,6 +80,20 @@ def test_transform_options_kernel_and_start_are_given(tmp_path, pair):
     assert len(said(*pair, "-o", tmp_path / "out.png", *window).splitlines()[0].split()) == 1 + 2
 
 
+def test_the_kernel_that_made_fixed_finds_it_more_exactly(tmp_path, pair):
+    moving = read(pair[0]).pixels[:3].float()[None] / 65535
+    fixed = wk.warp(moving, "affine", THETA, kernel="bilinear", padding_mode="reflection")
+    write(Photo((fixed[0] * 65535).round().to(torch.uint16)), tmp_path / "fixed.png")
+    off = {}
+    for kernel in ("bilinear", "bicubic"):
+        files = ["-o", tmp_path / "out.png", "--json", tmp_path / "fit.json"]
+        said(pair[0], tmp_path / "fixed.png", *files, "--kernel", kernel)
+        fit = json.loads((tmp_path / "fit.json").read_text())
+        assert fit["kernel"] == kernel
+        off[kernel] = float((torch.tensor([fit["theta"]]) - THETA).abs().max())
+    assert off["bilinear"] < off["bicubic"] / 2
+
+
 def test_photographs_that_do_not_match_are_said_to(tmp_path, pair):
     write(Photo(torch.randint(256, (3, 40, 40), generator=torch.Generator().manual_seed(1)).byte()), tmp_path / "b.png")
     result = run(pair[0], tmp_path / "b.png", "-o", tmp_path / "out.png")
@@ -92,6 +106,7 @@ def test_photographs_that_do_not_match_are_said_to(tmp_path, pair):
     [
         (["--loss", "nc"], "Did you mean 'ncc'"),
         (["--transform", "affin"], "Did you mean 'affine'"),
+        (["--kernel", "bilinaer"], "Did you mean 'bilinear'"),
         (["--transform", "attention", "--set", "scale=0.5"], "has no identity: give --theta"),
         (["--picture", "a.xyz"], "cannot write a picture"),
     ],

@@ -97,7 +97,7 @@ def test_without_a_folder_it_goes_to_the_current_one(tmp_path, monkeypatch):
     assert (tmp_path / "warpkit-glow" / "pyproject.toml").is_file()
 
 
-@pytest.mark.parametrize(("kind", "name"), EACH)
+@pytest.mark.parametrize(("kind", "name"), [EACH[0], pytest.param(*EACH[1], marks=pytest.mark.exhaustive)])
 def test_it_passes_its_own_tests(tmp_path, kind, name):
     """In a process of its own, as its author runs them."""
     package = written(kind, name, tmp_path)

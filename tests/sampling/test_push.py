@@ -111,6 +111,7 @@ def test_a_grid_in_rows_and_any_layout(channels_last):
         ((torch.ones(1, 1, 4), [[0.0]], (3, 3)), "coords"),
     ],
 )
+@pytest.mark.usefixtures("unchecked")
 def test_bad_input_is_told(arguments, words):
     with pytest.raises(wk.InputError, match=words):
         wk.push(*arguments)

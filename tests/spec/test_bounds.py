@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 from torch import nn
-from warpkit.described import inputs_of
 
 import warpkit as wk
+from warpkit.component import inputs_of
 from warpkit.spec.build import planned
 from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.outline import outline
@@ -130,7 +130,7 @@ LARGE = {
 PROGRAM = """
 import resource, sys
 import warpkit as wk
-from warpkit.described import inputs_of
+from warpkit.component import inputs_of
 from warpkit.spec.build import planned
 from warpkit.spec.outline import outline
 from test_bounds import LARGE, ST

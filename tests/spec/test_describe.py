@@ -63,9 +63,20 @@ def specs(draw):
     return {"version": 1, "input": [1, 6, 6], "layers": copy.deepcopy(layers)}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(spec=specs())
 def test_a_spec_goes_round(spec):
+    goes_round(spec)
+
+
+@pytest.mark.exhaustive
+@settings(max_examples=60, deadline=None)
+@given(spec=specs())
+def test_every_spec_goes_round(spec):
+    goes_round(spec)
+
+
+def goes_round(spec):
     try:
         made = wk.build(spec)
     except wk.InputError:

@@ -231,6 +231,46 @@ class RememberedByShape(wk.Kernel):
         return self.known[key]
 
 
+@caught_by("keeps_the_type")
+class WindowInTheDefaultType(wk.Kernel):
+    """The constants of a window as a new tensor: they have as many digits as `torch.get_default_dtype()` says.
+
+    F. J. Harris, "On the use of windows for harmonic analysis with the discrete Fourier transform", Proc. IEEE 1978.
+    """
+
+    radius = 2.0
+    interpolating = partition_of_unity = False
+    symmetric = True
+
+    def forward(self, distance):
+        constants = torch.tensor([0.35875, 0.48829, 0.14128, 0.01168]).to(distance)
+        return sum(c * torch.cos(k * math.pi / 2 * distance) for k, c in enumerate(constants))
+
+
+@caught_by("keeps_the_type")
+class CoarserByDefault(wk.Kernel):
+    """A quicker formula where the default type is a narrow one, whatever the type of what is sampled."""
+
+    radius = 2.0
+
+    def forward(self, distance):
+        if torch.get_default_dtype() == torch.bfloat16:
+            return torch.relu(1 - distance.abs())
+        return keys(distance)
+
+
+@caught_by("keeps_the_type")
+class SmoothedByTheDefault(wk.Kernel):
+    """|d| made smooth by the ε of the default type instead of the distances': √(d² + ε)."""
+
+    radius = 2.0
+    interpolating = partition_of_unity = False
+
+    def forward(self, distance):
+        eps = 1e5 * torch.finfo(torch.get_default_dtype()).eps
+        return 1 - torch.sqrt(distance**2 / 8 + 0.5 + eps)
+
+
 @caught_by("same_each_time")
 class TurnsGradientsOff(wk.Kernel):
     """Switches gradients off for good, where `with torch.no_grad()` was meant."""
@@ -332,6 +372,38 @@ class InTheTypeOfItsBuffer(wk.Kernel):
 
     def forward(self, distance):
         return keys(distance.to(self.a.dtype), self.a).to(distance.dtype)
+
+
+@caught_by("float64_is_not_rounded")
+class PhiInSingle(wk.Kernel):
+    """`.float()` on its parameter alone: the distances keep their digits, what was learnt does not."""
+
+    radius = 2.0
+
+    def __init__(self, a=-0.5):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+
+    def forward(self, distance):
+        return keys(distance, self.a.float())
+
+
+@caught_by("float64_is_not_rounded")
+class OneOfThreeInSingle(wk.Kernel):
+    """Three parameters, and only the last is brought to the type of a buffer, float32, on the way."""
+
+    radius = 1.0
+    interpolating = partition_of_unity = False
+
+    def __init__(self):
+        super().__init__()
+        self.bends = nn.Parameter(torch.tensor([0.3, -0.2, 0.1]))
+        self.register_buffer("scale", torch.tensor(2.0))
+
+    def forward(self, distance):
+        a, b, c = self.bends
+        d = distance.abs()
+        return (1 - d) * (1 + a * d + b * d**2 + (self.scale * c.to(self.scale)) * d**3)
 
 
 # ----------------------------------------------------------------------------------------- values and derivatives
@@ -480,6 +552,24 @@ class WrongDoubleBackward(wk.Kernel):
         return _ParabolaOnce.apply(distance)
 
 
+class _ParabolaInSingle(_Parabola):
+    @staticmethod
+    def backward(ctx, grad):
+        (distance,) = ctx.saved_tensors
+        return (-2 * distance.float()).to(distance.dtype) * grad
+
+
+@caught_by("derivative_in_distance")
+class BackwardInSingle(wk.Kernel):
+    """A backward that saves memory by float32: the values have all digits, their derivative has half of them."""
+
+    radius = 1.0
+    partition_of_unity = False
+
+    def forward(self, distance):
+        return _ParabolaInSingle.apply(distance)
+
+
 @caught_by("derivative_in_distance", "works_on_meta")
 class ThroughNumpy(wk.Kernel):
     """A round trip through numpy: right values, no gradient, and a CPU that has to hold numbers."""
@@ -532,6 +622,20 @@ class SlowedParameter(wk.Kernel):
 
     def forward(self, distance):
         return keys(distance, 0.1 * self.a + 0.9 * self.a.detach())
+
+
+@caught_by("derivative_in_parameters")
+class HeldWhereFar(wk.Kernel):
+    """A parameter below −¾ is held, "to keep it from running away": it never comes back either."""
+
+    radius = 2.0
+
+    def __init__(self, a=-0.5):
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(a))
+
+    def forward(self, distance):
+        return keys(distance, torch.where(self.a < -0.75, self.a.detach(), self.a))
 
 
 # ----------------------------------------------------------------------------------------------- radius and facts

@@ -228,7 +228,57 @@ class BasisOfTheFirstPoints(TwoWaves):
         return self.known[key]
 
 
+@caught_by("keeps_the_type")
+class KnotsInTheDefaultType(wk.BasisTransform):
+    """Knots at thirds by `torch.linspace`, which has the default type and not that of the points."""
+
+    ndim = 2
+    num_params = 8
+
+    def identity(self):
+        return torch.zeros(8)
+
+    def basis(self, points):
+        knots = torch.linspace(-1, 1, 4, device=points.device)
+        return torch.exp(-((points[..., :1] - knots) ** 2))
+
+    def coefficients(self, theta):
+        return theta.reshape(-1, 4, 2)
+
+
+@caught_by("keeps_the_type")
+class FactorOfTheFirstDefault(Turning):
+    """Makes its factor at the first call, in the type that is the default then, and keeps it."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = None
+
+    def forward(self, theta, points):
+        if self.factor is None:
+            self.factor = torch.full((1, 1), 1 / 3)
+        return turned(points, theta * self.factor.to(theta))
+
+
+@caught_by("keeps_the_type")
+class ShortSeriesByDefault(Turning):
+    """Fewer terms of a series where the default type has fewer digits."""
+
+    def forward(self, theta, points):
+        terms = 12 if torch.finfo(torch.get_default_dtype()).bits > 16 else 3
+        return turned(points, sum((-1) ** k * theta ** (2 * k + 1) / math.gamma(2 * k + 2) for k in range(terms)))
+
+
 # -------------------------------------------------------------------------------------------- batches and points
+
+
+@caught_by("each_image_alone")
+class LargeOnesByTheirMean(Shifting):
+    """Brings large shifts back by the mean of the batch: it is seen only where one is larger than 1."""
+
+    def forward(self, theta, points):
+        centred = torch.where(theta.abs().amax() > 1, theta - theta.mean(0) / 2, theta)
+        return points + centred[:, None]
 
 
 @caught_by("empty_inputs")
@@ -394,6 +444,27 @@ class MatrixByWayOfFloat32(Window):
 
     def matrix(self, theta):
         return super().matrix(theta.float()).to(theta.dtype)
+
+
+@caught_by("float64_is_not_rounded")
+class FrequencyInSingle(wk.BasisTransform):
+    """Its own parameter passes through float32, θ and points do not."""
+
+    ndim = 2
+    num_params = 2
+
+    def __init__(self, frequency=3.0):
+        super().__init__()
+        self.frequency = nn.Parameter(torch.tensor(frequency))
+
+    def identity(self):
+        return torch.zeros(2)
+
+    def basis(self, points):
+        return torch.sin(self.frequency.float() * points[..., :1])
+
+    def coefficients(self, theta):
+        return theta[:, None]
 
 
 @caught_by("values_are_finite")
@@ -702,6 +773,52 @@ class _ExpWithoutJvp(torch.autograd.Function):
         return torch.exp(theta) * grad
 
 
+@caught_by("derivative_in_theta")
+class HeldBeyondAThird(Turning):
+    """Angles beyond 0.3 are held, as if that kept training stable: what has got there stays there."""
+
+    def forward(self, theta, points):
+        return turned(points, torch.where(theta.abs() > 0.3, theta.detach(), theta))
+
+
+@caught_by("derivative_in_theta")
+class HeldBeyondARightAngle(Turning):
+    """The same in degrees, beyond 90: far by its own measure."""
+
+    def forward(self, theta, points):
+        return turned(points, torch.deg2rad(torch.where(theta.abs() > 90, theta.detach(), theta)))
+
+
+@caught_by("derivative_in_theta")
+class SoftBeyondThree(Shifting):
+    """Beyond 3 the gradient is a tenth of the right one: a shift that has run away comes back slowly."""
+
+    def forward(self, theta, points):
+        slow = 0.1 * theta + 0.9 * theta.detach()
+        return points + torch.where(theta.abs() > 3, slow, theta)[:, None]
+
+
+class _ExpInSingle(_ExpWithoutJvp):
+    @staticmethod
+    def backward(ctx, grad):
+        (theta,) = ctx.saved_tensors
+        return torch.exp(theta.float()).to(theta.dtype) * grad
+
+
+@caught_by("derivative_in_theta")
+class BackwardInSingle(wk.Transform):
+    """A backward written by hand in float32: training works, finite differences in float64 do not agree."""
+
+    ndim = 2
+    num_params = 1
+
+    def identity(self):
+        return torch.zeros(1)
+
+    def forward(self, theta, points):
+        return points * _ExpInSingle.apply(theta)[:, None]
+
+
 class _ExpOfWrongBackward(_ExpWithoutJvp):
     @staticmethod
     def backward(ctx, grad):
@@ -738,6 +855,14 @@ class BasisDetached(TwoWaves):
 
     def basis(self, points):
         return super().basis(points.detach())
+
+
+@caught_by("derivative_in_points")
+class HeldOutsideOfTheImage(TwoWaves):
+    """Points outside of the image are detached: what comes before in a composition never learns to come back."""
+
+    def forward(self, theta, points):
+        return super().forward(theta, torch.where(points.abs() > 1.15, points.detach(), points))
 
 
 @caught_by("derivative_in_parameters")

@@ -241,6 +241,23 @@ class LearntInside(wk.Kernel):
 
 
 @kernel
+class Softened(wk.Kernel):
+    """Two parameters that enter by exp and tanh, flat where they are far from where they start."""
+
+    radius = 1.0
+    interpolating = partition_of_unity = False
+    symmetric = True
+
+    def __init__(self):
+        super().__init__()
+        self.width, self.share = nn.Parameter(torch.tensor(0.0)), nn.Parameter(torch.tensor(0.3))
+
+    def forward(self, distance):
+        bell = torch.exp(-(distance**2) * self.width.exp())
+        return (1 - distance.abs()) * (1 - self.share.tanh() * (1 - bell))
+
+
+@kernel
 class WithoutATable(wk.Kernel):
     """|d|^1.5 is no polynomial near 0: its formula is evaluated, and its second derivative at 0 is infinite."""
 
@@ -663,6 +680,22 @@ class Similarity(wk.MatrixTransform):
         if not matrix.is_meta and bool((rest > 1e-6).any()):
             raise wk.InputError("no similarity")
         return torch.stack([(a**2 + b**2).log() / 2, torch.atan2(b, a), matrix[:, 0, 2], matrix[:, 1, 2]], dim=-1)
+
+
+@transform
+class Degrees(wk.MatrixTransform):
+    """Angle and tilt in degrees, a shift in pixels of an image of 512: numbers in the hundreds are ordinary."""
+
+    ndim = 2
+    num_params = 3
+
+    def identity(self):
+        return torch.zeros(3)
+
+    def matrix(self, theta):
+        angle, tilt, shift = (theta * theta.new_tensor([math.pi / 180, math.pi / 180, 1 / 256])).unbind(-1)
+        c, s, o = angle.cos(), angle.sin(), torch.zeros_like(angle)
+        return torch.stack([c, -s, shift, s, c, o, o, tilt.sin(), 1 + o], dim=-1).reshape(-1, 3, 3)
 
 
 @transform

@@ -1,6 +1,7 @@
 """The order of the work: many starts at the coarsest level, the best of them at the next ones, one at the finest."""
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,7 @@ from warpkit.alignment.level import Fit, Level
 from warpkit.alignment.losses import Loss
 from warpkit.alignment.pyramid import pyramid
 from warpkit.alignment.starts import FEW, MANY, affine_starts, imitate, nodes
+from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
 
 FOLLOWED = (24, 6, 2)  # starts at the coarsest level, and how many of them at the next ones
@@ -25,6 +27,7 @@ class CoarseToFine:
 
     transform: Transform
     loss: Loss
+    kernel: KernelLike | Sequence[KernelLike]
     align_corners: bool
     report: Callable[[float, float], None]
 
@@ -42,7 +45,7 @@ class CoarseToFine:
         for number in range(first, len(levels)):
             theta = self._descended(levels, number, self.transform, theta, keep=1)
         both = torch.cat([start[:, None], theta], 1)
-        found = levels[-1].fit(self.transform, both, slope=False)
+        found = levels[-1].fit(self.transform, both)
         self.report(1.0, float(found.value[:, 1].mean()))
         return _best(both, found.score, 1)[:, 0]
 
@@ -51,7 +54,8 @@ class CoarseToFine:
         pyramids = [pyramid(image, self.align_corners) for image in (moving, fixed)]
         count = max(map(len, pyramids))
         pairs = zip(*([levels[min(i, len(levels) - 1)] for i in range(count)] for levels in pyramids), strict=True)
-        return [Level(m, f, self.loss, self.align_corners) for m, f in pairs]
+        levels = [Level(m, f, self.loss, "bicubic", self.align_corners) for m, f in pairs]
+        return [*levels[:-1], dataclasses.replace(levels[-1], kernel=self.kernel)]  # below, images are blurred anyway
 
     def _searched(self, levels: list[Level], start: Tensor) -> tuple[Float[Tensor, "N K P"], int]:
         """A few θ to go on with, and the level to go on at."""

@@ -1,6 +1,7 @@
 """One level of the pyramid: how well a θ brings the moving image onto the fixed one, and which way is better."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from warpkit.alignment.losses import Loss
 from warpkit.geometry import lattice, to_pixels
 from warpkit.precision import wide
-from warpkit.sampling.sampler import sample
+from warpkit.sampling.sampler import KernelLike, sample
 from warpkit.transforms.base import Transform
 
 LEAST_OVERLAP = 0.1  # of the fixed image's pixels: below it any loss can be made small
@@ -35,6 +36,7 @@ class Level:
     moving: Float[Tensor, "N C *S"]
     fixed: Float[Tensor, "N C *T"]
     loss: Loss
+    kernel: KernelLike | Sequence[KernelLike]
     align_corners: bool
 
     @functools.cached_property
@@ -53,7 +55,7 @@ class Level:
         return self._sampled(self.fixed, points[None], "bicubic").flatten(2)
 
     def fit(self, transform: Transform, theta: Float[Tensor, "N K P"], slope: bool = True) -> Fit:
-        """Without `slope`, gradient, curvature and metric are empty."""
+        """Without `slope`, a quick look by a bilinear kernel: gradient, curvature and metric are empty."""
         n, k = theta.shape[:2]
         if slope:
             coords, motion = moved(transform, theta.flatten(0, 1), self.size, self.align_corners)
@@ -89,17 +91,19 @@ class Level:
         """The moving image there, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
         if not slope:
             return self._sampled(self.moving, coords, "bilinear").transpose(1, 2), coords
-        # Each channel as an image of its own: one backward pass gives the slopes of all. Bicubic is smooth; the slope
-        # of a bilinear image jumps, at the very points of the identity.
+        # Each channel as an image of its own: one backward pass gives the slopes of all. They are the bicubic image's
+        # for every kernel: a bilinear one's jump, at the very points of the identity, and nearest has none.
         n, c = self.moving.shape[:2]
         apart = coords.repeat_interleave(c, 0).requires_grad_()
         with torch.enable_grad():
             sampled = self._sampled(self.moving.flatten(0, 1)[:, None], apart, "bicubic")
             (across,) = torch.autograd.grad(sampled.sum(), apart)
+        if self.kernel != "bicubic":
+            sampled = self._sampled(self.moving, coords, self.kernel)
         sampled, across = (t.reshape(n, c, *coords.shape[1:-1], -1).transpose(1, 2) for t in (sampled.detach(), across))
         return sampled[..., 0], across
 
-    def _sampled(self, image: Tensor, coords: Tensor, kernel: str) -> Tensor:
+    def _sampled(self, image: Tensor, coords: Tensor, kernel: KernelLike | Sequence[KernelLike]) -> Tensor:
         return sample(image, coords, kernel=kernel, padding_mode="border", align_corners=self.align_corners)
 
     def _inside(self, coords: Float[Tensor, "N K M D"]) -> Float[Tensor, "N K M"]:

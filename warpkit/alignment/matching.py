@@ -1,6 +1,6 @@
 """The public door: what was given is checked once, and a batch that is too large is worked on in parts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from warpkit.alignment.pyramid import COARSEST
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import common_batch
 from warpkit.precision import working
+from warpkit.sampling.sampler import KernelLike, sample
 from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.warping import TransformLike
 
@@ -26,6 +27,7 @@ def align(
     transform: TransformLike,
     *,
     loss: str = "mse",
+    kernel: KernelLike | Sequence[KernelLike] = "bicubic",
     init: Tensor | None = None,
     align_corners: bool = False,
     progress: Callable[[float, float], None] | None = None,
@@ -43,6 +45,8 @@ def align(
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
         loss: "mse", the mean square of the difference, or "ncc", the normalised cross-correlation of each channel, for
             images of different brightness and contrast.
+        kernel: what the moving image is sampled with, as in `warp`. Where `fixed` was made by a warp, name its kernel,
+            and θ is found more exactly.
         init: `[N, P]`, `[1, P]` or `[P]`: the only start, where the motion is known roughly or the transform has no
             identity.
         align_corners: as in `warp`.
@@ -71,6 +75,7 @@ def align(
     )
     if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
+    sample(images[0][:0], images[0].new_zeros(0, 1, mapping.ndim), kernel=kernel)  # complains about a wrong one
     with torch.inference_mode(False), torch.no_grad(), tracing.no_autocast(moving.device):
         start = _start(mapping, init, images[0])
         start = start.expand(common_batch("moving", moving, "init", start), -1)
@@ -82,7 +87,8 @@ def align(
         parts = list(zip(*(torch.split(t, size) for t in whole), strict=True)) if batch else []
         found = []
         for i, (m, f, s) in enumerate(parts):
-            matching = CoarseToFine(mapping, LOSSES[loss], align_corners, _reporter(progress, i, len(parts)))
+            report = _reporter(progress, i, len(parts))
+            matching = CoarseToFine(mapping, LOSSES[loss], kernel, align_corners, report)
             found.append(matching.theta(m, f, s, search=init is None))
     return torch.cat(found) if found else start[:0]
 

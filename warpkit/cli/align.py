@@ -38,7 +38,9 @@ def align(
     loss: Annotated[
         str, typer.Option(help="mse, or ncc where the photographs differ in brightness or contrast.")
     ] = "mse",
-    kernel: Annotated[str, typer.Option(help="Name of the kernel that OUT is sampled with.")] = "bicubic",
+    kernel: Annotated[
+        str, typer.Option(help="Name of the kernel that MOVING is sampled with, to compare and for OUT.")
+    ] = "bicubic",
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw both photographs over each other, before and after.")
     ] = None,
@@ -80,7 +82,7 @@ def align(
         def show(done: float, value: float) -> None:
             progress.update(bar, completed=done, description=f"{loss} {value:.4f}")
 
-        found = find(*pair, component, loss=loss, init=start if theta else None, progress=show)
+        found = find(*pair, component, loss=loss, kernel=kernel, init=start if theta else None, progress=show)
     agreements = [agreement(*pair, component, t) for t in (start[None], found)]
     pixels = warp_pixels(source, component, found, [0.0] * len(source.pixels), size=size, kernel=kernel)
     photo.write(photo.Photo(pixels, source.profile), out)
@@ -88,7 +90,7 @@ def align(
         photo.write(photo.Photo(_overlaid(*pair, component, [start[None], found])), picture)
     numbers = [float(number) for number in found[0]]
     if as_json is not None:
-        words = {"transform": {"type": transform, **extra}, "loss": loss, "theta": numbers}
+        words = {"transform": {"type": transform, **extra}, "loss": loss, "kernel": kernel, "theta": numbers}
         before, after = (it._asdict() for it in agreements)
         with written_whole(as_json) as draft:
             draft.write_text(json.dumps(words | {"before": before, "after": after}, indent=2), encoding="utf-8")

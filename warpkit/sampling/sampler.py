@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.problem import Problem, no_fill, tables
 
 KernelLike = str | dict[str, Any] | Kernel
+FillLike = complex | Sequence[complex] | Tensor | np.ndarray
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
 _IMAGE_TYPES = frozenset((*_FLOATS, *_INTEGERS, torch.bool))
@@ -45,7 +47,7 @@ def sample(
     *,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
     padding_mode: str | Sequence[str] = "zeros",
-    fill: float | Sequence[float] | Tensor = 0.0,
+    fill: FillLike = 0.0,
     align_corners: bool = False,
 ) -> Tensor:
     """Sample images at given points.

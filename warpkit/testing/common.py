@@ -14,12 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from warpkit.component import NOTES
-from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
+from warpkit.testing.check import Broken, expect, expect_close
 from warpkit.testing.differences import derivative
 
 Call = Callable[..., Tensor]
 _EXACT = 1e-12  # the same numbers, by the same operations
 SAME = 1e-10  # the same numbers by another order of additions
+_OWN_DTYPE = (
+    "give every new tensor the input's dtype: `points.new_tensor(…)`, `torch.linspace(…, dtype=points.dtype)`; plain "
+    "numbers and math.pi need none"
+)
 
 
 def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
@@ -34,10 +38,7 @@ def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
 
 def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> None:
     """`Broken` where a result depends on earlier calls, on random numbers or on whether gradients are recorded."""
-    try:
-        unused = copy.deepcopy(call)
-    except Exception:  # survives_copies tells
-        unused = call
+    unused = copied(call)
     first = call(*inputs)
     kept = first.clone()
     torch.manual_seed(0)
@@ -63,6 +64,32 @@ def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, 
     moved = not torch.equal(torch.get_rng_state(), state) or others_before != _other_states()
     expect(not moved, "the global random state has moved", "it stays as it was")
     expect(torch.get_default_dtype() == default, f"the default dtype is {torch.get_default_dtype()}", default)
+
+
+def check_default_dtypes(unused: Call, *inputs: Tensor) -> None:
+    """`Broken` where a call gives something else under another `torch.set_default_dtype`.
+
+    Each call is the first one of a copy, so that what a component keeps is made under that default too.
+    """
+    before, expected = torch.get_default_dtype(), copied(unused)(*inputs)
+    for dtype in (torch.float32, torch.float64, torch.bfloat16):
+        what = f"under torch.set_default_dtype({dtype})"
+        try:
+            torch.set_default_dtype(dtype)
+            given = copied(unused)(*inputs)
+        except Exception as error:
+            raise Broken(f"{what} {type(error).__name__}: {error}", "the same result", hint=_OWN_DTYPE) from error
+        finally:
+            torch.set_default_dtype(before)
+        expect_close(given, expected, _EXACT, what, hint=_OWN_DTYPE)
+
+
+def copied(call: Call) -> Call:
+    """A copy, or the component itself where it cannot be copied."""
+    try:
+        return copy.deepcopy(call)
+    except Exception:  # survives_copies tells
+        return call
 
 
 def _other_states() -> tuple[Any, ...]:
@@ -171,26 +198,3 @@ def _importable(cls: type) -> bool:
     except (ImportError, AttributeError):
         return False
     return found is cls
-
-
-def check_not_rounded(values: Callable[[Tensor], Tensor], what: str) -> None:
-    """`Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, when its input moves smoothly.
-
-    `NotApplicable` where it hardly moves at all, or not smoothly.
-    """
-    tiny = 2.0**-30  # far below what float32 can tell apart
-    coarse = torch.tensor([-1e-3, -1e-4, -1e-5, 1e-5, 1e-4, 1e-3], dtype=torch.float64)
-    moved = values(torch.cat([torch.tensor([0.0, tiny]), coarse])).detach().double()
-    here, near = moved[0], moved[1]
-    secants = torch.stack([(there - here) / step for there, step in zip(moved[2:], coarse, strict=True)])
-    slope = secants.mean(0)
-    smooth = ((secants - slope).abs().amax(0) <= 0.02 * slope.abs()) & (slope.abs() > 1e-2) & slope.isfinite()
-    if not bool(smooth.any()):
-        raise NotApplicable("it hardly moves here, or not smoothly")
-    found = (near - here) / tiny
-    bad = smooth & ((found - slope).abs() > 0.05 * slope.abs())
-    if bool(bad.any()):
-        raise Broken(
-            f"a change of {tiny:.1e} in {what} changes the result by {float(found[bad][0]) * tiny:.3e}",
-            f"{float(slope[bad][0]) * tiny:.3e}, the slope times the change",
-        )

@@ -1,5 +1,6 @@
 """Finite differences that know where they can be trusted."""
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 
@@ -7,7 +8,7 @@ import torch
 from hypothesis import assume
 from torch import Tensor
 
-from warpkit.testing.check import NotApplicable, expect_close
+from warpkit.testing.check import Broken, NotApplicable, expect_close
 from warpkit.testing.inputs import uniform
 
 STEP = 1e-5
@@ -74,7 +75,7 @@ def check_derivatives(
     """`Broken` where autograd's first or second derivative of of(x [K]) → [*S] is not that of its values.
 
     One number of the result is looked at, along one of x and along all of them together. The example is left out where
-    it is not smooth.
+    it is not smooth. `Broken` too where the derivative moves in steps, as float32 does.
     """
     if start.numel() == 0:
         raise NotApplicable(f"{what}: there is none")
@@ -97,6 +98,54 @@ def check_derivatives(
                 expect_close(found, expected, TOLERANCE, f"autograd's {order} derivative along {label}", at=at)
             elif order == "first":
                 break
+    along = functools.partial(_derivative_along, value, ways[1])
+    with contextlib.suppress(NotApplicable):
+        check_not_rounded(
+            lambda steps: torch.stack([along(start + step * ways[1]) for step in steps.to(start)]),
+            f"all of {what}", f"autograd's derivative along all of {what}", at,
+        )  # fmt: skip
+    assume(judged)
+
+
+def check_not_rounded(
+    values: Callable[[Tensor], Tensor], what: str, of: str = "the result", at: Mapping[str, object] | None = None
+) -> None:
+    """`Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, when its input moves smoothly.
+
+    `NotApplicable` where it hardly moves at all, or not smoothly, or where float64's own rounding is too coarse.
+    """
+    tiny, none = 2.0**-30, 2.0**-42  # far below what float32 can tell apart; so little that only rounding is seen
+    coarse = torch.tensor([-1e-3, -1e-4, -1e-5, 1e-5, 1e-4, 1e-3], dtype=torch.float64)
+    moved = values(torch.cat([torch.tensor([0.0, tiny, none, -none]), coarse])).detach().double().cpu()
+    here, near = moved[0], moved[1]
+    secants = torch.stack([(there - here) / step for there, step in zip(moved[4:], coarse, strict=True)])
+    slope = secants.mean(0)
+    # A chain of steep formulas amplifies rounding: there nothing can be said.
+    quiet = (moved[2:4] - here).abs().amax(0) <= 5e-3 * tiny * slope.abs()
+    smooth = quiet & slope.isfinite() & (slope.abs() > 1e-2)
+    smooth &= (secants - slope).abs().amax(0) <= 0.02 * slope.abs()
+    if not bool(smooth.any()):
+        raise NotApplicable("it hardly moves here, or not smoothly")
+    found = (near - here) / tiny
+    bad = smooth & ((found - slope).abs() > 0.2 * slope.abs())
+    if bool(bad.any()):
+        raise Broken(
+            f"a change of {tiny:.1e} in {what} changes {of} by {float(found[bad][0]) * tiny:.3e}",
+            f"{float(slope[bad][0]) * tiny:.3e}, the slope times the change",
+            at,
+        )
+
+
+def not_rounded(moved: Mapping[str, Callable[[Tensor], Tensor]]) -> None:
+    """`Broken` where one of these moved(steps [S]) → [S, *R], by what is moved, goes in steps, as float32 does.
+
+    The example is left out where none of them moves smoothly.
+    """
+    judged = False
+    for what, values in moved.items():
+        with contextlib.suppress(NotApplicable):
+            check_not_rounded(values, what)
+            judged = True
     assume(judged)
 
 

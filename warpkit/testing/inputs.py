@@ -2,8 +2,8 @@
 
 import copy
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from hypothesis import strategies as st
@@ -14,8 +14,10 @@ from warpkit.kernels.base import Kernel
 from warpkit.transforms.base import Transform
 
 START = "_warpkit_start"  # the attribute that holds the θ around which a transform is tried
+_NEAR_PHI = 3
 _MANY = 16  # parameters; more of them are drawn as a seed: nobody reads them, and drawing takes time
-_SPREAD, _FAR = 0.25, 2.0  # of θ around where a transform starts
+_SPREAD, _FAR, _FARTHEST = 0.25, 2.0, 10.0  # of θ around where a transform starts
+_M = TypeVar("_M", bound=nn.Module)
 _LIST = st.SearchStrategy[list[float]]
 _POINTS = st.SearchStrategy[list[list[float]]]
 
@@ -69,24 +71,30 @@ def fraction(_: Kernel) -> st.SearchStrategy[float]:
 
 def phi(kernel: Kernel) -> st.SearchStrategy[int]:
     """0: the parameters Φ as they are; other numbers: moved a little (`at_phi`)."""
-    return st.integers(0, 3 if has_phi(kernel) else 0)
+    return st.integers(0, _NEAR_PHI if has_phi(kernel) else 0)
 
 
-def has_phi(kernel: Kernel) -> bool:
+def wide_phi(component: nn.Module) -> st.SearchStrategy[int]:
+    """Likewise or, half of the time, moved far."""
+    return st.integers(0, 2 * _NEAR_PHI if has_phi(component) else 0)
+
+
+def has_phi(component: nn.Module) -> bool:
     """Whether something in it learns."""
-    return any(True for _ in kernel.parameters())
+    return any(True for _ in component.parameters())
 
 
-def at_phi(kernel: Kernel, phi: int) -> Kernel:
-    """The kernel after its parameters have moved, as they do in training; they are float64, so that facts are exact."""
-    if not has_phi(kernel):
-        return kernel
-    moved = copy.deepcopy(kernel).double()
+def at_phi(component: _M, phi: int) -> _M:
+    """It after its parameters have moved, as they do in training; they are float64, so that facts are exact."""
+    if not has_phi(component):
+        return component
+    moved = copy.deepcopy(component).double()
     if phi == 0:
         return moved
+    far = 1.0 if phi <= _NEAR_PHI else 10.0
     with torch.no_grad():
         for i, p in enumerate(moved.parameters()):
-            p.add_((0.1 * p.abs() + 0.05) * uniform(97 * phi + i, *p.shape).to(p))
+            p.add_(far * (0.1 * p.abs() + 0.05) * uniform(97 * phi + i, *p.shape).to(p))
     return moved
 
 
@@ -98,25 +106,46 @@ def told(kernel: Kernel, phi: int) -> dict[str, object]:
 # For transforms
 
 
-def thetas(batch: int, spread: float = _SPREAD) -> Any:
+def thetas(batch: int) -> Any:
     """θ [batch, P] near where the transform starts, as nested lists."""
+    return lambda transform: _thetas(batch, transform, [_SPREAD] * transform.num_params)
+
+
+def wide_thetas(batch: int) -> Any:
+    """Near where the transform starts or, most of the time, far from it, by its own measure (`_reach`)."""
 
     def strategy(transform: Transform) -> _POINTS:
-        start = centre(transform).tolist()
-        count = len(start)
-        if count > _MANY:
-            drawn = seeds.map(lambda s: (spread * uniform(s, batch, count)).tolist())
-        else:
-            one = st.lists(decimals(-spread, spread), min_size=count, max_size=count)
-            drawn = st.lists(one, min_size=batch, max_size=batch)
-        return drawn.map(lambda rows: [[round(a + b, 9) for a, b in zip(start, row, strict=True)] for row in rows])
+        reach = _reach(transform)
+        far, farthest = ([times * r for r in reach] for times in (_FAR, _FARTHEST))
+        near: _POINTS = thetas(batch)(transform)
+        return near | _thetas(batch, transform, far) | _thetas(batch, transform, farthest)
 
     return strategy
 
 
-def wide_thetas(batch: int) -> Any:
-    """Near where the transform starts or, half of the time, far from it."""
-    return lambda transform: thetas(batch)(transform) | thetas(batch, _FAR)(transform)
+def _thetas(batch: int, transform: Transform, spread: list[float]) -> _POINTS:
+    start = centre(transform).tolist()
+    if len(start) > _MANY:
+        drawn = seeds.map(lambda s: (torch.tensor(spread) * uniform(s, batch, len(start))).tolist())
+    else:
+        one = st.tuples(*(decimals(-far, far, step=min(max(1e-3, far / 1e3), 1.0)) for far in spread))
+        drawn = st.lists(one, min_size=batch, max_size=batch)
+    return drawn.map(lambda rows: [[round(a + b, 9) for a, b in zip(start, row, strict=True)] for row in rows])
+
+
+def _reach(transform: Transform) -> list[float]:
+    """For each number of θ about how much of it moves points by half an image: degrees need more than radians do."""
+    step = 1e-3
+    try:
+        fresh = copy.deepcopy(transform)
+        begin = centre(fresh).to(device(fresh))
+        at = scattered(fresh, 0, 100)
+        with torch.no_grad():
+            moved = fresh(begin + step * torch.eye(len(begin)).to(begin), at) - fresh(begin[None], at)
+        slopes = moved.flatten(1).double().nan_to_num(0.0, 0.0, 0.0).abs().amax(1).cpu() / step
+    except Exception:  # the checks tell
+        return [1.0] * transform.num_params
+    return [1.0 if slope == 0 else min(max(1.0, 1 / slope), 1e3) for slope in slopes.tolist()]
 
 
 def is_near(transform: Transform, theta: list[list[float]]) -> bool:
@@ -124,19 +153,19 @@ def is_near(transform: Transform, theta: list[list[float]]) -> bool:
     return bool(((torch.tensor(theta) - centre(transform)).abs() <= _SPREAD + 1e-6).all())
 
 
-def points(low: int = 1, high: int = 4) -> Any:
-    """Between `low` and `high` points [M, D] in −1 … 1, as nested lists."""
+def points(low: int = 1, high: int = 4, reach: float = 1.0) -> Any:
+    """Between `low` and `high` points [M, D] in −reach … reach, as nested lists."""
 
     def strategy(transform: Transform) -> _POINTS:
-        one = st.lists(decimals(-1, 1), min_size=transform.ndim, max_size=transform.ndim)
+        one = st.lists(decimals(-reach, reach), min_size=transform.ndim, max_size=transform.ndim)
         return st.lists(one, min_size=low, max_size=high)
 
     return strategy
 
 
-def scattered(transform: Transform, seed: int, count: int) -> Tensor:
+def scattered(transform: Transform, seed: int, count: int, reach: float = 1.1) -> Tensor:
     """Points [1, M, D] all over the image and a little around it."""
-    return 1.1 * uniform(seed, 1, count, transform.ndim).to(device(transform))
+    return reach * uniform(seed, 1, count, transform.ndim).to(device(transform))
 
 
 def centre(transform: Transform) -> Tensor:
@@ -156,12 +185,23 @@ def centre(transform: Transform) -> Tensor:
 # For both
 
 
+def parameters(module: nn.Module) -> Tensor:
+    """All its parameters' numbers in one vector, float64."""
+    return torch.cat([p.detach().double().flatten() for p in module.parameters()])
+
+
 def with_parameters(module: nn.Module, vector: Tensor, *inputs: Tensor) -> Tensor:
     """The module's result with all its parameters' numbers taken from one vector."""
     parameters = dict(module.named_parameters())
     parts = torch.split(vector, [p.numel() for p in parameters.values()])
     given = {name: part.reshape(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
     return torch.func.functional_call(module, given, inputs)  # type: ignore[no-any-return]
+
+
+def along(module: nn.Module, way: Tensor, *inputs: Tensor) -> Callable[[Tensor], Tensor]:
+    """The module's results while its parameters move along `way`: a function of steps [S] → [S, *R]."""
+    start = parameters(module)
+    return lambda steps: torch.stack([with_parameters(module, start + h * way, *inputs) for h in steps.to(start)])
 
 
 def size(ndim: int, low: int = 1, high: int = 5) -> st.SearchStrategy[list[int]]:

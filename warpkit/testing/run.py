@@ -45,7 +45,8 @@ def check_kernel(
 
     Args:
         kernel: a name, a table `{"type": name, **options}` or a `Kernel`. It is not called itself: copies of it are.
-        only: the name of one check, or several; all unless given. Those that they need run too.
+        only: the name of one check, or several; all unless given. Those that they need run too, and are told of where
+            they fail.
         seed: the same seed gives the same inputs.
         thorough: 1,000 generated inputs for each check instead of 30.
         expected_failures: check → reason, for what it cannot pass; beside those in its attribute of that name.
@@ -167,7 +168,7 @@ def run(
     for name in chosen:
         begins(name)
         session.result(session.checks[name])
-    report = session.report(chosen)
+    report = session.report([*session.failed_besides(chosen), *chosen])
     basics_hold = not [r for r in report.results if r.status is Status.NOT_RUN]
     if names is None and isinstance(session.component, Kernel) and basics_hold:
         with undisturbed():

@@ -65,6 +65,11 @@ class Session:
         results = [self.result(self.checks[name]) for name in names]
         return Report(self.checks.kind, self.name, self.seed, self.examples, results, [])
 
+    def failed_besides(self, names: list[str]) -> list[str]:
+        """Checks that were run because others need them, and failed: those others say nothing then."""
+        failed = (name for name, result in self._results.items() if result.status is Status.FAILED)
+        return [name for name in failed if name not in names]
+
     def _run(self, check: Check) -> Result:
         needed = [self.result(self.checks[name]) for name in check.needs]
         missing = [result.check.name for result in needed if result.status not in _FULFILLED]

@@ -3,13 +3,13 @@
 import math
 
 import torch
-from hypothesis import assume
 from hypothesis import strategies as st
 
 from warpkit.errors import InputError, quoted
 from warpkit.kernels.base import Kernel
 from warpkit.testing import common, inputs
-from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
+from warpkit.testing.check import Broken, Checks, expect, expect_close
+from warpkit.testing.differences import not_rounded
 
 checks = Checks("kernel")
 # Where one of these fails, what the others would say means nothing.
@@ -147,42 +147,51 @@ def each_distance_alone(kernel: Kernel, distances: list[float]) -> None:
     expect_close(kernel(d.flip(0)).flip(0), together, common.SAME, "in reverse order k", at={"distances": distances})
 
 
-@checks.add(*BASICS[:6], distances=inputs.distances, dtype=lambda _: st.sampled_from((torch.float32, torch.float64)))
+@checks.add(
+    *BASICS[:6],
+    afresh=True,
+    distances=inputs.distances,
+    dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
+)
 def keeps_the_type(kernel: Kernel, distances: list[float], dtype: torch.dtype) -> None:
-    """Weights have the dtype of the distances, and lie on the same device.
+    """Weights have the dtype of the distances, whatever the default dtype is, and lie on the same device.
 
     Why:
-        A table in float64 needs the formula in float64; a weight of whole numbers has no gradient at all.
+        A table in float64 needs the formula in float64; a weight of whole numbers has no gradient at all. Constants in
+        the default dtype have three digits where a network was loaded in bfloat16.
     How:
-        float32 and float64 distances.
+        float32 and float64 distances; the same weights under other default dtypes.
     Mend:
-        Make constants with `distance.new_tensor(…)` or plain numbers, 0 and 1 as 0.0 and 1.0 in torch.where, and bring
-        buffers along with `.to(distance)`.
+        Make constants with `distance.new_tensor(…)`, `torch.linspace(…, dtype=distance.dtype)` or plain numbers, 0 and
+        1 as 0.0 and 1.0 in torch.where, and bring buffers along with `.to(distance)`.
     """
     d = inputs.tensor(kernel, distances).to(dtype)
-    given = kernel(d)
+    given = common.copied(kernel)(d)
     expect(given.dtype == dtype, given.dtype, dtype)
     expect(given.device == d.device, f"on {given.device}", f"on {d.device}")
+    common.check_default_dtypes(kernel, d)
 
 
-@checks.add(*BASICS[:7], distance=inputs.distance)
-def float64_is_not_rounded(kernel: Kernel, distance: float) -> None:
-    """float64 distances are not rounded to float32 on the way.
+@checks.add(*BASICS[:7], distance=inputs.distance, seed=inputs.seed)
+def float64_is_not_rounded(kernel: Kernel, distance: float, seed: int) -> None:
+    """float64 distances and parameters Φ are not rounded to float32 on the way.
 
     Why:
         The result looks like float64 and is right to seven digits only; finite differences and gradcheck drown in it.
     How:
-        The distance is moved by 1e-9 of a pixel: the weight has to move by its slope times that.
+        The distance, one number of Φ or all of them are moved by 1e-9: the weight has to move by its slope times that.
     Mend:
         No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula. Digits are lost by cancellation too:
         acos near 1, 1 − cos(x) and √(1 − x²) near 0.
     """
-    try:
-        common.check_not_rounded(
-            lambda steps: kernel((distance + steps).to(inputs.device(kernel))).cpu(), "the distance"
-        )
-    except NotApplicable:
-        assume(False)
+    d = inputs.tensor(kernel, [distance])
+    moved = {"the distance": lambda steps: kernel(d + steps.to(d))}
+    if inputs.has_phi(kernel):
+        phi = inputs.parameters(kernel)
+        entry = seed % len(phi)
+        moved[f"Φ[{entry}]"] = inputs.along(kernel, torch.eye(len(phi)).to(phi)[entry], d)
+        moved["all of Φ"] = inputs.along(kernel, inputs.uniform(seed, len(phi)).to(phi), d)
+    not_rounded(moved)
 
 
 @checks.add(*BASICS[:7], distance=inputs.special_distance)

@@ -100,7 +100,7 @@ def same_each_time(transform: Transform, theta: Rows, points: Rows, other: Rows)
     common.check_repeats(transform, inputs.batch(transform, theta, points), inputs.batch(transform, other, points[:1]))
 
 
-@checks.add(*BASICS[:4], theta=inputs.thetas(3), points=inputs.points())
+@checks.add(*BASICS[:4], theta=inputs.wide_thetas(3), points=inputs.points())
 def each_image_alone(transform: Transform, theta: Rows, points: Rows) -> None:
     """Each entry of the batch gives what it gives alone, in any order.
 
@@ -114,8 +114,9 @@ def each_image_alone(transform: Transform, theta: Rows, points: Rows) -> None:
     t, p = inputs.batch(transform, theta, points)
     together = transform(t, p)
     alone = torch.cat([transform(t[n : n + 1], p[n : n + 1]) for n in range(3)])
-    expect_close(together, alone, common.SAME, "in a batch T", at={"theta": theta, "points": p})
-    expect_close(transform(t.flip(0), p.flip(0)).flip(0), together, common.SAME, "in reverse order T")
+    tolerance = common.SAME if inputs.is_near(transform, theta) else 1e-6  # far away rounding grows from step to step
+    expect_close(together, alone, tolerance, "in a batch T", at={"theta": theta, "points": p})
+    expect_close(transform(t.flip(0), p.flip(0)).flip(0), together, tolerance, "in reverse order T")
 
 
 @checks.add(*BASICS[:4], theta=inputs.thetas(1), points=inputs.points(2, 5))

@@ -1,13 +1,11 @@
 """What a transform does with numbers: their type, their last digits, those that are none."""
 
 import torch
-from hypothesis import assume
 from hypothesis import strategies as st
-from torch import Tensor
 
 from warpkit.testing import common, inputs
-from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
-from warpkit.testing.differences import derivative
+from warpkit.testing.check import Checks, expect, expect_close
+from warpkit.testing.differences import derivative, not_rounded
 from warpkit.testing.transforms.contract import BASICS, Rows
 from warpkit.transforms.base import Transform
 
@@ -16,54 +14,52 @@ checks = Checks("transform")
 
 @checks.add(
     *BASICS[:9],
+    afresh=True,
     theta=inputs.thetas(2),
     points=inputs.points(),
     dtype=lambda _: st.sampled_from((torch.float32, torch.float64)),
 )
 def keeps_the_type(transform: Transform, theta: Rows, points: Rows, dtype: torch.dtype) -> None:
-    """The result has the dtype of θ and points, and lies on their device.
+    """The result has the dtype of θ and points, whatever the default dtype is, and lies on their device.
 
     Why:
         float64 is what finite differences and registration rely on; float32 that turns into float64 halves the speed.
+        Constants in the default dtype have three digits where a network was loaded in bfloat16.
     How:
-        Both in float32, both in float64.
+        Both in float32, both in float64; the same result under other default dtypes.
     Mend:
-        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)`.
+        Bring own tensors to θ's type, `self.points.to(theta)`; make constants with `theta.new_tensor(…)` and
+        `torch.linspace(…, dtype=points.dtype)`.
     """
     t, p = (x.to(dtype) for x in inputs.batch(transform, theta, points))
-    given = transform(t, p)
+    given = common.copied(transform)(t, p)
     expect(given.dtype == dtype, given.dtype, dtype)
     expect(given.device == t.device, f"on {given.device}", f"on {t.device}")
+    common.check_default_dtypes(transform, t, p)
 
 
 @checks.add(*BASICS[:10], theta=inputs.thetas(1), points=inputs.points(1, 1), seed=inputs.seed)
 def float64_is_not_rounded(transform: Transform, theta: Rows, points: Rows, seed: int) -> None:
-    """float64 θ and points are not rounded to float32 on the way.
+    """float64 θ, points and parameters of the transform's own are not rounded to float32 on the way.
 
     Why:
         The result looks like float64 and is right to seven digits only; finite differences and gradcheck drown in it.
     How:
-        θ, then the point, is moved by 1e-9: the result has to move by its slope times that.
+        θ, then the point, then the parameters, are moved by 1e-9: the result has to move by its slope times that.
     Mend:
         No `.float()`, no `dtype=torch.float32`, no NumPy float32 in the formula. Digits are lost by cancellation too:
         acos near 1, 1 − cos(x) and √(1 − x²) near 0.
     """
     t, p = inputs.batch(transform, theta, points)
-    told = 0
-    for what, of_theta in (("θ", True), ("the point", False)):
-        way = inputs.uniform(seed, *(t if of_theta else p).shape).to(t)
-
-        def values(steps: Tensor, of_theta: bool = of_theta, way: Tensor = way) -> Tensor:
-            h = steps.to(t)[:, None]
-            if of_theta:
-                return transform(t + h * way, p).cpu()
-            return transform(t, p + h[..., None] * way).cpu()
-
-        try:
-            common.check_not_rounded(values, what)
-        except NotApplicable:
-            told += 1
-    assume(told < 2)
+    of_theta, of_point = inputs.uniform(seed, *t.shape).to(t), inputs.uniform(seed, *p.shape).to(p)
+    moved = {
+        "θ": lambda steps: transform(t + steps.to(t)[:, None] * of_theta, p),
+        "the point": lambda steps: transform(t, p + steps.to(p)[:, None, None] * of_point),
+    }
+    if inputs.has_phi(transform):
+        way = inputs.uniform(seed, len(inputs.parameters(transform))).to(t)
+        moved["the parameters"] = inputs.along(transform, way, t, p)
+    not_rounded(moved)
 
 
 @checks.add(*BASICS[:10], theta=inputs.thetas(2), points=inputs.points())
