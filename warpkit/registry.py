@@ -56,7 +56,7 @@ class Registry(Generic[T]):
         self.revision = 0  # how many classes were registered
         # A namespace and no dict: torch.compile reads an attribute afresh, but a dict as it was at its first use.
         self._shared = types.SimpleNamespace()
-        self._keys: dict[tuple[Any, ...], str] = {}  # of plain names, which is quicker than to write them again
+        self._named: dict[tuple[Any, ...], T] = {}  # those of them that are made from a name alone
         self._tables: list[str] = []  # the keys of those that were made from tables, the oldest first
         _registries.append(self)
 
@@ -111,6 +111,7 @@ class Registry(Generic[T]):
                 self.revision += 1
                 for registry in _registries:  # a composition elsewhere may hold one of the old class
                     vars(registry._shared).clear()
+                    registry._named.clear()
             return cls
 
         return add
@@ -155,29 +156,28 @@ class Registry(Generic[T]):
         """
         if isinstance(given, self.base):
             return given
-        key = self._key(given, device, defaults)
-        if key is None or tracing.has_fake_tensors():
-            return self._fixed(given, device, defaults)
-        if torch.compiler.is_compiling():  # always: a trace that is begun again must take the same path
-            self._keep_for_trace(key, given, device, defaults)
+        if torch.compiler.is_compiling():
+            key = self._key(given, device, defaults)
+            if key is None:
+                return self._fixed(given, device, defaults)
+            self._keep_for_trace(key, given, device, defaults)  # always: a trace begun again must take the same path
             return getattr(self._shared, key)  # type: ignore[no-any-return]
-        made: T | None = getattr(self._shared, key, None)
-        return self._keep(key, given, device, defaults) if made is None else made
+        if tracing.has_fake_tensors():
+            return self._fixed(given, device, defaults)
+        name = (given, device, *defaults.items()) if isinstance(given, str) else None
+        made = None if name is None else self._named.get(name)  # quicker than to write the key
+        if made is None:
+            key = self._key(given, device, defaults)
+            made = self._fixed(given, device, defaults) if key is None else self._keep(key, given, device, defaults)
+        return made
 
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str | None:
         """Under which name it is kept; None where it holds an object."""
-        quick = isinstance(given, str) and not torch.compiler.is_compiling()  # a graph would depend on what is known
-        plain = (given, device, *defaults.items()) if quick else None
-        if plain is not None and plain in self._keys:
-            return self._keys[plain]
         name, options = self._parse(given)
         if not _is_plain(options):
             return None
         # torch.compile reads no dots
-        key = f"{name}({_written(options) or ''}) {device} {defaults}".replace(".", "·")
-        if plain is not None:
-            self._keys[plain] = key
-        return key
+        return f"{name}({_written(options) or ''}) {device} {defaults}".replace(".", "·")
 
     @tracing.constant
     def _keep_for_trace(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
@@ -194,6 +194,8 @@ class Registry(Generic[T]):
                     self._tables.append(key)
                     if len(self._tables) > _MOST_TABLES:
                         kept.pop(self._tables.pop(0), None)
+            if isinstance(given, str):
+                self._named[given, device, *defaults.items()] = made
             return made
 
     def _fixed(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> T:

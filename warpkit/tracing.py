@@ -75,21 +75,20 @@ def in_backward() -> bool:
 
 def is_recording() -> bool:
     """Whether a compiler, or a mode of fake tensors, would be handed a kept tensor that it does not know."""
-    return torch.compiler.is_compiling() or _fake_mode() is not None
+    return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None
 
 
-def _fake_mode() -> Any:
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+_FAKE = torch._C._TorchDispatchModeKey.FAKE
 
 
 def has_fake_tensors() -> bool:
     """Whether a mode of fake tensors, without a compiler, refuses every tensor that was made before it."""
-    return not torch.compiler.is_compiling() and _fake_mode() is not None
+    return not torch.compiler.is_compiling() and torch._C._get_dispatch_mode(_FAKE) is not None
 
 
 def taken_in(kept: Tensor) -> Tensor:
     """A kept tensor as a mode of fake tensors knows it; itself where there is none."""
-    return _fake_mode().from_tensor(kept) if has_fake_tensors() else kept
+    return torch._C._get_dispatch_mode(_FAKE).from_tensor(kept) if has_fake_tensors() else kept
 
 
 def is_traced(tensor: Tensor) -> bool:

@@ -55,7 +55,7 @@ class Native(Backend):
             return f"samples on the CPU, the image is on {problem.where.device}"
         if not problem.stored.is_floating_point:
             return f"samples floating-point images, got {problem.stored}"
-        most = max(axis.kernel.taps for axis in problem.axes) if problem.kernels else 0
+        most = problem.most_taps
         return f"takes up to {_MAX_TAPS} taps, one of the kernels has {most}" if most > _MAX_TAPS else None
 
     def describe(self) -> str:

@@ -65,6 +65,11 @@ class Problem(NamedTuple):
         return Table(row.reshape(pieces, taps, degree + 1), bool(unity), order)
 
     @property
+    def most_taps(self) -> int:
+        """The most taps along an axis."""
+        return max(self.kernels[1::_WIDTH])
+
+    @property
     def total(self) -> float:
         """What the weights of all taps sum to, as far as `fill` goes: 1, and 0 for a derivative."""
         return 0.0 if any(self.kernels[4::_WIDTH]) else 1.0
@@ -94,13 +99,13 @@ class Problem(NamedTuple):
 
 def tables(kernels: Sequence[Kernel], dtype: torch.dtype) -> tuple[Tensor, tuple[int, ...], tuple[Formula, ...]]:
     """`table`, `kernels` and `formulas` of a `Problem` for values of this type."""
-    each = {id(kernel): weighing(kernel, dtype) for kernel in kernels}
-    weigh = [each[id(kernel)] for kernel in kernels]
+    each = {kernel: weighing(kernel, dtype) for kernel in dict.fromkeys(kernels)}
+    weigh = [each[kernel] for kernel in kernels]
     if any(isinstance(w, Formula) for w in weigh):
         none = torch.zeros(0, dtype=torch.float64, device="cpu")
         return none, (0,) * (_WIDTH * len(kernels)), tuple(map(Formula, kernels))
     found: list[Table] = weigh  # type: ignore[assignment]
-    if tracing.is_recording() or any(t.coefficients.requires_grad or tracing.is_traced(t.coefficients) for t in found):
+    if tracing.is_recording() or any(k._parameters or k._buffers or k._modules for k in each):  # made at each use
         return *_pack(found, [id(kernel) for kernel in kernels]), ()
     key = tuple((id(t.coefficients), t.unity) for t in found)
     if key not in _packed:

@@ -143,10 +143,12 @@ def resample(
         marks = rule.fill.detach().isnan()
         if bool(marks.any()):
             return _marked(image, where, kind, target, rule, marks)
-    pixels = image.to(working(image.dtype)) if image.is_floating_point() else image
+    is_narrow = image.dtype in (torch.float16, torch.bfloat16)
+    pixels = image.to(torch.float32) if is_narrow else image
     problem = rule.problem(pixels, where, kind, image.shape[2:], target)
     name, chosen = choose(problem) if backend is None else ("", backend)
-    return operators.pull(chosen, pixels, problem, name).to(image.dtype)
+    result = operators.pull(chosen, pixels, problem, name)
+    return result.to(image.dtype) if is_narrow else result
 
 
 def _marked(image: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule, marks: Tensor) -> Tensor:
