@@ -11,6 +11,7 @@ import torch
 import warpkit as wk
 from warpkit.kernels.base import kernels
 from warpkit.registry import Registry
+from warpkit.transforms.base import transforms
 
 KERNEL = """
 import warpkit as wk
@@ -245,3 +246,108 @@ def test_threads_that_use_a_name_share_one_object(fresh):
         thread.join()
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
+
+
+class Holding(wk.Transform):
+    """Moves points by a buffer of its own."""
+
+    ndim, num_params = 2, 2
+
+    def __init__(self, x):
+        super().__init__()
+        self.x = torch.nn.Parameter(torch.tensor(x))
+
+    def forward(self, theta, points):
+        return points + theta[:, None] * self.x
+
+
+def test_a_table_with_an_object_in_it_uses_that_object_and_leaves_it_as_it_is():
+    image, theta = torch.rand(1, 1, 6, 6), torch.tensor([[0.2, 0.1, 1.0, 0, 0, 0, 1, 0]])
+    one, other = Holding(0.3), Holding(-2.0)
+    seen = []
+    for held in (one, other):
+        table = {"type": "compose", "of": [held, "affine"]}
+        seen.append(wk.warp(image, table, theta))
+        assert torch.equal(seen[-1], wk.warp(image, wk.Compose([held, "affine"]), theta))
+        assert held.x.requires_grad
+    assert not torch.equal(*seen)
+    assert wk.warp(image, {"type": "compose", "of": [one, "affine"]}, theta).requires_grad
+    assert next(one.parameters()).device.type == "cpu"
+
+
+def test_an_object_is_not_moved_by_being_held_in_a_table():
+    held = Holding(0.3)
+    made = transforms.shared({"type": "compose", "of": [held, "thin_plate_spline", "affine"]}, torch.device("meta"))
+    assert made.transforms[0] is held
+    assert held.x.device.type == "cpu"
+    assert held.x.requires_grad
+
+
+def test_tables_are_kept_by_their_data_and_only_so_many():
+    registry = transforms
+    points = torch.rand(200, 6, 2) * 2 - 1
+    theta = torch.zeros(1, 12)
+    for each in points:
+        wk.warp(torch.zeros(1, 1, 3, 3), {"type": "thin_plate_spline", "points": each}, theta)
+    assert len(registry._tables) <= 64
+    assert sum("points" in key for key in vars(registry._shared)) <= 64
+    table = {"type": "thin_plate_spline", "grid": [3, 4]}
+    first = registry.shared(table, torch.device("cpu"))
+    assert registry.shared({"grid": (3, 4), "type": "thin_plate_spline"}, torch.device("cpu")) is first
+
+
+@pytest.mark.parametrize("content", [b"[console_scripts]\nno equals sign\n", b"[warpkit.kernels]\n\xff\xfe = x:y\n"])
+def test_a_distribution_with_malformed_entry_points_stops_nobody(install, fresh, tmp_path, content):
+    install("good-kernels", "good = good_kernels:Tent", good_kernels=KERNEL.format(cls="Tent", radius=1.0))
+    broken = tmp_path / "broken_thing-1.0.dist-info"
+    broken.mkdir()
+    (broken / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-thing\nVersion: 1.0\n")
+    (broken / "entry_points.txt").write_bytes(content)
+    assert {"good", "bilinear"} <= set(fresh.names())
+    assert type(fresh.create("good")).__module__ == "good_kernels"
+
+
+def test_registering_while_others_look_things_up():
+    """A class may be registered again in one thread while its name is used in another."""
+
+    class Again(wk.Kernel):
+        radius = 0.5
+
+        def forward(self, distance):
+            return torch.ones_like(distance)
+
+    errors, stop = [], threading.Event()
+
+    def look():
+        while not stop.is_set():
+            try:
+                kernels.shared("bilinear", torch.device("cpu"))
+                kernels.shared({"type": "bicubic", "a": -0.4}, torch.device("cpu"))
+            except Exception as error:
+                errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=look) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for _ in range(300):
+            kernels.register("again")(Again)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        sys.setswitchinterval(interval)
+        kernels._registered.pop("again", None)
+    assert not errors
+
+
+def test_the_packages_of_these_names_can_be_imported():
+    import warpkit.kernels.bicubic as bicubic
+    import warpkit.modules.parallel as parallel
+    import warpkit.transforms.affine as affine
+
+    assert isinstance(wk.get_transform("affine"), affine.Affine)
+    assert isinstance(wk.get_kernel("bicubic"), bicubic.Bicubic)
+    assert parallel.Parallel is wk.Parallel

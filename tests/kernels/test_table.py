@@ -10,6 +10,7 @@ from strategies import MODES, pixels_off_joints, seeds, to_normalised, uniform
 from torch import Tensor
 
 import warpkit as wk
+from warpkit.kernels.fitting import fitted
 
 A = -0.75
 
@@ -124,3 +125,38 @@ def test_a_kernel_without_a_radius_or_a_formula_is_named(unchecked):
         type("Unfinished", (wk.Kernel,), {})().table()
     with pytest.raises(NotImplementedError, match="forward"):
         type("Unfinished", (wk.Kernel,), {"radius": 1.0})().table()
+
+
+class Scaled(wk.Kernel):
+    """A kernel that holds another."""
+
+    radius = 2.0
+
+    def __init__(self):
+        super().__init__()
+        self.inner = wk.get_kernel("bicubic")
+
+    def forward(self, distance):
+        return self.inner(distance)
+
+
+def test_an_option_of_a_kernel_inside_a_kernel_is_noticed():
+    kernel = Scaled()
+    kernel.table()
+    kernel.inner.a = -0.5
+    torch.testing.assert_close(kernel.table(), wk.get_kernel("bicubic", a=-0.5).table())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_narrow_type_has_the_table_of_float32(dtype):
+    assert torch.equal(wk.get_kernel("bicubic").table(dtype), wk.get_kernel("bicubic").table())
+
+
+@pytest.mark.parametrize("name", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("kernel", [None, WideTriangle()], ids=["one piece", "two pieces"])
+def test_a_differentiated_table_is_the_slope_of_the_weights(name, kernel):
+    table = fitted(kernel or wk.get_kernel(name), torch.float64)
+    f, h = torch.tensor([0.03, 0.21, 0.47, 0.62, 0.9], dtype=torch.float64), 1e-6
+    slopes = torch.stack(table.derivative().weights(f, 0.0))
+    steps = torch.stack(table.weights(f + h, 0.0)) - torch.stack(table.weights(f - h, 0.0))
+    torch.testing.assert_close(slopes, steps / (2 * h), rtol=0, atol=1e-8)

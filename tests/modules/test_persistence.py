@@ -111,6 +111,47 @@ def test_coords_are_computed_in_float32_under_autocast(dtype):
         torch.testing.assert_close(made(theta, points), expected, rtol=0, atol=1e-6)
 
 
+def plain(transform) -> wk.SpatialTransformer:
+    return wk.SpatialTransformer(nn.Sequential(nn.Flatten(), nn.Linear(168, 8)), transform, limits=0.4, features=8)
+
+
+@pytest.mark.parametrize("transform", KINDS, ids=str)
+def test_a_network_made_on_meta_is_filled_by_loading_into_it(transform):
+    made = plain(transform)
+    nn.init.normal_(made.regression.weight, std=0.1)
+    with torch.device("meta"):
+        empty, assigned = plain(transform), plain(transform)
+    assigned.load_state_dict(made.state_dict(), assign=True)
+    empty.to_empty(device="cpu").load_state_dict(made.state_dict())
+    for other in (assigned, empty, copy.deepcopy(assigned), pickle.loads(pickle.dumps(empty))):
+        assert torch.equal(other(IMAGE), made(IMAGE))
+
+
+@pytest.mark.parametrize("transform", KINDS, ids=str)
+def test_a_module_that_went_to_meta_and_back_keeps_its_constants(transform):
+    made = plain(transform)
+    state = {name: value.clone() for name, value in made.state_dict().items()}
+    out = made(IMAGE)
+    back = made.to("meta").to_empty(device="cpu")
+    back.load_state_dict(state)
+    assert torch.equal(back(IMAGE), out)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("transform", KINDS, ids=str)
+def test_a_narrow_default_type_moves_nothing(transform, dtype):
+    """As Lightning's "bf16-true" and transformers' `from_pretrained` set it while a network is made."""
+    torch.set_default_dtype(dtype)
+    try:
+        made = wk.SpatialTransformer(nn.Flatten(), transform, features=168)
+        assert made.theta(IMAGE.to(dtype)).dtype == torch.float32
+        assert torch.equal(made(IMAGE.to(dtype)), IMAGE.to(dtype))
+        assert wk.lattice((3, 300)).dtype == torch.float32
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert wk.lattice(300, dtype=dtype).dtype == dtype
+
+
 @pytest.mark.usefixtures("compiler")
 class TestGraphs:
     @pytest.mark.parametrize("transform", KINDS[:3], ids=str)

@@ -1,5 +1,9 @@
 """`torch.compile(fullgraph=True)` and `torch.export`, against the same call without."""
 
+import io
+import subprocess
+import sys
+
 import pytest
 import torch
 from cases import KERNELS, TRANSFORMS, kernel
@@ -7,6 +11,7 @@ from examples import Bending, Swirl
 from problems import problem, same
 from strategies import MODES, uniform
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
 from torch.func import grad, hessian, jacfwd, jvp, vmap
 
 import warpkit as wk
@@ -157,6 +162,81 @@ def test_export(name, ndim):
     made, image, theta = problem(name, ndim, torch.float32)
     exported = torch.export.export(_Warp(made), (image, theta)).module()
     same(exported(image, 0.9 * theta), wk.warp(image, made, 0.9 * theta))
+
+
+SAVED = [
+    ("affine", "bilinear"),
+    ("projective", "nearest"),
+    ({"type": "thin_plate_spline", "grid": [3, 2]}, {"type": "bicubic", "a": -0.62}),
+    ({"type": "compose", "of": ["affine", "thin_plate_spline"]}, "bicubic"),
+]
+
+
+@pytest.mark.parametrize("backend", ["native", "reference"])
+@pytest.mark.parametrize(("transform", "kernel_name"), SAVED, ids=str)
+def test_an_exported_network_is_saved_and_loaded_although_it_never_sampled_before(transform, kernel_name, backend):
+    """Nothing of the filling of caches may be recorded."""
+    net = nn.Sequential(wk.SpatialTransformer(nn.Flatten(), transform, kernel=kernel_name, features=30)).eval()
+    image, file = uniform(0, 2, 1, 5, 6).float(), io.BytesIO()
+    with wk.use_backend(backend):
+        torch.export.save(torch.export.export(net, (image,)), file)
+        expected = net(image)
+    file.seek(0)
+    same(torch.export.load(file).module()(image), expected)
+
+
+def test_a_file_loads_where_nothing_was_sampled_yet(tmp_path):
+    """`import warpkit` registers the operators that a graph names."""
+    image, theta = uniform(0, 1, 1, 5, 6).float(), torch.tensor([[0.9, 0.1, 0, -0.1, 0.9, 0.1]])
+    program = torch.export.export(_Warp(wk.get_transform("affine")), (image, theta))
+    torch.export.save(program, tmp_path / "warp.pt2")
+    torch.save((image, theta, wk.warp(image, "affine", theta)), tmp_path / "expected.pt")
+    script = (
+        "import torch, warpkit; u, t, v = torch.load('expected.pt');"
+        "assert torch.equal(torch.export.load('warp.pt2').module()(u, t), v)"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True, timeout=120)
+
+
+GROWING = {
+    "sample": lambda u, t: wk.sample(u, u[:, 0, :, :2, None].expand(-1, -1, -1, 2)),
+    "affine": lambda u, t: wk.warp(u, "affine", t[:, :6], kernel="bicubic"),
+    "spline": lambda u, t: wk.warp(u, "thin_plate_spline", t),
+    "push": lambda u, t: wk.push(u, u[:, 0, ..., None].expand(-1, -1, -1, 2), u.shape[2:]),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_sizes_that_grow_need_no_graph_each(name):
+    call = GROWING[name]
+    traced = torch.compile(call, fullgraph=True, dynamic=True, backend="aot_eager")
+    theta = wk.get_transform("thin_plate_spline").identity()[None] * 0.9
+    torch._dynamo.utils.counters.clear()
+    for k in range(4, 15):
+        image = uniform(k, 2, 3, k, k + 2).float().requires_grad_()
+        out, expected = traced(image, theta), call(image, theta)
+        torch.testing.assert_close(out, expected, rtol=0, atol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] <= 2
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_an_exported_graph_takes_other_sizes(name):
+    class Called(nn.Module):
+        def forward(self, u, t):
+            return GROWING[name](u, t)
+
+    theta = wk.get_transform("thin_plate_spline").identity()[None] * 0.9
+    free = {2: torch.export.Dim("h", min=4), 3: torch.export.Dim("w", min=4)}
+    program = torch.export.export(Called(), (uniform(0, 1, 3, 5, 7).float(), theta), dynamic_shapes=(free, {}))
+    other = uniform(1, 1, 3, 11, 6).float()
+    torch.testing.assert_close(program.module()(other, theta), GROWING[name](other, theta), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("transform", ["affine", "thin_plate_spline"])
+def test_a_mode_of_fake_tensors(transform):
+    with FakeTensorMode():
+        theta = torch.rand(1, 32)[:, : 6 if transform == "affine" else 32]
+        assert wk.warp(torch.rand(1, 2, 8, 9), transform, theta, kernel="bicubic").shape == (1, 2, 8, 9)
 
 
 class Shrinking(wk.Kernel):

@@ -416,3 +416,33 @@ def test_second_derivatives_of_what_is_shared(images, sets, kernel_name):
 
     for expected, found in zip(second("reference"), second("native"), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+def test_a_copy_on_write_image_is_read_without_being_copied():
+    image = torch.rand(1, 3, 16, 16)
+    lazy = torch._lazy_clone(image)
+    wk.warp(lazy, "affine", torch.eye(2, 3).flatten()[None])
+    assert torch._C._is_cow_tensor(lazy)
+
+
+@pytest.mark.parametrize("kernel_name", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("name", ["affine", "projective", "thin_plate_spline"])
+def test_second_derivatives_are_those_of_the_reference_and_native(name, kernel_name, monkeypatch):
+    """Made of pull and push: the reference backend is not asked."""
+    made = wk.get_transform(name)
+    image, theta = uniform(0, 2, 2, 5, 6), made.identity().double()[None] + 0.05 * uniform(1, 2, made.num_params)
+
+    def second(backend):
+        u, t = image.clone().requires_grad_(), theta.clone().requires_grad_()
+        with wk.use_backend(backend):
+            out = wk.warp(u, made, t, kernel=kernel_name, padding_mode="reflection")
+        first = torch.autograd.grad(out.square().sum(), (u, t), create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), (u, t))
+
+    expected = second("reference")
+
+    def refuse(*_):
+        raise AssertionError("the reference backend was asked")
+
+    monkeypatch.setattr("warpkit.sampling.reference.Reference.pull", refuse)
+    near(list(second("native")), list(expected), 1e-9)

@@ -49,7 +49,10 @@ def warp(
         str | None, typer.Option(metavar="H W", help="Rows and columns of the result; those of IN if left out.")
     ] = None,
     padding: Annotated[
-        str, typer.Option(help="Outside of the photograph: zeros, border, reflection or wrap, or two of them, for x,y.")
+        str,
+        typer.Option(
+            help="Outside of the photograph: zeros, border, reflection, wrap or none, or two of them, for x,y."
+        ),
     ] = "zeros",
     fill: Annotated[
         list[str] | None,

@@ -30,7 +30,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
     control: Tensor
     solved: Tensor
 
-    def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | None = None) -> None:
+    def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | Tensor | None = None) -> None:
         super().__init__()
         with tracing.constants():
             control = _on_grid(grid) if points is None else _as_points(points)
@@ -88,7 +88,7 @@ def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
 
-def _as_points(points: Sequence[Sequence[float]]) -> Float[Tensor, "K 2"]:
+def _as_points(points: Sequence[Sequence[float]] | Tensor) -> Float[Tensor, "K 2"]:
     try:
         control = torch.as_tensor(points, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

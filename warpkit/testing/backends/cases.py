@@ -208,8 +208,8 @@ def cases(
     sizes: Iterable[tuple[int, ...]] = (),
     outs: Iterable[tuple[int, ...]] = (),
     axes: Sequence[int] = (1, 2, 3),
-    kernels: Sequence[Kernel] = STANDARD[:1],
-    paddings: Sequence[str] = ("zeros",),
+    kernels: Sequence[Kernel] = (),
+    paddings: Sequence[str] = (),
     fills: Sequence[Any] = (0.0,),
     aligned: Sequence[bool] = (False,),
     dtypes: Sequence[torch.dtype] = (),
@@ -217,7 +217,8 @@ def cases(
 ) -> Callable[[Backend], st.SearchStrategy[Case]]:
     """A strategy for calls with such options, of those that the backend does not refuse.
 
-    Unless given, sizes have one to five pixels along each axis, and the dtype is the widest that the backend takes.
+    Unless given, sizes have one to five pixels along each axis, and kernel, padding and dtype are the simplest that the
+    backend takes.
     `mixed`: kernels and paddings differ from axis to axis.
     """
 
@@ -234,8 +235,8 @@ def cases(
             return found
 
         chosen = {
-            "kernel": [k for (k, *_) in taken("kernels", [(k,) * one for k in kernels])],
-            "padding": [p for (p, *_) in taken("padding", [(p,) * one for p in paddings])],
+            "kernel": [k for (k, *_) in taken("kernels", [(k,) * one for k in kernels or base.kernels[:1]])],
+            "padding": [p for (p, *_) in taken("padding", [(p,) * one for p in paddings or base.padding[:1]])],
             "fill": taken("fill", fills, channels=3),
             "aligned": taken("aligned", aligned),
             "dtype": taken("dtype", dtypes or [base.dtype]),
