@@ -12,10 +12,7 @@ from warpkit.kernels.base import kernels as _kernels
 from warpkit.modules.base import modules as _modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization
 from warpkit.modules.parallel import Parallel
-from warpkit.modules.parameter_groups import parameter_groups
-from warpkit.modules.penalty import Penalty
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.modules.watch import TransformerWarning, watch
 from warpkit.sampling.backend import Backend, use_backend
 from warpkit.sampling.sampler import push, sample
 from warpkit.spec.build import build
@@ -27,6 +24,9 @@ from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
 from warpkit.transforms.matrix import MatrixTransform
 from warpkit.warping import warp
+from warpkit.watching.parameter_groups import parameter_groups
+from warpkit.watching.penalty import Penalty
+from warpkit.watching.watch import TransformerWarning, watch
 
 __all__ = [
     "Backend",

@@ -53,9 +53,9 @@ def demo(
     Ends, within two minutes on two cores, with both test errors and a picture of what the transformer does.
     """
     from warpkit.datasets import digits, get_distortion
-    from warpkit.modules.spatial_transformer import SpatialTransformer
     from warpkit.training import digit_classifiers, distorted_test
     from warpkit.training.pictures import before_and_after
+    from warpkit.watching.transformers import transformers_in
 
     distort, console = get_distortion(distortion), Terminal()
     steps = _STEPS[distortion] if steps is None else steps
@@ -82,7 +82,7 @@ def demo(
     console.print(_table(trained))
 
     some = [int((labels == digit).nonzero()[0]) for digit in range(_SHOWN)]
-    transformer = next(m for m in trained["ST-CNN"].model.modules() if isinstance(m, SpatialTransformer))
+    transformer = next(iter(transformers_in(trained["ST-CNN"].model).values()))
     figure = before_and_after(transformer, images[some], [str(digit) for digit in range(_SHOWN)])
     with written_whole(picture) as draft:
         figure.savefig(draft)

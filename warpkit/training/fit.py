@@ -19,7 +19,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from warpkit.errors import InputError, require, unknown
-from warpkit.modules.watch import TransformerWarning
 from warpkit.spec.files import load, save
 from warpkit.training.bar import Bar
 from warpkit.training.checkpoints import BEFORE, CheckpointWarning, TwoFiles, find_checkpoint, restoring
@@ -29,6 +28,7 @@ from warpkit.training.learner import Batches, Learner
 from warpkit.training.resume import check_same
 from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run, number
 from warpkit.training.timing import step_shares
+from warpkit.watching.watch import TransformerWarning
 
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 

@@ -9,16 +9,16 @@ from lightning.pytorch.callbacks import Callback
 from torch import nn
 
 from warpkit.errors import require
-from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.modules.watch import watch
 from warpkit.training.runs import CHECKPOINT, Run
+from warpkit.watching.transformers import transformers_in
+from warpkit.watching.watch import watch
 
 
 class Keeper(Callback):
     """The course of a run, in its checkpoint and as `metrics.csv`: epoch by epoch, with what its transformers do."""
 
     def __init__(self, run: Run, model: nn.Module) -> None:
-        has_transformer = any(isinstance(module, SpatialTransformer) for module in model.modules())
+        has_transformer = bool(transformers_in(model))
         self.run, self.watch = run, watch(model) if has_transformer else None
         self.rows: list[dict[str, float]] = []
         self.seconds = 0.0

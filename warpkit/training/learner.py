@@ -13,11 +13,11 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from warpkit.errors import require
-from warpkit.modules.parameter_groups import parameter_groups
-from warpkit.modules.penalty import Penalty
-from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.training.experiment import Training
 from warpkit.training.tasks.base import Half, Raw, Task
+from warpkit.watching.parameter_groups import parameter_groups
+from warpkit.watching.penalty import Penalty
+from warpkit.watching.transformers import transformers_in
 
 _TESTED = 500  # images at a time
 
@@ -102,7 +102,7 @@ class Learner(LightningModule):
     def __init__(self, model: nn.Module, task: Task, training: Training, seed: int) -> None:
         super().__init__()
         self.model, self.task, self.how, self.seed = model, task, training, seed
-        has_transformer = any(isinstance(module, SpatialTransformer) for module in model.modules())
+        has_transformer = bool(transformers_in(model))
         priced = has_transformer and training.outside + training.folds > 0  # else nothing that could fold
         self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
 

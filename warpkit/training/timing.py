@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from warpkit.modules.spatial_transformer import SpatialTransformer, ThetaFrom
 from warpkit.training.tasks import Task
+from warpkit.watching.transformers import transformers_in
 
 _REPEATS = 15
 
@@ -26,7 +27,7 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
     drawn = task.draw(batch, torch.Generator().manual_seed(0))
     raw = task.take("train", torch.arange(batch), drawn).to(device)
     prepared = task.prepare(raw)
-    transformers = [m for m in model.modules() if isinstance(m, SpatialTransformer)]
+    transformers = list(transformers_in(model).values())
     calls = _calls(model, transformers, prepared.inputs)
     optimizer = torch.optim.SGD(model.parameters(), 0.0)
 

@@ -12,6 +12,7 @@ from warpkit.spec.files import load
 from warpkit.training.pictures import side_by_side
 from warpkit.training.report.results import Record, Results, plain
 from warpkit.training.runs import WEIGHTS, Run
+from warpkit.watching.transformers import transformers_in
 
 Examples = Callable[[Run], tuple[Tensor, list[str]]]
 
@@ -61,7 +62,7 @@ def _has_transformer(spec: object) -> bool:
 @torch.no_grad()
 def _first_transformer(model: nn.Module, images: Tensor) -> SpatialTransformer:
     """The one that looks at the image itself; behind other layers its grid would not lie on the image."""
-    transformer = next(m for m in model.modules() if isinstance(m, SpatialTransformer))
+    transformer = next(iter(transformers_in(model).values()))
     seen: list[bool] = []
 
     def look(_: nn.Module, given: tuple[Tensor, ...], more: dict[str, object]) -> None:

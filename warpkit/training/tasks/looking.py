@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit.errors import require
-from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.transforms.base import Transform
+from warpkit.watching.transformers import transformers_in
 
 
 class Look:
@@ -29,7 +29,7 @@ class Look:
 def looking(model: nn.Module) -> Iterator[Look]:
     """What `Look` holds of the model's call inside. Raises `InputError` for a model without spatial transformers."""
     look = Look()
-    transformers = [module for module in model.modules() if isinstance(module, SpatialTransformer)]
+    transformers = list(transformers_in(model).values())
     require(len(transformers) > 0, "this task needs a model with a spatial transformer in it")
 
     def keep(transformer: Any, image: Tensor, theta: Tensor) -> None:

@@ -8,9 +8,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit.errors import quoted, require
-from warpkit.modules.measures import beyond, corners, determinants, middles, oriented
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.modules.watch import transformers_of
+from warpkit.watching.measures import beyond, corners, determinants, middles, oriented
+from warpkit.watching.transformers import transformers_of
 
 
 class Penalty:

@@ -15,8 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 import warpkit as wk
 from warpkit.datasets import digits
-from warpkit.modules.measures import FIGURES, measure
 from warpkit.transforms.base import transforms
+from warpkit.watching.measures import FIGURES, measure
 
 IMAGE = uniform(0, 6, 1, 12, 14, dtype=torch.float32)
 AFFINE = {ndim: {"type": "affine", "ndim": ndim} for ndim in (1, 2, 3)}

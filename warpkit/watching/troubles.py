@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from warpkit.modules.measures import FIGURES
+from warpkit.watching.measures import FIGURES
 
 Figures = dict[str, float]
 

@@ -9,9 +9,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from warpkit.errors import quoted, require
-from warpkit.modules.measures import FIGURES, measure
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.modules.troubles import MANY, Figures, trouble
+from warpkit.watching.measures import FIGURES, measure
+from warpkit.watching.transformers import transformers_of
+from warpkit.watching.troubles import MANY, Figures, trouble
 
 
 class TransformerWarning(UserWarning):
@@ -185,19 +186,3 @@ class _Measurement:
 
     def _see(self, gradient: Tensor) -> None:
         self.gradient = gradient.detach().norm(dim=1).mean()
-
-
-def transformers_of(model: nn.Module) -> dict[str, SpatialTransformer]:
-    """Each spatial transformer once, by its path; `InputError` for a model without any."""
-    require(isinstance(model, nn.Module), f"model: expected a module, got {quoted(model)}")
-    inner: Any = model
-    while True:
-        if isinstance(inner, nn.parallel.DataParallel | nn.parallel.DistributedDataParallel):
-            inner = inner.module
-        elif hasattr(inner, "_orig_mod"):  # torch.compile's, whose class is slow to import
-            inner = inner._orig_mod
-        else:
-            break
-    found = {path or "transformer": m for path, m in inner.named_modules() if isinstance(m, SpatialTransformer)}
-    require(len(found) > 0, f"model: {type(inner).__name__} has no SpatialTransformer in it")
-    return found
