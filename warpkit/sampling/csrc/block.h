@@ -1,5 +1,9 @@
 // The points that are worked on together: their taps on every axis, and where these lie.
-// Included by loops.inl.
+// Included once for each instruction set: loops.inl undoes the guard.
+#ifndef WARPKIT_BLOCK
+#define WARPKIT_BLOCK
+
+#include "taps.h"
 
 enum State : int { NOTHING = 0, EDGE = 1, INSIDE = 3 };  // no tap is read; the boundary has a say; all are neighbours
 
@@ -227,3 +231,5 @@ inline bool fills(const Problem& p, const Block<S>& b) {
   }
   return zeros && !(b.inside && unity);
 }
+
+#endif

@@ -1,4 +1,11 @@
-// Images with their channels last: a lane is a channel. Included by loops.inl.
+
+// Included once for each instruction set: loops.inl undoes the guard.
+#ifndef WARPKIT_CHANNELS_LAST
+#define WARPKIT_CHANNELS_LAST
+
+#include "block.h"
+#include "gradients.h"
+#include "planar.h"
 
 // The taps of one point that are read: where they are, their weights, and these with the slope on one axis.
 template <class S>
@@ -106,6 +113,7 @@ inline void ask_ahead(const Problem& p, const Block<S>& b, int i, const S* u) {
   }
 }
 
+// Eq. 3.
 template <class S>
 void forward_last(const Problem& p, const Part& part, const S* image, S* output) {
   constexpr int SIZE = Wide<S>::SIZE;
@@ -162,6 +170,7 @@ inline void push(
   }
 }
 
+// Eq. 7 where coordinates, matrix or table are wanted, eq. 6 where the image is.
 template <bool TABLE, class S>
 void backward_last(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
   using W = Wide<S>;
@@ -210,3 +219,5 @@ void backward_last(const Problem& p, const Part& part, const S* image, const Gra
     if (wants_where) give<TABLE>(p, b, slopes, g, part, row, x0, point);
   });
 }
+
+#endif

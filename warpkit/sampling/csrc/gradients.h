@@ -1,5 +1,9 @@
 // From the gradients of pixel coordinates and weights to those of the coordinates, the matrix and the tables.
-// Included by loops.inl.
+// Included once for each instruction set: loops.inl undoes the guard.
+#ifndef WARPKIT_GRADIENTS
+#define WARPKIT_GRADIENTS
+
+#include "block.h"
 
 template <class S>
 struct Slopes {
@@ -113,3 +117,5 @@ inline void give(
   if (g.matrix) give_matrix(p, b, s, g.matrix, row, x0);
   if (TABLE) give_table(p, b, s, g.table);
 }
+
+#endif

@@ -64,3 +64,9 @@ void backward(const Problem& p, const Part& part, const S* image, const Gradient
 
 template <class S>
 constexpr Loops<S> loops{forward<S>, backward<S>, reach};
+
+#undef WARPKIT_TAPS
+#undef WARPKIT_BLOCK
+#undef WARPKIT_GRADIENTS
+#undef WARPKIT_PLANAR
+#undef WARPKIT_CHANNELS_LAST

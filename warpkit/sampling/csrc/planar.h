@@ -1,6 +1,11 @@
 // Images in planes. The taps of a point along x are neighbours in memory and are handled as one small vector; what can
 // be done for all points at once (coordinates, weights, the sum along x) has a lane for each point.
-// Included by loops.inl.
+// Included once for each instruction set: loops.inl undoes the guard.
+#ifndef WARPKIT_PLANAR
+#define WARPKIT_PLANAR
+
+#include "block.h"
+#include "gradients.h"
 
 // The taps along x of one point. TAPS 0: any number, known only now.
 template <class S, int TAPS>
@@ -143,6 +148,7 @@ inline void ask_for(const S* from) {
 
 constexpr int CHANNELS = 4;  // that are gathered together
 
+// Eq. 3.
 template <int TAPS, int DIMS, bool ONE, class S>
 void forward_planar(const Problem& p, const Part& part, const S* image, S* output) {
   using R = Row<S, TAPS>;
@@ -194,6 +200,7 @@ void forward_planar(const Problem& p, const Part& part, const S* image, S* outpu
   });
 }
 
+// Eq. 7 where coordinates, matrix or table are wanted, eq. 6 where the image is.
 template <int TAPS, int DIMS, bool ONE, bool TABLE, class S>
 void backward_planar(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
   using R = Row<S, TAPS>;
@@ -214,7 +221,7 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
       for (int t = 0; t < count.x(); t++)
         for (int i = 0; i < b.lanes; i++) weights[i * R::WIDTH + t] = b.axis[0].weight[t][i];
     if (wants_where) clear<TABLE>(p, b, slopes);
-    for (int i = 0; wants_where && i < b.n; i++) {
+    for (int i = 0; wants_where && i < b.n; i++) {  // eq. 7
       const S* grad = grads + i;
       const R weight = TABLE ? R::load(weights + i * R::WIDTH, count.x()) : R();
       R sum[3];
@@ -244,7 +251,7 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
       for (int64_t c = 0; p.fill && c < count.channels(); c++) slopes.fill[i] += grad[c * p.points] * S(p.fill[c]);
     }
     if (wants_image) find_corners(p, b, g.image.stride, g.image.origin, corner);
-    for (int k = 0; wants_image && k < LANES; k++) {
+    for (int k = 0; wants_image && k < LANES; k++) {  // eq. 6
       static_assert(LANES == 64, "the order below");
       const int i = k % 8 * 8 + k / 8;  // not the next one: it would wait for what this one stores
       if (i >= b.n || b.state[i] == NOTHING) continue;
@@ -281,3 +288,5 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
     give<TABLE>(p, b, slopes, g, part, row, x0, point);
   });
 }
+
+#endif

@@ -10,7 +10,7 @@
 //
 // The way of a call, file by file:
 //   ops.cpp          tensors → Problem. Checks everything that would be read out of range.
-//   threads.h        Problem → tiles of the output (`Part`) → threads. waves.h: the way back of few large images.
+//   tiles.h          Problem → tiles of the output (`Part`). threads.h: tiles → threads; waves.h: of few large images.
 //   loops.inl        one tile, for one instruction set; picks a loop with a fixed number of taps where there is one.
 //   block.h          64 neighbouring output points (`Block`): first tap, weights and state of each, on every axis.
 //   taps.h           output index → pixel coordinate → first tap and fraction → weights, by the kernel's table.

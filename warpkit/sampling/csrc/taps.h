@@ -1,5 +1,9 @@
 // Coordinates → taps: for each output point and axis, the first pixel that is met, and each tap's weight and slope.
-// Included by loops.inl, inside the namespace of one instruction set.
+// Included once for each instruction set: loops.inl undoes the guard.
+#ifndef WARPKIT_TAPS
+#define WARPKIT_TAPS
+
+#include "alone.h"
 
 // Further out, in pixels, every index is outside and none overflows.
 inline double limit_of(const Axis& axis) { return axis.size < LONG_AXIS ? double(1 << 30) : double(int64_t(1) << 52); }
@@ -313,3 +317,5 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   weigh<SLOPES>(axis, lanes, taps);
   return true;
 }
+
+#endif

@@ -1,8 +1,18 @@
-// The backward pass of few images: their tiles side by side. Included by threads.h.
+// The backward pass of few images: their tiles side by side.
 //
 // Tiles overlap in the image whose gradient they add to. So each adds to a box of its own, which holds what the tile
 // reaches; when a few dozen are done, the boxes are added to the image in their order, each thread to rows of its own.
 #pragma once
+
+#include <torch/csrc/stable/ops.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "boundary.h"
+#include "tiles.h"
+
+namespace warpkit {
 
 constexpr int64_t MANY_IMAGES = 8;       // are worked on image by image, with no boxes
 constexpr int64_t WAVE_TILES = 64;       // at a time; not the number of threads, on which the result would depend
@@ -123,3 +133,5 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
     });
   }
 }
+
+}  // namespace warpkit
