@@ -913,59 +913,6 @@ class JumpsTheOtherWay(wk.Kernel):
         return torch.where(distance <= 0, 1 + distance, 0.3 * (1 - distance))
 
 
-@caught_by("weights_agree_with_formula")
-class WeightsFromTheRight(wk.Kernel):
-    """Its own `weights` lists the taps from right to left: everything moves by a pixel."""
-
-    radius = 1.0
-
-    def forward(self, distance):
-        return 1 - distance.abs()
-
-    def weights(self, fraction, eps):
-        return [fraction, 1 - fraction]
-
-
-@caught_by("weights_agree_with_formula")
-class WeightsThatDoNotSumToOne(wk.Kernel):
-    """Its own `weights` squares one of the two: between pixels a flat image gets darker."""
-
-    radius = 1.0
-
-    def forward(self, distance):
-        return 1 - distance.abs()
-
-    def weights(self, fraction, eps):
-        return [1 - fraction, fraction**2]
-
-
-@caught_by("weights_agree_with_formula")
-class WeightsOfTheBatch(wk.Kernel):
-    """Its own `weights` draw each fraction towards the mean over the batch, "to calm it": images mix."""
-
-    radius = 1.0
-
-    def forward(self, distance):
-        return 1 - distance.abs()
-
-    def weights(self, fraction, eps):
-        calm = 0.9 * fraction + 0.1 * fraction.mean(dim=0, keepdim=True)
-        return [1 - calm, calm]
-
-
-@caught_by("same_on_every_backend")
-class WeightsAtTheJoint(wk.Kernel):
-    """Its own `weights` evaluate the formula at the joint itself, where autograd gives |d| the gradient 0."""
-
-    radius = 1.0
-
-    def forward(self, distance):
-        return 1 - distance.abs()
-
-    def weights(self, fraction, eps):
-        return [self(fraction - t) for t in range(2)]
-
-
 # ------------------------------------------------------------------------------ where and how a kernel has to work
 
 

@@ -1217,13 +1217,13 @@ class StateGoesOneWay(Shifting):
 
 @caught_by("warp_agrees_with_sample")
 class ForgetsTheAlignment(Turning):
-    """Its own lattice is always that of `align_corners=False`.
+    """Its own shifts are always those of `align_corners=False`.
 
     github.com/kornia/kornia/pull/896: warps that were off by the alignment.
     """
 
-    def on_lattice(self, theta, size, align_corners):
-        return self(theta, wk.lattice(size, dtype=theta.dtype, device=theta.device)[None])
+    def shifts(self, theta, size, align_corners):
+        return super().shifts(theta, size, False)
 
 
 @caught_by("warp_agrees_with_sample")
@@ -1244,11 +1244,11 @@ class ShiftBesidesTheBasis(TwoWaves):
 
 @caught_by("sampled_gradients")
 class LatticeWithoutGradient(Turning):
-    """Its own lattice is worked out under `no_grad`: a warp is right, and θ never learns from it."""
+    """Its own shifts are worked out under `no_grad`: a warp is right, and θ never learns from it."""
 
     @torch.no_grad()
-    def on_lattice(self, theta, size, align_corners):
-        return super().on_lattice(theta, size, align_corners)
+    def shifts(self, theta, size, align_corners):
+        return super().shifts(theta, size, align_corners)
 
 
 @caught_by("float32_agrees_with_float64")

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from warpkit.kernels.base import Kernel
-from warpkit.sampling.backend import use_backend
 from warpkit.sampling.sampler import sample
 from warpkit.testing import inputs
 from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
@@ -41,7 +40,7 @@ def _image(kernel: Kernel, seed: int, batch: int = 1, channels: int = 1) -> Tens
 @checks.add(
     *BASICS,
     "interpolating",
-    "weights_agree_with_formula",
+    "table_agrees_with_formula",
     size=lambda _: inputs.size(2),
     seed=inputs.seed,
     padding=inputs.padding,
@@ -65,7 +64,7 @@ def identity_warp(kernel: Kernel, size: list[int], seed: int, padding: str, alig
     expect_close(given, image, 1e-5, "a pixel")
 
 
-@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed)
+@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed)
 def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each channel of the result comes from that channel alone.
 
@@ -81,7 +80,7 @@ def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(image, coords, kernel=kernel), alone, SAME, "with other channels a value")
 
 
-@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed)
+@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed)
 def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each image of a batch gives what it gives alone.
 
@@ -98,7 +97,7 @@ def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(images, coords, kernel=kernel), alone, SAME, "in a batch a value")
 
 
-@checks.add(*BASICS, "weights_agree_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
+@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
 def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
     """A sum of images gives the sum of the results, and a multiple the multiple.
 
@@ -117,7 +116,7 @@ def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding:
     expect_close(result(2 * u - 3 * v), 2 * result(u) - 3 * result(v), SAME, "of 2U − 3V a value")
 
 
-@checks.add(*BASICS, "partition_of_unity", "weights_agree_with_formula", places=_places)
+@checks.add(*BASICS, "partition_of_unity", "table_agrees_with_formula", places=_places)
 def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     """A constant image stays constant, for a kernel whose weights sum to one.
 
@@ -134,7 +133,7 @@ def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     expect_close(given, torch.ones_like(given), 1e-5, "a value")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", "weights_agree_with_formula", place=_place, seed=inputs.seed)
+@checks.add(*BASICS, "table_agrees_with_formula", place=_place, seed=inputs.seed)
 def sampled_gradients(kernel: Kernel, place: float, seed: int) -> None:
     """Sampling has the right gradient in the coordinate: off the joints, and, from the right, on them.
 
@@ -163,36 +162,3 @@ def sampled_gradients(kernel: Kernel, place: float, seed: int) -> None:
         assume(kernel.table(torch.float64) is not None)
         expected = slope_after(values)
     expect_close(found.flatten()[0] * scale, expected, 10 * TOLERANCE, "by autograd dV/dx", at={"place": place})
-
-
-@checks.add(
-    *BASICS,
-    "table_agrees_with_formula",
-    "weights_agree_with_formula",
-    places=_places,
-    seed=inputs.seed,
-    padding=inputs.padding,
-)
-def same_on_every_backend(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
-    """The backend that is chosen for this kernel gives what the reference gives, with its gradients.
-
-    Why:
-        A network must not change with the machine that it runs on.
-    How:
-        The same image and coordinates through both, and the gradients in both.
-    Mend:
-        Both read the same table: look at `table` and `weights`, if the kernel overrides them.
-    """
-    results = []
-    for name in ("reference", None):
-        image, coords = _image(kernel, seed).requires_grad_(), _coords(kernel, places).requires_grad_()
-        if name is None:
-            output = sample(image, coords, kernel=kernel, padding_mode=padding)
-        else:
-            with use_backend(name):
-                output = sample(image, coords, kernel=kernel, padding_mode=padding)
-        results.append([output, *derivative(output, image, coords)])
-    for expected, given, what in zip(
-        *results, ("a value", "a gradient in the image", "a gradient in a place"), strict=True
-    ):
-        expect_close(given, expected, 1e-9, what)

@@ -5,7 +5,6 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from warpkit.kernels.base import Kernel
-from warpkit.kernels.fitting import weighing
 from warpkit.kernels.table import Table
 from warpkit.testing import inputs, joints
 from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
@@ -52,26 +51,7 @@ def table_agrees_with_formula(kernel: Kernel, fraction: float, phi: int, dtype: 
     )
 
 
-@checks.add(*BASICS, fraction=inputs.fraction)
-def weights_agree_with_formula(kernel: Kernel, fraction: float) -> None:
-    """weights(fractions) gives each tap the formula's weight, for each fraction by itself.
-
-    Why:
-        The reference backend takes its weights from there, other backends from the table: they would disagree.
-    How:
-        Several fractions at once, in two rows as of two images, beside the formula.
-    Mend:
-        Leave `weights` to the framework.
-    """
-    f = torch.tensor([[fraction, 0.3], [0.77, 0.11]], dtype=torch.float64, device=inputs.device(kernel))
-    distance = f[..., None] + kernel.radius - 1 - torch.arange(kernel.taps).to(f)
-    smooth = (joints.extended(kernel, distance + _SHIFT) - joints.extended(kernel, distance - _SHIFT)).abs() < 1e-6
-    assume(bool(smooth.all()))
-    found = torch.stack(weighing(kernel, torch.float64).weights(f, 0.0), dim=-1).cpu()
-    expect_close(found, joints.extended(kernel, distance), 1e-9, "by weights() k", at={"distance": distance})
-
-
-@checks.add(*BASICS, "table_agrees_with_formula", "weights_agree_with_formula")
+@checks.add(*BASICS, "table_agrees_with_formula")
 def table_at_joints(kernel: Kernel) -> None:
     """Where a piece begins, the table's weights and slopes are the formula's limits from the right.
 
@@ -81,7 +61,7 @@ def table_at_joints(kernel: Kernel) -> None:
         The table's value and derivative at the start of each piece, beside the formula's values and forward
         differences just behind it.
     Mend:
-        Leave `table` and `weights` to the framework, or give right-hand limits.
+        Leave `table` to the framework, or give right-hand limits.
     """
     table = kernel.table(torch.float64)
     if table is None:
