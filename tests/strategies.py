@@ -23,6 +23,11 @@ def sizes(ndim: int, low: int = 1, high: int = 6) -> st.SearchStrategy[tuple[int
     return st.tuples(*[st.integers(low, high)] * ndim)
 
 
+def any_modes(ndim: int) -> st.SearchStrategy[tuple[str, ...]]:
+    """A padding for each axis; "none" too, which extends nothing and so has no rule for indices."""
+    return st.tuples(*[st.sampled_from((*MODES, "none"))] * ndim)
+
+
 def modes(ndim: int) -> st.SearchStrategy[tuple[str, ...]]:
     """A padding mode for each of x, y, z."""
     return st.tuples(*[st.sampled_from(MODES)] * ndim)

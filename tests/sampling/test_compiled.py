@@ -116,9 +116,9 @@ def test_switching_between_training_and_evaluation_does_not_compile_again():
     ("name", "ndim", "kernel_name", "backend"),
     [
         ("affine", 1, "bicubic", "aot_eager"),
-        ("projective", 1, "nearest", "aot_eager"),
-        ("projective", 2, "bilinear", "eager"),
-        ("thin_plate_spline", 2, "bilinear", "eager"),
+        pytest.param("projective", 1, "nearest", "aot_eager", marks=pytest.mark.exhaustive),
+        pytest.param("projective", 2, "bilinear", "eager", marks=pytest.mark.exhaustive),
+        pytest.param("thin_plate_spline", 2, "bilinear", "eager", marks=pytest.mark.exhaustive),
     ],
 )
 @pytest.mark.parametrize(

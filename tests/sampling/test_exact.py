@@ -47,7 +47,7 @@ def test_an_identity_changes_no_bit_whatever_the_size(transform_name, ndim, name
             assert torch.equal(wk.warp(image.to(dtype), made, made.identity()[None], kernel=k), image.to(dtype))
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "none"])
 @pytest.mark.parametrize("value", [2.5e38, -2.5e38, 3.4e38, 1e20])
 def test_a_finite_coordinate_obeys_its_padding_however_large_it_is(mode, value):
     """It is limited to ±2³⁰ pixels, where every index is outside."""

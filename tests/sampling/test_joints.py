@@ -12,7 +12,7 @@ import warpkit as wk
 pytestmark = pytest.mark.usefixtures("each_backend")
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", [1, 2, pytest.param(3, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", KERNELS)
 @settings(max_examples=6)

@@ -152,7 +152,7 @@ def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dty
         each, weights = _taps(x, kernel, eps, dtype)
         if kernel.order:  # what was brought in to the limit does not move
             weights = [torch.where(x.abs() < most, w, 0.0) for w in weights]
-        index = [place(i.long(), n, mode, problem.align_corners) * stride for i in each]
+        index = [place(i, n, mode, problem.align_corners) * stride for i in each]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(list(zip(index, weights, strict=True)), outer, kernel))
         stride *= n + 2 * (mode == "zeros")
@@ -161,7 +161,7 @@ def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dty
 
 def _taps(
     x: Float[Tensor, "B M"], kernel: Table | Formula, eps: float, dtype: torch.dtype
-) -> tuple[list[Float[Tensor, "B M"]], list[Float[Tensor, "B M"]]]:
+) -> tuple[list[Int[Tensor, "B M"]], list[Float[Tensor, "B M"]]]:
     """The taps' indices and weights, for pixel coordinates along an axis.
 
     What lies up to ε to the left of a joint has the derivative on its right, since its rounding says nothing of the
@@ -174,18 +174,19 @@ def _taps(
     fraction = (x - (first + (radius - 1))).to(dtype)
     weights = kernel.weights(fraction, eps)
     if x.device.type != "cpu" or tracing.is_traced(x) or x.numel() == 0 or _jumps(kernel):
-        return [first + t for t in range(kernel.taps)], weights
+        return [first.long() + t for t in range(kernel.taps)], weights
     own_first = torch.floor(x.detach() - radius) + 1
     left = own_first < first
     if kernel.pieces == 1 and not bool(left.any()):
-        return [first + t for t in range(kernel.taps)], weights
+        return [first.long() + t for t in range(kernel.taps)], weights
     own = kernel.weights((x.detach() - (own_first + (radius - 1))).to(dtype), 0.0)
     none = torch.zeros_like(own[0])
     rights, lefts, straight = [none, *weights], [*own, none], [none, *own]
     values = (torch.where(left, a, b) for a, b in zip(lefts, straight, strict=True))
     # Where there is no more tap, it is the first one again: another pixel, at weight zero, might be NaN.
-    index = [torch.where(left, first - 1, first), *(first + t for t in range(kernel.taps))]
-    return index, [w + (value - w).detach() for w, value in zip(rights, values, strict=True)]
+    index = first.long()
+    indices = [torch.where(left, index - 1, index), *(index + t for t in range(kernel.taps))]
+    return indices, [w + (value - w).detach() for w, value in zip(rights, values, strict=True)]
 
 
 def _jumps(kernel: Table | Formula) -> bool:
