@@ -85,6 +85,8 @@ def test_a_plugin_that_is_installed_later_is_found(install):
         ("1 / 0", "ZeroDivisionError"),
         ("raise SystemExit(3)", "SystemExit"),
         ("def oops(:", "SyntaxError"),
+        ("class B(BaseException): pass\nraise B('x' * 10**6)", "B: xxx"),
+        ("class E(Exception):\n    def __str__(self): 1 / 0\nraise E", "E"),
         ("Other = 3", "has no attribute 'Tent'|Tent"),
     ],
 )

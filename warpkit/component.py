@@ -35,6 +35,10 @@ class Component(nn.Module):
         if name != "training":  # which train() and eval() set
             object.__setattr__(self, "_edits", self._edits + 1)
 
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        object.__setattr__(self, "_edits", self._edits + 1)
+
     def spec_options(self) -> dict[str, Any]:
         """The options that would make such an object again: those it was made with, unless a class knows better."""
         return dict(getattr(self, _OPTIONS, {}))
@@ -45,7 +49,7 @@ def edits_of(module: nn.Module) -> Any:
     own = module._edits if isinstance(module, Component) else _plain_attributes(module)
     if not module._modules:
         return own
-    return (own, *(edits_of(part) for part in module._modules.values() if part is not None))
+    return (own, *((id(part), edits_of(part)) for part in module._modules.values() if part is not None))
 
 
 def _plain_attributes(module: nn.Module) -> tuple[tuple[str, Any], ...]:

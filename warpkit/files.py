@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from warpkit.errors import InputError, quoted, require
+from warpkit.quoting import shown
 
 _MOST = 20  # bytes of a suffix that a draft keeps: what a format is known by is shorter
 
@@ -39,10 +40,10 @@ def written_whole(path: Path) -> Iterator[Path]:
         target = Path(os.path.realpath(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear(target.parent)
-        draft = _new_draft(target.parent, _suffix(path), there)
+        draft = _draft_for(target, there)
         try:
             yield draft
-            os.replace(draft, target)
+            _put(draft, target, there)
         finally:
             with contextlib.suppress(OSError):  # renamed, or removed by what wrote it
                 draft.unlink()
@@ -57,9 +58,7 @@ def check_writable(path: Path) -> None:
         there = _state(path)
         if there is not None and _is_stream(there):
             return
-        target = Path(os.path.realpath(path))
-        folder = next(folder for folder in target.parents if os.path.lexists(folder))
-        _new_draft(folder, _suffix(path), there).unlink()
+        _draft_for(Path(os.path.realpath(path)), there).unlink()
 
 
 @contextlib.contextmanager
@@ -67,7 +66,7 @@ def _complaints(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
+        raise InputError(f"{shown(path)} cannot be written: {error.strerror or error}") from error
 
 
 def _state(path: Path) -> os.stat_result | None:
@@ -77,11 +76,11 @@ def _state(path: Path) -> os.stat_result | None:
         there = os.stat(path)
     except FileNotFoundError:
         return None
-    require(not stat.S_ISDIR(there.st_mode), f"{path} cannot be written: it is a folder")
+    require(not stat.S_ISDIR(there.st_mode), f"{shown(path)} cannot be written: it is a folder")
     known = stat.S_ISREG(there.st_mode) or stat.S_ISCHR(there.st_mode) or stat.S_ISFIFO(there.st_mode)
-    require(known, f"{path} cannot be written: it is no file, pipe or character device")
+    require(known, f"{shown(path)} cannot be written: it is no file, pipe or character device")
     protected = not there.st_mode & 0o222  # by whoever took the right away from everybody, root included
-    require(not protected and os.access(path, os.W_OK), f"{path} cannot be written: it is read-only")
+    require(not protected and os.access(path, os.W_OK), f"{shown(path)} cannot be written: it is read-only")
     return there
 
 
@@ -97,14 +96,46 @@ def _prefix() -> str:
     return f".warpkit-{hashlib.sha256(where.encode()).hexdigest()[:8]}-"
 
 
+def _draft_for(target: Path, there: os.stat_result | None) -> Path:
+    """A draft in the folder of `target`, or the nearest above it; of a file in a folder that takes none, elsewhere."""
+    folder = next(folder for folder in target.parents if os.path.lexists(folder))
+    try:
+        return _new_draft(folder, _suffix(target), there)
+    except OSError:
+        if there is None:
+            raise
+        return _new_draft(Path(tempfile.gettempdir()), _suffix(target), None)
+
+
+def _put(draft: Path, target: Path, there: os.stat_result | None) -> None:
+    """The draft becomes the target.
+
+    Where a new file would be somebody else's, or the system lets none be renamed (a file that is mounted, a folder that
+    is protected), the bytes, which are complete, go into the file that is there.
+    """
+    made = os.stat(draft)
+    if there is None or (made.st_uid, made.st_gid) == (there.st_uid, there.st_gid):
+        try:
+            os.replace(draft, target)
+        except OSError:
+            if there is None:
+                raise
+        else:
+            return
+    with draft.open("rb") as source, target.open("r+b") as sink:
+        shutil.copyfileobj(source, sink)
+        sink.truncate()
+
+
 def _new_draft(folder: Path, suffix: str, like: os.stat_result | None) -> Path:
     """An empty file that was not there; of the same mode and owner as `like`, before anything is in it to be seen."""
     draft = folder / f"{_prefix()}{os.getpid()}-{secrets.token_hex(4)}{suffix}"
     handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if like is None else 0o600)
     try:
         if like is not None:
-            with contextlib.suppress(OSError):  # only root may give a file away
-                os.chown(handle, like.st_uid, like.st_gid)
+            for owner in (-1, like.st_uid):  # a group may be given to those in it, a file away by root alone
+                with contextlib.suppress(OSError):
+                    os.chown(handle, owner, like.st_gid)
             os.chmod(handle, stat.S_IMODE(like.st_mode))
     finally:
         os.close(handle)

@@ -19,7 +19,7 @@ from warpkit.errors import InputError, quoted
 from warpkit.precision import default, wide
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_TOO_MANY = 2**48  # pixels
+_TOO_MANY = 2**40  # pixels: a terabyte of bytes
 _FAR = 2.0**60  # in normalised coordinates: beyond, the padding gives what it gives here
 
 
@@ -41,11 +41,14 @@ def lattice(
     [[[-0.5, 0.0], [0.5, 0.0]]]
     """
     size = check_size(size)
-    if dtype is not None and dtype not in FLOATS:
+    if dtype is not None and (not isinstance(dtype, torch.dtype) or dtype not in FLOATS):
         raise InputError(f"dtype: expected float16, bfloat16, float32 or float64, got {quoted(dtype)}")
     if not isinstance(align_corners, bool):
         raise InputError(f"align_corners: expected True or False, got {quoted(align_corners)}")
-    device = torch.device(device) if device is not None else torch.get_default_device()
+    try:
+        device = torch.device(device) if device is not None else torch.get_default_device()
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device: expected a device or the name of one, got {quoted(device)}") from error
     axes = [_axis(n, align_corners, device).to(dtype or default()) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
 
@@ -62,18 +65,18 @@ def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
 
     Raises `InputError` for anything else, and for more pixels than any memory holds.
     """
-    single = isinstance(size, torch.SymInt) or (hasattr(size, "__index__") and getattr(size, "ndim", 0) == 0)
     each: tuple[Any, ...]
     try:
+        single = isinstance(size, torch.SymInt) or (hasattr(size, "__index__") and getattr(size, "ndim", 0) == 0)
         each = tuple(map(_whole, (size,) * (ndim or 1) if single else size))
-    except TypeError:
+    except Exception:  # whatever a stranger's object does, and a tensor without numbers
         each = ()
     right = len(each) == ndim if ndim else 1 <= len(each) <= 3
     right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes)
     if not right:
         raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {quoted(size)}")
     if not any(isinstance(n, torch.SymInt) for n in each) and math.prod(each) >= _TOO_MANY:
-        raise InputError(f"size: expected fewer than 2 ** 48 pixels, got {quoted(size)}")
+        raise InputError(f"size: expected fewer than 2 ** 40 pixels, got {quoted(size)}")
     return each
 
 
@@ -95,8 +98,13 @@ def check_floats(what: str, given: Any) -> None:
     if not isinstance(given, Tensor) or given.dtype not in FLOATS:
         found = given.dtype if isinstance(given, Tensor) else quoted(given)
         raise InputError(f"{what}: expected a floating-point tensor, got {found}")
-    if given.layout != torch.strided or given.is_nested:
+    if not is_dense(given):
         raise InputError(f"{what}: expected a dense tensor, got a {'nested' if given.is_nested else 'sparse'} one")
+
+
+def is_dense(given: Tensor) -> bool:
+    """Whether it has plain strides."""
+    return given.layout == torch.strided and not given.is_nested
 
 
 def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from warpkit import tracing
 from warpkit.component import Component, note_options
 from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.quoting import reason, shown
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
@@ -124,6 +125,7 @@ class Registry(Generic[T]):
         """A new object of this name. An unknown option, or one that is missing, is an `InputError`."""
         cls = self.load(name)
         known = _options(cls)
+        require(all(isinstance(option, str) for option in options), f"{self.kind} {quoted(name)}: options are names")
         if not any(p.kind is p.VAR_KEYWORD for p in known.values()):
             for option in options:
                 if option not in known:
@@ -214,7 +216,7 @@ class Registry(Generic[T]):
     def _parse(self, given: Any) -> tuple[str, dict[str, Any]]:
         if isinstance(given, str):
             return given, {}
-        if isinstance(given, dict) and "type" in given:
+        if isinstance(given, dict) and isinstance(given.get("type"), str) and all(isinstance(k, str) for k in given):
             return given["type"], {k: v for k, v in given.items() if k != "type"}
         hint = " (a class: give an object of it)" if isinstance(given, type) else ""
         expected = f"a name, a table {{'type': name, …}} or a {self.base.__name__}"
@@ -243,10 +245,12 @@ class Registry(Generic[T]):
     def _import(self, entry: Entry) -> type[T]:
         try:
             cls = importlib.metadata.EntryPoint(entry.name, entry.value, self.group).load()
-        except (Exception, SystemExit) as error:  # whatever a stranger's module does
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a stranger's module does
             raise InputError(
-                f"{self.kind} {quoted(entry.name)} of {entry.origin} cannot be imported from {entry.value}: "
-                f"{type(error).__name__}: {error}"
+                f"{self.kind} {quoted(entry.name)} of {shown(entry.origin)} cannot be imported from "
+                f"{shown(entry.value)}: {shown(type(error).__name__)}: {reason(error)}"
             ) from error
         require(
             isinstance(cls, type) and issubclass(cls, self.base),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import check_size, common_batch
+from warpkit.geometry import check_size, common_batch, is_dense
 from warpkit.precision import wide
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, transforms
@@ -78,7 +78,8 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
     try:
         check_theta(mapping, theta)
     except InputError as error:
-        if dimensions < 3 and isinstance(theta, Tensor) and theta.ndim == 2 and not isinstance(transform, Transform):
+        listed = isinstance(theta, Tensor) and is_dense(theta) and theta.ndim == 2
+        if listed and dimensions < 3 and not isinstance(transform, Transform):
             larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
             if larger.ndim > dimensions and larger.num_params == theta.shape[1]:
                 raise InputError(f"{error}{missing_axis(image)}") from None

@@ -160,3 +160,28 @@ def test_a_differentiated_table_is_the_slope_of_the_weights(name, kernel):
     slopes = torch.stack(table.derivative().weights(f, 0.0))
     steps = torch.stack(table.weights(f + h, 0.0)) - torch.stack(table.weights(f - h, 0.0))
     torch.testing.assert_close(slopes, steps / (2 * h), rtol=0, atol=1e-8)
+
+
+class Plain(torch.nn.Module):
+    """What counts no changes of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.held = wk.get_kernel("bicubic")
+
+    def forward(self, distance):
+        return self.held(distance)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_kernel_put_in_the_place_of_another_is_noticed(held):
+    kernel = Scaled()
+    if held:
+        kernel.inner = Plain()
+    kernel.table()
+    other = wk.get_kernel("bicubic", a=-1.0)
+    if held:
+        kernel.inner.held = other
+    else:
+        kernel.inner = other
+    torch.testing.assert_close(kernel.table(), other.table())

@@ -71,3 +71,44 @@ def test_another_thread_does_not_see_the_block(sevens):
         thread.start()
         thread.join()
     assert not (seen[0] == 7).all()
+
+
+def _named(name, **changed):
+    return type(name, (Sevens,), {"priority": 50, **changed})
+
+
+def _raise(*_):
+    raise RuntimeError("no accelerator found")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        _named("NotMade", __init__=_raise),
+        _named("NotAsked", refuses=_raise),
+        _named("Ranked", priority=None),
+        type("OfAnotherVersion", (wk.Backend,), {"priority": 50, "pull": Sevens.pull}),
+    ],
+    ids=lambda cls: cls.__name__,
+)
+@pytest.mark.filterwarnings("ignore:backend 'gpuish' is not used")
+def test_a_strangers_backend_that_fails_is_passed_over(broken):
+    backends.register("gpuish")(broken)
+    try:
+        assert not (wk.warp(IMAGE, "affine", THETA) == 7).all()
+    finally:
+        backends._registered.pop("gpuish")
+        backends.revision += 1
+
+
+def test_the_highest_priority_is_used_though_it_is_set_when_it_is_made():
+    def made(self):
+        self.priority = 99
+
+    backends.register("first")(_named("First", __init__=made))
+    try:
+        assert (wk.warp(IMAGE, "affine", THETA) == 7).all()
+        assert not (wk.warp(IMAGE.long(), "affine", THETA, kernel="nearest") == 7).all()  # which it refuses
+    finally:
+        backends._registered.pop("first")
+        backends.revision += 1

@@ -77,3 +77,26 @@ def test_none_on_one_axis_and_zeros_on_the_other():
     coords = torch.tensor([[[0.9, 0.0], [1.1, 0.0], [0.0, 1.0], [0.0, 1.1]]])
     found = wk.sample(image, coords, padding_mode=("none", "zeros"), fill=-1.0).flatten().tolist()
     assert found == pytest.approx([1.0, -1.0, 0.0, -0.2])
+
+
+@pytest.mark.parametrize("n", [256, 4096, 16384, 2**18])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_gradient_in_the_image_is_that_of_the_taps_that_were_read(n, channels_last):
+    """Next to joints too, whether or not the coordinates have a gradient: `push`, the adjoint of what was computed."""
+    coords = uniform(1, 1, 3000, 2).float()
+    image, grad = uniform(0, 1, 3, 1, n).float(), uniform(2, 1, 3, 3000).float()
+    image = image.contiguous(memory_format=torch.channels_last) if channels_last else image
+    expected = wk.push(grad, coords, (1, n))
+    for learns in (False, True):
+        u = image.clone(memory_format=torch.preserve_format).requires_grad_()
+        wk.sample(u, coords.clone().requires_grad_(learns)).backward(grad)
+        torch.testing.assert_close(u.grad, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pixel", "touched"), [(-1.2e-7, False), (0.5, True), (1.0, True), (1.5, True), (2.5, False)])
+def test_a_pixel_that_is_no_number_reaches_the_outputs_whose_taps_it_is(pixel, touched):
+    """Left of a joint, the pixel on its right is none of the taps, though it has a part in the derivative."""
+    image = torch.zeros(1, 1, 12, dtype=torch.float64)
+    image[0, 0, 1] = float("nan")
+    x = torch.tensor([[[(2 * pixel + 1) / 12 - 1]]], dtype=torch.float32)
+    assert wk.sample(image, x).isnan().item() is touched

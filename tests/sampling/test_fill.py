@@ -42,6 +42,7 @@ def test_an_integer_image_holds_its_fill_exactly(dtype, fill, kernel):
         (torch.int8, (0, 128)),
         (torch.bool, 2),
         (torch.int64, 2**63),
+        (torch.uint8, 0.5),
     ],
 )
 def test_a_fill_that_the_image_cannot_hold_is_refused(dtype, fill):
@@ -94,3 +95,56 @@ def test_the_default_device_has_no_say(monkeypatch):
     with torch.device("meta"):
         assert (wk.warp(image, "affine", theta, fill=7.0) == 7).all()
         assert (wk.warp(image, "affine", theta) == 0).all()
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [(torch.float32, 1e39), (torch.float16, -1e300), (torch.complex64, 1e39j)])
+def test_a_fill_beyond_what_is_computed_in_is_refused(dtype, fill):
+    with pytest.raises(wk.InputError, match="fill: expected a finite number"):
+        wk.warp(torch.ones(1, 1, 2, 2).to(dtype), "affine", AWAY, fill=fill)
+
+
+def test_nan_marks_the_same_in_forward_mode_and_in_complex_images():
+    image = torch.ones(1, 1, 8, 8)
+
+    def warp(theta):
+        return wk.warp(image, "affine", theta, fill=NAN)
+
+    expected = warp(HALF).isnan()
+    assert expected.float().mean() == 0.5
+    assert torch.equal(torch.func.jvp(warp, (HALF,), (HALF,))[0].isnan(), expected)
+    assert torch.func.grad(lambda t: warp(t).nan_to_num().sum())(HALF).isfinite().all()
+    assert torch.equal(wk.warp(image.to(torch.complex64), "affine", HALF, fill=NAN).isnan(), expected)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_nan_marks_the_same_in_a_compiled_graph():
+    image = torch.ones(1, 1, 8, 8)
+    for fill in (NAN, torch.tensor([NAN])):
+        traced = torch.compile(lambda t, f: wk.warp(image, "affine", t, fill=f), fullgraph=True, backend="eager")
+        assert torch.equal(traced(HALF, fill).isnan(), wk.warp(image, "affine", HALF, fill=NAN).isnan())
+
+
+class Half(wk.Kernel):
+    """Weights that do not sum to one."""
+
+    radius, interpolating, partition_of_unity = 1.0, False, False
+
+    def forward(self, distance):
+        return 0.5 * (1 - distance.abs())
+
+
+def test_nan_marks_the_outside_alone_whatever_the_weights_sum_to():
+    found = wk.warp(torch.ones(1, 1, 4, 8), "affine", torch.tensor([[1.0, 0, 0.01, 0, 1, 0]]), kernel=Half(), fill=NAN)
+    assert found[..., :-1].isfinite().all()
+    assert found[..., -1].isnan().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("learns", [False, True])
+def test_a_fill_may_be_a_tensor_of_any_floating_type(dtype, learns):
+    fill = torch.tensor([1.0, 2.0], dtype=dtype, requires_grad=learns)
+    found = wk.warp(torch.zeros(1, 2, 2, 2), "affine", AWAY, fill=fill)
+    assert found[0, :, 0, 0].tolist() == [1, 2]
+    if learns:
+        found.sum().backward()
+        assert fill.grad.tolist() == [4, 4]

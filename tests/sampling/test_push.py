@@ -115,3 +115,8 @@ def test_a_grid_in_rows_and_any_layout(channels_last):
 def test_bad_input_is_told(arguments, words):
     with pytest.raises(wk.InputError, match=words):
         wk.push(*arguments)
+
+
+@pytest.mark.parametrize(("values", "sets"), [(0, 0), (1, 0), (0, 1)])
+def test_an_empty_batch_gives_an_empty_result(values, sets):
+    assert wk.push(torch.ones(values, 1, 3), torch.zeros(sets, 3, 2), (4, 4)).shape == (0, 1, 4, 4)

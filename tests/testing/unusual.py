@@ -889,7 +889,7 @@ class FewAtATime(Reference):
         where, count = problem.where, math.prod(problem.target)
         if problem.kind != "points" or count == 0:
             return super().pull(image, problem)
-        each = where.reshape(where.shape[0], count, -1).split(64, dim=1)
+        each = where.reshape(where.shape[0], count, len(problem.size)).split(64, dim=1)
         parts = [problem._replace(where=few, target=(few.shape[1],)) for few in each]
         result = torch.cat([super(FewAtATime, self).pull(image, part) for part in parts], dim=2)
         return result.reshape(*result.shape[:2], *problem.target)

@@ -11,8 +11,8 @@ from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
 from warpkit.alignment.losses import LOSSES
 from warpkit.alignment.pyramid import COARSEST
-from warpkit.errors import InputError, require, unknown
-from warpkit.geometry import common_batch
+from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.precision import working
 from warpkit.sampling.sampler import KernelLike, sample
 from warpkit.transforms.base import Transform, check_theta, transforms
@@ -97,8 +97,9 @@ def _checked(moving: Any, fixed: Any) -> list[Tensor]:
     """Both, in a common floating-point type; `InputError` for what cannot be matched."""
     pair = {"moving": moving, "fixed": fixed}
     for name, image in pair.items():
-        right = isinstance(image, Tensor) and 3 <= image.ndim <= 5 and not image.is_complex()
-        given = f"{image.dtype} {list(image.shape)}" if isinstance(image, Tensor) else repr(image)
+        right = isinstance(image, Tensor) and is_dense(image) and 3 <= image.ndim <= 5 and not image.is_complex()
+        right = right and (image.dtype in FLOATS or not image.is_floating_point())
+        given = f"{image.dtype} {list(image.shape)}" if isinstance(image, Tensor) else quoted(image)
         require(right, f"{name}: expected a real tensor [N, C, *S] with one to three axes in S, got {given}")
         require(0 not in image.shape[1:], f"{name}: empty, {list(image.shape)}")
     same = moving.ndim == fixed.ndim and moving.shape[1] == fixed.shape[1]

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from warpkit.cli.terminal import Terminal, say_json
 from warpkit.errors import InputError, quoted
-from warpkit.quoting import reason
+from warpkit.quoting import reason, shown
 
 if TYPE_CHECKING:
     from warpkit.registry import Entry
@@ -83,7 +83,7 @@ def _look(registry: Any, entry: "Entry") -> Item:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a stranger's module and class do
-        told = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {reason(error)}"
+        told = shown(str(error), 400) if isinstance(error, InputError) else f"{type(error).__name__}: {reason(error)}"
         return Item(registry.kind, entry.name, entry.value, entry.origin, error=told)
     if len(registry.entries(entry.name)) > 1 and entry.value != used:
         return Item(registry.kind, entry.name, entry.value, entry.origin, error=f"the name is taken by {used}")

@@ -186,7 +186,7 @@ def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None
     distance = fraction[..., None] + (kernel.radius - 1) - taps.to(device, dtype)
     values = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
     if not isinstance(values, Tensor) or values.shape != distance.shape:
-        given = list(values.shape) if isinstance(values, Tensor) else repr(values)
+        given = list(values.shape) if isinstance(values, Tensor) else quoted(values)
         raise InputError(f"{type(kernel).__name__}: expected a weight for each of {list(distance.shape)}, got {given}")
     return values.to(dtype)
 

@@ -11,7 +11,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted
+from warpkit.errors import InputError, quoted, require
+from warpkit.quoting import reason, shown
 from warpkit.registry import Registry
 from warpkit.sampling.problem import Problem
 
@@ -25,9 +26,16 @@ class Backend(ABC):
     differentiated (`problem.derivative(axis)`), and so on at every order.
 
     Image and points lie on one device, and their batches are equal or one of them is 1. Floating-point images come in
-    float32 or float64, and the result has the image's type.
+    float32 or float64, integers and complex numbers as they are, unless `refuses` says no; the result has the image's
+    type.
 
-    `priority`: of the backends that do not refuse, the one with the highest is used.
+    A tap's cell is i₀ = ⌊x − r⌋ + 1 for a pixel coordinate x and a kernel of radius r. Where a kernel, or a table that
+    was differentiated, jumps at a joint, what lies up to `problem.rounding(n)` to its left counts as on its right:
+    i₀ = ⌊x − r + ε⌋ + 1. Coordinates that are finite are limited to ±2³⁰ pixels, where every index is outside, and have
+    no slope there.
+
+    `priority`: of the backends that do not refuse, the one with the highest is used. One that cannot be made, or fails
+    when it is asked, is passed over.
     """
 
     priority: int = 0
@@ -126,7 +134,10 @@ def refusal(backend: Backend, problem: Problem) -> str | None:
             return "has no forward mode and no vmap: function transforms are the reference backend's"
         if problem.fill.requires_grad:
             return "has no gradient for fill"
-    return backend.refuses(problem)
+    try:
+        return backend.refuses(problem)
+    except Exception as error:  # a stranger's
+        return f"fails: {type(error).__name__}: {reason(error)}"
 
 
 _rankings: dict[int, tuple[str, ...]] = {}  # no lru_cache: torch.compile looks behind one
@@ -139,9 +150,12 @@ def _ranked(revision: int) -> tuple[str, ...]:
         found: dict[str, int] = {}
         for name in backends.names():
             try:
-                found[name] = backends.load(name).priority
-            except InputError as error:  # a stranger's that is broken stops nobody
-                warnings.warn(str(error), stacklevel=2)
+                priority = backends.shared(name, _CPU).priority
+                require(type(priority) is int, f"priority: expected a whole number, got {quoted(priority)}")
+                found[name] = priority
+            except Exception as error:  # a stranger's that is broken stops nobody
+                what = shown(type(error).__name__)
+                warnings.warn(f"backend {quoted(name)} is not used: {what}: {reason(error)}", stacklevel=2)
         _rankings.clear()
         _rankings[revision] = tuple(sorted(found, key=lambda name: -found[name]))
     return _rankings[revision]

@@ -57,7 +57,7 @@ def check_padding(given: Any, dimensions: int) -> tuple[str, ...]:
     """The mode of each axis; `InputError` for one that does not exist."""
     modes = for_each_axis("padding_mode", given, dimensions)
     for mode in modes:
-        if mode not in PADDING_MODES:
+        if not isinstance(mode, str) or mode not in PADDING_MODES:
             raise unknown("padding_mode", mode, PADDING_MODES)
     return modes
 
@@ -97,16 +97,17 @@ def _numbers(given: Any, dtype: torch.dtype) -> Tensor | None:
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not all(isinstance(v, bool | int | float | complex) for v in values):
         return None
+    most = torch.finfo(torch.float32).max if dtype.is_floating_point and dtype != torch.float64 else 1e308
+    most = torch.finfo(torch.float32).max if dtype == torch.complex64 else most
     if dtype.is_complex:
-        fits = all(abs(v) < 1e308 or v != v for v in values)
+        fits = all(abs(v) <= most or v != v for v in values)
         return torch.tensor(values, dtype=torch.complex128, device="cpu") if fits else None
     if any(isinstance(v, complex) for v in values):
         return None
     if dtype.is_floating_point:
-        fits = all(-1e308 < v < 1e308 or v != v for v in values)
+        fits = all(-most <= v <= most or v != v for v in values)
         return torch.tensor(values, dtype=torch.float64, device="cpu") if fits else None
     low, high = (0, 1) if dtype == torch.bool else (torch.iinfo(dtype).min, torch.iinfo(dtype).max)
-    if not all(low <= v <= high for v in values):  # a NaN is not
+    if not all(low <= v <= high and int(v) == v for v in values):  # a NaN is not
         return None
-    whole = all(int(v) == v for v in values)
-    return torch.tensor([int(v) if whole else v for v in values], dtype=dtype if whole else torch.float64, device="cpu")
+    return torch.tensor([int(v) for v in values], dtype=dtype, device="cpu")

@@ -220,9 +220,29 @@ def _problem(image: Tensor, flat: Sequence[Any]) -> Problem:
     if kind not in KINDS or not all(0 <= mode < len(PADDING_MODES) for mode in padding):
         raise ValueError(f"warpkit: unknown kind {quoted(kind)} or padding {padding}")
     modes = tuple(PADDING_MODES[mode] for mode in padding)
+    # What would be read past its end, or take for ever, is refused for every backend.
+    d = len(size)
+    listed = kind in ("points", "shifts")
+    fits = (
+        1 <= d <= 3 and len(modes) == d and len(kernels) == 6 * d and table.ndim == fill.ndim == 1
+        and image.ndim >= 2 and (kind == "points" or len(target) == d) and min((*size, 1)) > 0
+        and where.shape[1:] == ((*target, d) if listed else (d + 1, d + 1))
+        and all(k >= 0 for k in kernels) and min(*kernels[0::6], *kernels[1::6]) > 0
+        and all(
+            start + pieces * taps * (degree + 1) <= table.numel()
+            for pieces, taps, degree, _, _, start in zip(*[iter(kernels)] * 6, strict=True)
+        )
+    )  # fmt: skip
+    if not fits:
+        raise ValueError("warpkit: sizes of image, coordinates, kernels, padding and table do not fit together")
     return Problem(
         where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), align_corners, image.dtype
     )
+
+
+def _check_values(values: Tensor, problem: Problem) -> None:
+    if values.shape[2:] != problem.target or problem.where.shape[0] not in (1, values.shape[0]):
+        raise ValueError("warpkit: the values are not those of such points")
 
 
 def _pull_now(image: Tensor, *rest: Any) -> Tensor:
@@ -232,13 +252,18 @@ def _pull_now(image: Tensor, *rest: Any) -> Tensor:
 
 def _push_now(values: Tensor, *rest: Any) -> Tensor:
     *flat, images, name = rest
-    found = _by_name(name).push(values, _problem(values, flat), images)
+    problem = _problem(values, flat)
+    _check_values(values, problem)
+    if images not in (1, values.shape[0]):
+        raise ValueError(f"warpkit: expected 1 or {values.shape[0]} images, got {images}")
+    found = _by_name(name).push(values, problem, images)
     return found.contiguous(memory_format=layout(values) if found.ndim == values.ndim else torch.contiguous_format)
 
 
 def _gradients_now(grad: Tensor, image: Tensor, *rest: Any) -> tuple[Tensor, Tensor, Tensor]:
     *flat, wants_image, wants_where, wants_table, name = rest
     backend, problem = _by_name(name), _problem(image, flat)
+    _check_values(grad, problem)
     wants = (wants_image, wants_where, wants_table)
     found = backend.gradients(grad, image, problem, wants)
     if found is None:

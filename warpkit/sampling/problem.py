@@ -12,6 +12,7 @@ from warpkit import geometry, tracing
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.fitting import Formula, weighing
 from warpkit.kernels.table import Table
+from warpkit.precision import working
 
 KINDS = ("points", "shifts", "affine", "projective")
 _WIDTH = 6  # numbers for each axis in `Problem.kernels`
@@ -78,6 +79,12 @@ class Problem(NamedTuple):
     def has_shared_where(self) -> bool:
         """Whether one set of points, or one matrix, serves every image."""
         return self.where.shape[0] == 1
+
+    def rounding(self, n: int) -> float:
+        """ε, in pixels, for an axis of `n`: a coordinate so little to the left of a joint counts as on its right side,
+        wherever the sides differ (in a kernel that jumps, in derivatives), since its own rounding says nothing of it.
+        """
+        return geometry.rounding(working(self.where.dtype), n)
 
     def pixels(self) -> list[Float[Tensor, "B *target"]]:
         """The pixel coordinates x, y, z of every point; 0 is the first pixel's centre."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from warpkit import geometry, tracing
 from warpkit.kernels.fitting import Formula
 from warpkit.kernels.table import Table
-from warpkit.precision import arithmetic, working
+from warpkit.precision import arithmetic
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import is_beyond, place
 from warpkit.sampling.problem import Axis, Problem
@@ -28,6 +28,9 @@ class Reference(Backend):
 
     def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
         """Eq. 3, a few images at a time."""
+        if image.is_meta and not (image.requires_grad or problem.where.requires_grad or problem.table.requires_grad):
+            batch = problem.where.shape[0] if image.shape[0] == 1 else image.shape[0]
+            return image.new_empty(batch, image.shape[1], *problem.target)  # there is nothing but a shape
         whole = not (image.is_floating_point() or image.is_complex())
         evaluate = _copy if whole and all(_takes_one(axis) for axis in problem.axes) else _interpolate
         points = [x.reshape(x.shape[0], math.prod(problem.target)) for x in problem.pixels()]
@@ -47,15 +50,16 @@ class Reference(Backend):
     ) -> Float[Tensor, "images C *S"]:
         """Eq. 6: each value times the taps' weights, added up where the taps lie."""
         batch, channels = values.shape[:2]
-        points = [x.reshape(x.shape[0], -1) for x in problem.pixels()]
+        count = math.prod(problem.target)
+        points = [x.reshape(x.shape[0], count) for x in problem.pixels()]
         axes = _axes(points, problem, values.dtype)
         sizes = [n + 2 * (mode == "zeros") for n, mode in zip(problem.size, reversed(problem.padding), strict=True)]
-        flat = values.reshape(batch, channels, -1)
+        flat = values.reshape(batch, channels, count)
         for alive in _alive(points, problem):
             flat = torch.where(alive[:, None], flat, 0.0)
         result = flat.new_zeros(batch, channels, math.prod(sizes))
         for taps in itertools.product(*(axis.taps for axis in reversed(axes))):
-            indices, factors = zip(*taps, strict=True)
+            indices, factors, _ = zip(*taps, strict=True)
             index, weight = functools.reduce(torch.add, indices), functools.reduce(torch.mul, factors)
             result = result.scatter_add(2, index[:, None].expand_as(flat), flat * weight[:, None])
         result = result.reshape(batch, channels, *sizes)
@@ -98,11 +102,14 @@ def _interpolate(
     return whole if inside is None else torch.where(inside[:, None] == 0, outside, whole)
 
 
-def _term(padded: Tensor, taps: tuple[tuple[Tensor, Tensor], ...]) -> tuple[Tensor, Tensor]:
+def _term(padded: Tensor, taps: tuple["_Tap", ...]) -> tuple[Tensor, Tensor]:
     """The pixels that one tap an axis meets, and the product of the taps' weights."""
-    indices, factors = zip(*taps, strict=True)
-    weight = functools.reduce(torch.mul, factors)
-    return _gather(padded, functools.reduce(torch.add, indices)), _beside(padded, weight)
+    weight = functools.reduce(torch.mul, (tap.weight for tap in taps))
+    values = _gather(padded, functools.reduce(torch.add, (tap.place for tap in taps)))
+    for tap in taps:
+        if tap.slope_alone is not None:  # a pixel that is no number counts in the derivative only
+            values = torch.where(_beside(padded, tap.slope_alone) & ~values.isfinite(), 0.0, values)
+    return values, _beside(padded, weight)
 
 
 def _copy(
@@ -111,7 +118,7 @@ def _copy(
     """One tap an axis, of weight one: labels stay labels."""
     axes = _axes(points, problem, torch.float32)
     padded = _pad(image, problem)
-    index = functools.reduce(torch.add, (axis.taps[0][0] for axis in axes))
+    index = functools.reduce(torch.add, (axis.taps[0].place for axis in axes))
     result = _by_image(_gather(padded, index), padded, points)
     fill = _saturated(_column(problem.fill, image), image.dtype)
     for alive in (*(_inside(axis)[0] for axis in axes if axis.outer), *_alive(points, problem)):
@@ -119,10 +126,18 @@ def _copy(
     return result
 
 
-class _Axis(NamedTuple):
-    """The taps of one axis: (index into the flattened padded image, weight) each."""
+class _Tap(NamedTuple):
+    """One tap of an axis: its place in the flattened padded image, and its weight."""
 
-    taps: list[tuple[Int[Tensor, "B M"], Float[Tensor, "B M"]]]
+    place: Int[Tensor, "B M"]
+    weight: Float[Tensor, "B M"]
+    slope_alone: Bool[Tensor, "B M"] | None = None  # where it has a slope, and as a weight zero
+
+
+class _Axis(NamedTuple):
+    """The taps of one axis."""
+
+    taps: list[_Tap]
     outer: tuple[int, int] | None  # the indices of the two pixels that stand for the outside, if there are such
     kernel: Table | Formula
 
@@ -130,15 +145,17 @@ class _Axis(NamedTuple):
 def _inside(axis: _Axis) -> list[Bool[Tensor, "B M"]]:
     """Whether each tap lies inside the image."""
     if axis.outer is None:
-        return [torch.ones_like(index, dtype=torch.bool) for index, _ in axis.taps]
+        return [torch.ones_like(index, dtype=torch.bool) for index, *_ in axis.taps]
     first, last = axis.outer
-    return [(index > first) & (index < last) for index, _ in axis.taps]
+    return [(index > first) & (index < last) for index, *_ in axis.taps]
 
 
 def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
     """The sum of the weights inside: exactly their total where all of them are, so that nothing is filled in there."""
     inside = _inside(axis)
-    share = functools.reduce(torch.add, (torch.where(i, w, 0.0) for i, (_, w) in zip(inside, axis.taps, strict=True)))
+    share = functools.reduce(
+        torch.add, (torch.where(i, w, 0.0) for i, (_, w, _) in zip(inside, axis.taps, strict=True))
+    )
     if not axis.kernel.unity:
         return share
     return torch.where(functools.reduce(torch.logical_and, inside), 0.0 if axis.kernel.order else 1.0, share)
@@ -147,22 +164,20 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
     for x, (n, mode, kernel) in zip(points, problem.axes, strict=True):
-        eps, most = geometry.rounding(working(problem.where.dtype), n), geometry.limit(n)
+        most = geometry.limit(n)
         x = geometry.limited(x, most)
-        each, weights = _taps(x, kernel, eps, dtype)
+        taps = _taps(x, kernel, problem.rounding(n), dtype)
         if kernel.order:  # what was brought in to the limit does not move
-            weights = [torch.where(x.abs() < most, w, 0.0) for w in weights]
-        index = [place(i, n, mode, problem.align_corners) * stride for i in each]
+            taps = [tap._replace(weight=torch.where(x.abs() < most, tap.weight, 0.0)) for tap in taps]
+        taps = [tap._replace(place=place(tap.place, n, mode, problem.align_corners) * stride) for tap in taps]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
-        axes.append(_Axis(list(zip(index, weights, strict=True)), outer, kernel))
+        axes.append(_Axis(taps, outer, kernel))
         stride *= n + 2 * (mode == "zeros")
     return axes
 
 
-def _taps(
-    x: Float[Tensor, "B M"], kernel: Table | Formula, eps: float, dtype: torch.dtype
-) -> tuple[list[Int[Tensor, "B M"]], list[Float[Tensor, "B M"]]]:
-    """The taps' indices and weights, for pixel coordinates along an axis.
+def _taps(x: Float[Tensor, "B M"], kernel: Table | Formula, eps: float, dtype: torch.dtype) -> list[_Tap]:
+    """The taps of each pixel coordinate along an axis; their indices are those before the boundary's rule.
 
     What lies up to ε to the left of a joint has the derivative on its right, since its rounding says nothing of the
     side. Its value, where both sides agree at the joint, is the left side's own: so there is a tap more. Where numbers
@@ -171,22 +186,22 @@ def _taps(
     """
     radius = kernel.taps / 2
     first = torch.floor(x.detach() - radius + eps) + 1
-    fraction = (x - (first + (radius - 1))).to(dtype)
-    weights = kernel.weights(fraction, eps)
-    if x.device.type != "cpu" or tracing.is_traced(x) or x.numel() == 0 or _jumps(kernel):
-        return [first.long() + t for t in range(kernel.taps)], weights
-    own_first = torch.floor(x.detach() - radius) + 1
-    left = own_first < first
-    if kernel.pieces == 1 and not bool(left.any()):
-        return [first.long() + t for t in range(kernel.taps)], weights
-    own = kernel.weights((x.detach() - (own_first + (radius - 1))).to(dtype), 0.0)
-    none = torch.zeros_like(own[0])
-    rights, lefts, straight = [none, *weights], [*own, none], [none, *own]
-    values = (torch.where(left, a, b) for a, b in zip(lefts, straight, strict=True))
-    # Where there is no more tap, it is the first one again: another pixel, at weight zero, might be NaN.
+    weights = kernel.weights((x - (first + (radius - 1))).to(dtype), eps)
     index = first.long()
-    indices = [torch.where(left, index - 1, index), *(index + t for t in range(kernel.taps))]
-    return indices, [w + (value - w).detach() for w, value in zip(rights, values, strict=True)]
+    if not (x.device.type != "cpu" or tracing.is_traced(x) or x.numel() == 0 or _jumps(kernel)):
+        own_first = torch.floor(x.detach() - radius) + 1
+        left = own_first < first
+        if kernel.pieces > 1 or bool(left.any()):
+            own = kernel.weights((x.detach() - (own_first + (radius - 1))).to(dtype), 0.0)
+            none = torch.zeros_like(own[0])
+            rights, lefts, straight = [none, *weights], [*own, none], [none, *own]
+            values = [torch.where(left, a, b) for a, b in zip(lefts, straight, strict=True)]
+            weights = [w + (value - w).detach() for w, value in zip(rights, values, strict=True)]
+            # Where there is no tap more, it is the first one again: another pixel, at weight zero, might be NaN.
+            indices = [torch.where(left, index - 1, index), *(index + t for t in range(kernel.taps))]
+            *most, last = map(_Tap, indices, weights)
+            return [*most, last._replace(slope_alone=left)]
+    return [_Tap(index + t, w) for t, w in enumerate(weights)]
 
 
 def _jumps(kernel: Table | Formula) -> bool:
@@ -210,8 +225,7 @@ def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Te
     found = []
     for x, (n, mode, _) in zip(points, problem.axes, strict=True):
         if mode == "none":
-            eps = geometry.rounding(working(problem.where.dtype), n)
-            found.append(~is_beyond(x, n, problem.align_corners, eps))
+            found.append(~is_beyond(x, n, problem.align_corners, problem.rounding(n)))
         elif mode != "zeros":
             found.append(torch.isfinite(x))
     return found

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError, quoted
-from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch
+from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, is_dense
 from warpkit.kernels.base import Kernel, kernels
-from warpkit.precision import arithmetic, working
+from warpkit.precision import arithmetic, wide, working
 from warpkit.sampling import operators
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
@@ -31,6 +31,7 @@ class Rule(NamedTuple):
     padding: tuple[str, ...]
     fill: Tensor  # a number for each channel, or one for all; none: zero
     align_corners: bool
+    marks: bool = False  # `fill` may be NaN, which marks what the outside has a part in
 
     def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
         """Sampling an image of this size there; `values` is what is sampled, or pushed."""
@@ -112,10 +113,10 @@ def push(
     [[[2.0, 1.0]]]
     """
     check_floats("values", values)
-    dimensions = coords.shape[-1] if isinstance(coords, Tensor) and coords.ndim > 1 else 0
+    check_floats("coords", coords)
+    dimensions = coords.shape[-1] if coords.ndim > 1 else 0
     if not 1 <= dimensions <= 3:
-        given = list(coords.shape) if isinstance(coords, Tensor) else quoted(coords)
-        raise InputError(f"coords: expected [N, *T, D] with D of 1 to 3, got {given}")
+        raise InputError(f"coords: expected [N, *T, D] with D of 1 to 3, got {list(coords.shape)}")
     check_coordinates("coords", coords, dimensions)
     rule = rule_for(None, kernel, padding_mode, 0.0, align_corners, dimensions=dimensions, device=values.device)
     target, out = coords.shape[1:-1], check_size(size, dimensions)
@@ -139,10 +140,8 @@ def resample(
 
     `backend`: one to be used whatever it refuses; chosen unless given.
     """
-    if rule.fill.numel() and rule.fill.is_floating_point() and not tracing.is_traced(rule.fill):
-        marks = rule.fill.detach().isnan()
-        if bool(marks.any()):
-            return _marked(image, where, kind, target, rule, marks)
+    if rule.marks:
+        return _marked(image, where, kind, target, rule, backend)
     is_narrow = image.dtype in (torch.float16, torch.bfloat16)
     pixels = image.to(torch.float32) if is_narrow else image
     problem = rule.problem(pixels, where, kind, image.shape[2:], target)
@@ -151,13 +150,22 @@ def resample(
     return result.to(image.dtype) if is_narrow else result
 
 
-def _marked(image: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule, marks: Tensor) -> Tensor:
-    """NaN in each output that anything outside has a weight in, with no gradient there; `marks`: in which channels."""
-    found = resample(image, where, kind, target, rule._replace(fill=rule.fill.nan_to_num(0.0)))
-    blank = torch.zeros(1, 1, *image.shape[2:], dtype=torch.float32, device=image.device)
-    outside = resample(blank, where.detach(), kind, target, rule._replace(fill=rule.fill.new_ones(1).detach())) != 0
+def _marked(
+    image: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule, backend: Backend | None
+) -> Tensor:
+    """NaN in each output that anything outside has a weight in, with no gradient there, where `fill` is NaN."""
+    marks = rule.fill.detach().isnan()
+    rule = rule._replace(marks=False, fill=torch.where(marks, 0.0, rule.fill))
+    found = resample(image, where, kind, target, rule, backend)
+    # What weighs less where the outside is nothing. Both are sums over the same taps in the same order.
+    ones = torch.ones(1, 1, *image.shape[2:], dtype=torch.float32, device=image.device)
+    extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
+    one = torch.ones(1, dtype=torch.float64, device=torch.device("cpu")).to(image.device, wide(image.device))
+    place = where.detach()
+    whole = resample(ones, place, kind, target, rule._replace(padding=extended, fill=one), backend)
+    inside = resample(ones, place, kind, target, rule._replace(fill=one[:0]), backend)
     channels = marks.to(image.device).reshape(1, -1, *[1] * len(target))
-    return torch.where(outside & channels, torch.nan, found)
+    return torch.where((whole != inside) & channels, torch.nan, found)
 
 
 def rule_for(
@@ -185,10 +193,18 @@ def rule_for(
     padding = check_padding(padding_mode, dimensions)
     if isinstance(fill, float | int) and fill == 0:
         outside = no_fill(device) if not tracing.is_recording() else torch.zeros(0, dtype=torch.float64, device=device)
-    else:
-        outside = check_fill(fill, image.shape[1], image)
-        outside = outside if outside.device == device else outside.to(device)
-    return Rule(resolved, padding, outside, align_corners)
+        return Rule(resolved, padding, outside, align_corners)
+    outside = check_fill(fill, image.shape[1], image).to(device)
+    if outside.is_floating_point():
+        outside = outside.to(wide(device))
+    # Of a number it is known at once; what cannot be looked at may be.
+    marks = fill != fill if isinstance(fill, complex | float | int) else _may_be_nan(outside)
+    return Rule(resolved, padding, outside, align_corners, marks)
+
+
+def _may_be_nan(fill: Tensor) -> bool:
+    whole = not (fill.is_floating_point() or fill.is_complex())
+    return not whole and (tracing.is_recording() or tracing.is_traced(fill) or bool(fill.detach().isnan().any()))
 
 
 def simple_problem() -> Problem:
@@ -202,7 +218,12 @@ def _check_points(coords: Any, image: Tensor) -> None:
     try:
         check_coordinates("coords", coords, image.ndim - 2)
     except InputError as error:
-        if isinstance(coords, Tensor) and coords.ndim > 1 and coords.shape[-1] == image.ndim - 1 < 4:
+        if (
+            isinstance(coords, Tensor)
+            and is_dense(coords)
+            and coords.ndim > 1
+            and coords.shape[-1] == image.ndim - 1 < 4
+        ):
             raise InputError(f"{error}{missing_axis(image)}") from None
         raise
 
@@ -210,7 +231,7 @@ def _check_points(coords: Any, image: Tensor) -> None:
 def _check_image(image: Any) -> None:
     if not isinstance(image, Tensor):
         raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
-    if image.layout != torch.strided or image.is_nested or image.dtype not in _IMAGE_TYPES:
+    if not is_dense(image) or image.dtype not in _IMAGE_TYPES:
         kind = "nested" if image.is_nested else "sparse" if image.layout != torch.strided else str(image.dtype)
         raise InputError(f"image: expected a dense tensor of real, complex, integer or boolean type, got {kind}")
     if not 3 <= image.ndim <= 5:

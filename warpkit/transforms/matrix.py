@@ -53,7 +53,7 @@ def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"
 def check_matrix(matrix: Any, ndim: int) -> None:
     """Raise `InputError` unless matrix is [N, ndim + 1, ndim + 1]."""
     if not isinstance(matrix, Tensor) or matrix.ndim != 3 or matrix.shape[1:] != (ndim + 1, ndim + 1):
-        given = list(matrix.shape) if isinstance(matrix, Tensor) else repr(matrix)
+        given = list(matrix.shape) if isinstance(matrix, Tensor) else quoted(matrix)
         raise InputError(f"matrix: expected [N, {ndim + 1}, {ndim + 1}], got {given}")
 
 
@@ -107,5 +107,5 @@ def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 E"]:
 
 def check_ndim(ndim: int) -> int:
     """1, 2 or 3."""
-    require(ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {quoted(ndim)}")
+    require(type(ndim) is int and ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {quoted(ndim)}")
     return ndim

@@ -12,7 +12,7 @@ from warpkit.geometry import lattice
 from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.transforms.basis import BasisTransform
 
-_MOST = 4096  # control points
+_MOST = 1024  # control points
 
 
 class ThinPlateSpline(KeepsPrecision, BasisTransform):
@@ -83,7 +83,7 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
     require(valid, f"grid: expected (rows, cols), each at least 2, got {quoted(grid)}")
-    most = f"grid: more than {_MOST} control points need a linear system of gigabytes, got {quoted(grid)}"
+    most = f"grid: expected at most {_MOST} control points, whose linear system is solved at once, got {quoted(grid)}"
     require(grid[0] * grid[1] <= _MOST, most)
     return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 

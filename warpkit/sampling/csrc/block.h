@@ -118,6 +118,15 @@ inline void strides(const Problem& p, int64_t* stride) {
   for (int a = 0; a < 3; a++) stride[a] = a < p.dims ? p.axis[a].stride : 0;
 }
 
+template <class S>
+inline void complete(const Problem& p, const int64_t* stride, Block<S>& b) {
+  find_states(p, b);
+  find_corners(p, b, stride, 0, b.corner);
+}
+
+// Calls work(block, own, row, first column, point) for each block of a part. With slopes, `block` has the points that lie
+// up to ε to the left of a joint in the cell on its right, whose slope they take; `own` has each point in its own cell,
+// whose weights are those of `forward`. Nearly always they are the same.
 template <bool SLOPES, class S, class Work>
 inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
   const OutputMap map(p, part.image);
@@ -125,12 +134,12 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
   strides(p, stride);
   bool straight = p.where == AFFINE && sizeof(S) == 4 && sizeof(Index) == 4;
   for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1 && p.axis[a].padding != NONE;
-  Block<S> b;
+  Block<S> b, own;
   for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
     b.n = n;
     b.lanes = padded(n);
     if (p.where >= AFFINE) b.map = RowMap(p, map, row);
-    bool located = straight;
+    bool located = straight, moved = false;
     b.any_dead = false;
     for (int a = 0; located && a < p.dims; a++) located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
     if (!located)
@@ -141,11 +150,20 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
           for (int i = 0; i < b.lanes; i++) b.dead[i] = c.dead[i];
         if (SLOPES && p.where == PROJECTIVE)
           for (int i = 0; i < n; i++) b.divisor[i] = c.divisor[i];
-        for (int a = 0; a < p.dims; a++) locate<SLOPES>(p, a, c, b.lanes, b.axis[a]);
+        for (int a = 0; a < p.dims; a++) {
+          locate<SLOPES>(p, a, c, b.lanes, p.axis[a].jumps || (SLOPES && p.slopes), b.axis[a]);
+          moved = moved || b.axis[a].moved;
+        }
+        if (!moved) return;
+        own.n = b.n;
+        own.lanes = b.lanes;
+        own.any_dead = b.any_dead;
+        if (b.any_dead) std::memcpy(own.dead, b.dead, sizeof b.dead);
+        for (int a = 0; a < p.dims; a++) locate<false>(p, a, c, b.lanes, p.axis[a].jumps, own.axis[a]);
+        complete(p, stride, own);
       });
-    find_states(p, b);
-    find_corners(p, b, stride, 0, b.corner);
-    work(b, row, x0, row * p.length + x0);
+    complete(p, stride, b);
+    work(b, moved ? own : b, row, x0, row * p.length + x0);
   });
 }
 
@@ -173,7 +191,7 @@ inline Reach reach(const Problem& p, const Part& part) {
             high = c.x[a][i] > high ? c.x[a][i] : high;
           }
           near = near && std::fabs(low) < X(limit_of(p.axis[a])) && std::fabs(high) < X(limit_of(p.axis[a]));
-          const int64_t first = first_tap(p, a, low) - 1, last = first_tap(p, a, high) + p.axis[a].taps;
+          const int64_t first = first_tap(p, a, low, false) - 1, last = first_tap(p, a, high, true) + p.axis[a].taps;
           r.low[a] = first < r.low[a] ? first : r.low[a];
           r.high[a] = last > r.high[a] ? last : r.high[a];
         }

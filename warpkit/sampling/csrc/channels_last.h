@@ -27,7 +27,7 @@ struct Met {
     if (b.state[i] == NOTHING) return;
     const Counts<0, 0, false> n{p};
     const bool inside = b.state[i] == INSIDE;
-    if (inside && !SLOPES && p.dims == 2) {  // the same, without what is not needed there
+    if (inside && !SLOPES && !to && p.dims == 2) {  // the same, without what is not needed there
       int64_t* a = at.data();
       S* w = weight.data();
       int64_t from = b.corner[i];
@@ -121,7 +121,7 @@ void forward_last(const Problem& p, const Part& part, const S* image, S* output)
   int64_t stride[3];
   strides(p, stride);
   Met<S> met;
-  for_blocks<false, S>(p, part, [&](const Block<S>& b, int64_t, int64_t, int64_t point) {
+  for_blocks<false, S>(p, part, [&](const Block<S>& b, const Block<S>&, int64_t, int64_t, int64_t point) {
     const bool filled = fills(p, b);
     for (int i = 0; i < b.n; i++) {
       ask_ahead(p, b, i, u);
@@ -178,19 +178,26 @@ void backward_last(const Problem& p, const Part& part, const S* image, const Gra
   const bool wants_where = g.coords || g.matrix || TABLE, wants_image = g.image.pixels;
   int64_t stride[3];
   strides(p, stride);
-  Met<S> met;
+  Met<S> met, other;
   Slopes<S> slopes;
-  for_blocks<true, S>(p, part, [&](const Block<S>& b, int64_t row, int64_t x0, int64_t point) {
+  for_blocks<true, S>(p, part, [&](const Block<S>& b, const Block<S>& own, int64_t row, int64_t x0, int64_t point) {
     if (wants_where) clear<TABLE>(p, b, slopes);
     for (int i = 0; i < b.n; i++) {
       ask_ahead(p, b, i, u);
-      met.template find<true, TABLE>(p, b, i, stride, wants_image ? &g.image : nullptr);
+      const bool apart = wants_image && &own != &b;  // the weights of eq. 6 are not those of eq. 7
+      met.template find<true, TABLE>(p, b, i, stride, wants_image && !apart ? &g.image : nullptr);
       const S* grad = g.output + p.out_offset(part.image, 0, point + i);
       if (p.fill)
         for (int64_t c = 0; c < p.channels; c++) slopes.fill[i] += grad[c] * S(p.fill[c]);
       typename W::Vector sum[3] = {};
       int64_t c = 0;
-      S* to = g.image.pixels;
+      S* to = apart ? nullptr : g.image.pixels;
+      if (apart) {
+        other.template find<false, false>(p, own, i, stride, &g.image);
+        for (int k = 0; k < other.count; k++)
+          for (int64_t e = 0; e < p.channels; e++)
+            g.image.pixels[other.target[k] + e] += other.weight[k] * grad[e];
+      }
       for (; c + 4 * W::SIZE <= p.channels; c += 4 * W::SIZE)
         push<4>(wants_where, u + c, grad + c, to ? to + c : nullptr, met, p.dims, sum);
       for (; c + W::SIZE <= p.channels; c += W::SIZE)

@@ -59,10 +59,10 @@ inline void give_matrix(const Problem& p, const Block<S>& b, const Slopes<S>& s,
     for (int i = 0; i < b.lanes; i++) {
       value[d][i] = 0;
       if (i >= b.n) continue;
+      const double inverse = 1 / b.divisor[i];
       for (int a = 0; a < d; a++) {
-        value[a][i] /= b.divisor[i];
-        value[d][i] -= double(s.slope[a][i]) / b.divisor[i] * (b.map.slope[a] * double(x0 + i) + b.map.start[a]) /
-                       b.divisor[i];
+        value[a][i] *= inverse;
+        value[d][i] -= double(s.slope[a][i]) * (b.map.slope[a] * double(x0 + i) + b.map.start[a]) * inverse * inverse;
       }
       if (b.any_dead && b.dead[i])
         for (int a = 0; a <= d; a++) value[a][i] = 0;

@@ -123,6 +123,7 @@ bool jumps(const Axis& axis) {
 Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored, bool slopes) {
   check(a, image, stored);
   Problem p{};
+  p.slopes = slopes;
   const int dims = int(image.size()) - 2;
   p.dims = dims;
   p.align_corners = a.align_corners;
@@ -143,7 +144,7 @@ Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarTyp
     axis.order = int(kernel[4]);
     axis.start = kernel[5];
     axis.table = table + axis.start;
-    axis.forgives = slopes || jumps(axis);
+    axis.jumps = jumps(axis);
     stride *= axis.size;
     pixels *= axis.size;
   }

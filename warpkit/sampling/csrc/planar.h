@@ -157,7 +157,7 @@ void forward_planar(const Problem& p, const Part& part, const S* image, S* outpu
   int64_t stride[3];
   strides(p, stride);
   S rows[ONE ? 1 : CHANNELS][LANES * R::WIDTH] = {}, sum[LANES];
-  for_blocks<false, S>(p, part, [&](const Block<S>& b, int64_t, int64_t, int64_t point) {
+  for_blocks<false, S>(p, part, [&](const Block<S>& b, const Block<S>&, int64_t, int64_t, int64_t point) {
     const Outer<DIMS, S> outer(p, b);
     const bool filled = fills(p, b);
     for (int64_t c = 0; c < count.channels(); c++) ask_for<1>(output + p.out_offset(part.image, c, point) + LANES);
@@ -213,7 +213,7 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
   S by_axis[3][LANES * R::WIDTH] = {};  // Σ of gradient · pixels · the other axes' weights, with the slope on one axis
   Index corner[LANES];
   Slopes<S> slopes;
-  for_blocks<true, S>(p, part, [&](const Block<S>& b, int64_t row, int64_t x0, int64_t point) {
+  for_blocks<true, S>(p, part, [&](const Block<S>& b, const Block<S>& own, int64_t row, int64_t x0, int64_t point) {
     const Outer<DIMS, S> outer(p, b);
     const S* grads = g.output + p.out_offset(part.image, 0, point);
     for (int64_t c = 0; c < count.channels(); c++) ask_for<0>(grads + c * p.points + LANES);
@@ -250,29 +250,33 @@ void backward_planar(const Problem& p, const Part& part, const S* image, const G
       for (int a = 0; a < count.dims(); a++) sum[a].store(by_axis[a] + i * R::WIDTH, count.x());
       for (int64_t c = 0; p.fill && c < count.channels(); c++) slopes.fill[i] += grad[c * p.points] * S(p.fill[c]);
     }
-    if (wants_image) find_corners(p, b, g.image.stride, g.image.origin, corner);
+    const Outer<DIMS, S> beside(p, own);
+    if (wants_image) find_corners(p, own, g.image.stride, g.image.origin, corner);
+    if (wants_image && &own != &b)
+      for (int t = 0; t < count.x(); t++)
+        for (int i = 0; i < b.lanes; i++) weights[i * R::WIDTH + t] = own.axis[0].weight[t][i];
     for (int k = 0; wants_image && k < LANES; k++) {  // eq. 6
       static_assert(LANES == 64, "the order below");
       const int i = k % 8 * 8 + k / 8;  // not the next one: it would wait for what this one stores
-      if (i >= b.n || b.state[i] == NOTHING) continue;
+      if (i >= own.n || own.state[i] == NOTHING) continue;
       const R weight = R::load(weights + i * R::WIDTH, count.x());
-      if (b.state[i] == INSIDE) {
+      if (own.state[i] == INSIDE) {
         S* target = g.image.pixels;
         for (int64_t c = 0; c < count.channels(); c++, target += g.image.channel_stride) {
           R push;
           push.add(grads[c * p.points + i], weight, count.x());
           for_rows(count, g.image.stride, corner[i], [&](int y, int z, int64_t at) {
             R there = R::load(target + at, count.x());
-            there.add(outer.weight(y, z, i), push, count.x());
+            there.add(beside.weight(y, z, i), push, count.x());
             there.store(target + at, count.x());
           });
         }
       } else {
-        const Edge edge(p, b, i);
+        const Edge edge(p, own, i);
         for_rows(p, count, g.image.stride, edge, [&](int y, int z, int64_t at) {
           S* target = g.image.pixels + at - g.image.origin;
           for (int64_t c = 0; c < count.channels(); c++, target += g.image.channel_stride) {
-            const S w = grads[c * p.points + i] * outer.weight(y, z, i);
+            const S w = grads[c * p.points + i] * beside.weight(y, z, i);
             for (int t = 0; t < count.x(); t++)
               if (edge.at[0][t] >= 0) target[edge.at[0][t]] += w * weight.get(t);
           }

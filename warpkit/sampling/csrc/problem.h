@@ -47,7 +47,7 @@ struct Axis {
   int pieces, taps, degree;
   bool unity;           // the weights sum to one (to zero, once differentiated)
   int order;            // how often the table was differentiated
-  bool forgives;        // both sides of a joint differ, in the weights or in the slopes that are wanted: ε decides
+  bool jumps;           // the weights do at a joint: ε decides on which side of it a point lies
   const double* table;  // [pieces, taps, degree + 1], ascending powers
   int64_t start;        // where it starts among all coefficients
 };
@@ -72,6 +72,7 @@ struct Problem {
   bool where_shared;
 
   double epsilon;  // rounding of the type that the coordinates were computed in
+  bool slopes;     // the derivative in the coordinates or the table is wanted, for which ε decides, too
 
   const double* fill;  // one number for each channel, or null: zero
 

@@ -42,6 +42,7 @@ struct Taps {
   int piece[LANES];
   Index first[LANES];  // the first tap's pixel, which may lie outside
   bool inside;         // all taps of all points lie in the image
+  bool moved;          // ε put a point into the cell on its right
 };
 
 inline int padded(int n) { return (n + 15) / 16 * 16; }
@@ -103,12 +104,6 @@ struct RowMap {
 template <class X>
 inline X rounding(const Problem& p, int a) {
   return X(2 * p.epsilon * double(p.axis[a].size));
-}
-
-// ε forgives it: what is that near a joint is on its right side, wherever one side differs from the other.
-template <class X>
-inline X forgiven(const Problem& p, int a) {
-  return p.axis[a].forgives ? rounding<X>(p, a) : X(0);
 }
 
 // Under "none" nothing lies beyond −1 … 1.
@@ -247,26 +242,31 @@ inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
 }
 
 template <class X>
-inline int64_t first_tap(const Problem& p, int a, X x) {
-  return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + forgiven<X>(p, a)) + 1);
+inline int64_t first_tap(const Problem& p, int a, X x, bool forgives) {
+  return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + (forgives ? rounding<X>(p, a) : X(0))) + 1);
 }
 
-// `n` is a multiple of 16: lanes behind the last point hold copies of it.
+// `n` is a multiple of 16: lanes behind the last point hold copies of it. `forgives`: what lies up to ε to the left of a
+// joint is on its right side, since rounding says nothing of the side. There the fraction may be −ε, and the polynomial is
+// continued by that much. Without, each point is in its own cell, and its value as exact as its coordinate.
 template <bool SLOPES, class S, class X>
-inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, Taps<S>& taps) {
+inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool forgives, Taps<S>& taps) {
   const Axis& axis = p.axis[a];
   const X radius = X(axis.taps) / 2;
-  const X eps = forgiven<X>(p, a);
+  const X eps = forgives ? rounding<X>(p, a) : X(0);
   const Index last = Index(axis.size - axis.taps);
   X f[LANES];
   Index first[LANES], strange = 0;
+  int moved = 0;
   for (int i = 0; i < n; i++) {
     const X x = c.x[a][i];
     const X floor = std::floor(x - radius + eps) + 1;
-    f[i] = x - (floor + (radius - 1));  // may be −ε: the polynomial is continued, not cut off
+    f[i] = x - (floor + (radius - 1));
+    moved |= f[i] < 0;
     first[i] = Index(floor);
     strange |= first[i] | (last - first[i]);
   }
+  taps.moved = moved && !axis.jumps;
   taps.inside = strange >= 0;  // no sign bit
   std::memcpy(taps.first, first, sizeof first);
   if (axis.pieces == 1) {
@@ -299,6 +299,7 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   const double start = map.start[a] + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
   if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
   constexpr int FORGIVEN = 64;  // of these units, what rounding the step can come to: the ε of `locate`
+  taps.moved = false;
   const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT) + FORGIVEN;
   const int32_t last = int32_t(axis.size - axis.taps);
   int64_t at[LANES];
