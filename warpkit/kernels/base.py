@@ -8,6 +8,8 @@ from warpkit.component import Component
 from warpkit.errors import InputError, quoted
 from warpkit.registry import Registry
 
+_FAR = 64  # pixels: more is a blur, for which there are better ways
+
 
 class Kernel(Component):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
@@ -45,8 +47,10 @@ class Kernel(Component):
     def taps(self) -> int:
         """How many pixels the kernel touches along an axis: 2 · radius."""
         radius, pieces = getattr(self, "radius", None), self.pieces
-        if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < 2**10 or 2 * radius % 1:
-            raise InputError(f"{type(self).__name__}.radius: expected a positive multiple of 1/2, got {quoted(radius)}")
+        if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < _FAR or 2 * radius % 1:
+            raise InputError(
+                f"{type(self).__name__}.radius: expected a positive multiple of 1/2 below {_FAR}, got {quoted(radius)}"
+            )
         if not isinstance(pieces, int) or pieces < 1:
             raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {quoted(pieces)}")
         return int(2 * radius)
