@@ -71,7 +71,7 @@ def _complaints(path: Path) -> Iterator[None]:
 
 def _state(path: Path) -> os.stat_result | None:
     """What is there, through links; None where nothing is. `InputError` for what cannot be written."""
-    require("\0" not in str(path), f"{quoted(str(path))} is no path")
+    require("\0" not in str(path), f"{quoted(str(path), 300)} is no path")
     try:
         there = os.stat(path)
     except FileNotFoundError:

@@ -92,7 +92,7 @@ def _check_outputs(kept: Path | None, plot: Path | None, page: Path | None) -> N
         known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()
         if plot is not None and plot.suffix.lower().lstrip(".") not in known:
             raise InputError(f"--plot: cannot draw {quoted(plot.name)}; try .png, .svg or .pdf")
-    require(page is None or page.suffix == ".md", f"--page: expected a .md file, got {quoted(str(page))}")
+    require(page is None or page.suffix == ".md", f"--page: expected a .md file, got {quoted(str(page), 300)}")
     for path in (kept, plot, page, page and page.parent / "img" / "benchmarks.png"):
         if path is not None:
             check_writable(path)

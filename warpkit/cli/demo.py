@@ -61,7 +61,7 @@ def demo(
     steps = _STEPS[distortion] if steps is None else steps
     require(steps >= 1, f"--steps: expected 1 or more, got {steps}")
     picture = out / f"{distortion}.png" if out.is_dir() or not out.suffix else out
-    require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {quoted(str(out))}")
+    require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {quoted(str(out), 300)}")
 
     check_writable(picture)
 

@@ -47,7 +47,7 @@ def new(
     words = _words(kind, _checked(name))
     target = folder / words["distribution"]
     _check_free(kind, words["name"], words["distribution"])
-    require(folder.is_dir(), f"--in: expected a folder, got {quoted(str(folder))}")
+    require(folder.is_dir(), f"--in: expected a folder, got {quoted(str(folder), 300)}")
     require(not os.path.lexists(target), f"{target} is there already, and is left as it is")
     files = {_filled(path, words): _text(template, words) for path, template in _FILES.items()}
     _write(target, files)

@@ -38,7 +38,7 @@ def report(
     """
     out, markdown = out or runs[0] / "report.html", markdown or runs[0] / "report.md"
     for option, file, suffix in (("--out", out, ".html"), ("--markdown", markdown, ".md")):
-        told = f"{option}: expected a name that ends in {suffix}, got {quoted(str(file))}"
+        told = f"{option}: expected a name that ends in {suffix}, got {quoted(str(file), 300)}"
         require(file.suffix.lower() == suffix, told)
     for file in (out, markdown):
         check_writable(file)

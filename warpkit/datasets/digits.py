@@ -57,7 +57,7 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
         of_test = np.arange(len(labels)) // CLASSES % 5 == 4  # of the rounds 0 … 9, every fifth
         first, second = (images[~of_test], labels[~of_test]), (images[of_test], labels[of_test])
     else:
-        require(os.path.isdir(folder), f"digits: {quoted(str(folder))} is no folder")
+        require(os.path.isdir(folder), f"digits: {quoted(str(folder), 300)} is no folder")
         path = _place(Path(folder))
         first = _official(path, "train") if train else _nothing()
         second = _official(path, "t10k") if test else _nothing()

@@ -58,7 +58,7 @@ class Source(NamedTuple):
         Of several processes one unpacks, and the others wait for it.
         """
         path = Path(parent)
-        self.require(os.path.isdir(path), f"{quoted(str(parent))} is no folder")
+        self.require(os.path.isdir(path), f"{quoted(str(parent), 300)} is no folder")
         found, packed = path / name, path / archive
         if os.path.isdir(found):
             return found

@@ -38,8 +38,8 @@ def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
     require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {quoted(spec)}")
     path = Path(spec)
     right = path.suffix.lower() in SUFFIXES
-    require(right, f"spec: expected a file that ends in .toml, .yaml or .json, got {quoted(str(spec))}")
-    require(is_file(path), f"spec: no such file: {quoted(str(path))}")
+    require(right, f"spec: expected a file that ends in .toml, .yaml or .json, got {quoted(str(spec), 300)}")
+    require(is_file(path), f"spec: no such file: {quoted(str(path), 300)}")
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(_LETTERS + 1)

@@ -293,4 +293,4 @@ def _hash(file: Path) -> str:
         with file.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()
     except (OSError, ValueError) as error:  # a path that no system can have is a ValueError
-        raise InputError(f"{quoted(str(file))} cannot be read: {error}") from error
+        raise InputError(f"{quoted(str(file), 300)} cannot be read: {error}") from error

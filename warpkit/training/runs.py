@@ -91,9 +91,9 @@ def find_runs(folders: Iterable[Path]) -> list[Run]:
 
 
 def _run_files(folder: Path) -> Iterator[Path]:
-    require(os.path.isdir(folder), f"{quoted(str(folder))} is no folder")
+    require(os.path.isdir(folder), f"{quoted(str(folder), 300)} is no folder")
     files = sorted(folder.rglob(RUN))
-    require(len(files) > 0, f"{quoted(str(folder))} holds no run: no {RUN} at or below it")
+    require(len(files) > 0, f"{quoted(str(folder), 300)} holds no run: no {RUN} at or below it")
     yield from files
 
 
