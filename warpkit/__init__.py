@@ -67,6 +67,8 @@ __all__ = [
 
 __version__ = importlib.metadata.version("warpkit")
 
+importlib.import_module("warpkit.sampling.graphs")  # registers the operators that graphs name
+
 # Under other names: `warpkit.transforms`, `warpkit.kernels` and `warpkit.modules` are the packages.
 get_transform, list_transforms, register_transform = _transforms.create, _transforms.names, _transforms.register
 get_kernel, list_kernels, register_kernel = _kernels.create, _kernels.names, _kernels.register

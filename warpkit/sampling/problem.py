@@ -2,17 +2,19 @@
 
 import functools
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import geometry, tracing
+from warpkit.errors import quoted
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.fitting import Formula, weighing
 from warpkit.kernels.table import Table
 from warpkit.precision import working
+from warpkit.sampling.boundary import PADDING_MODES
 
 KINDS = ("points", "shifts", "affine", "projective")
 _WIDTH = 6  # numbers for each axis in `Problem.kernels`
@@ -142,3 +144,41 @@ def no_fill(device: torch.device) -> Tensor:
     """Zero outside."""
     with tracing.constants():
         return torch.zeros(0, dtype=torch.float64, device=device)
+
+
+FLAT = 9  # arguments
+
+
+def flat(problem: Problem) -> tuple[Any, ...]:
+    """A problem without formulas in tensors, numbers and words, as operators of torch take them."""
+    padding = [PADDING_MODES.index(mode) for mode in problem.padding]
+    return (
+        problem.where, problem.table, problem.fill, problem.kind, list(problem.kernels), padding, list(problem.size),
+        list(problem.target), problem.align_corners,
+    )  # fmt: skip
+
+
+def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
+    """The way back, for an image or values of that type. Raises `ValueError` for what does not fit together."""
+    where, table, fill, kind, kernels, padding, size, target, align_corners = flat
+    if kind not in KINDS or not all(0 <= mode < len(PADDING_MODES) for mode in padding):
+        raise ValueError(f"warpkit: unknown kind {quoted(kind)} or padding {padding}")
+    modes = tuple(PADDING_MODES[mode] for mode in padding)
+    # What would be read past its end, or take for ever, is refused for every backend.
+    d = len(size)
+    listed = kind in ("points", "shifts")
+    fits = (
+        1 <= d <= 3 and len(modes) == d and len(kernels) == 6 * d and table.ndim == fill.ndim == 1
+        and image.ndim >= 2 and (kind == "points" or len(target) == d) and min((*size, 1)) > 0
+        and where.shape[1:] == ((*target, d) if listed else (d + 1, d + 1))
+        and all(k >= 0 for k in kernels) and min(*kernels[0::6], *kernels[1::6]) > 0
+        and all(
+            start + pieces * taps * (degree + 1) <= table.numel()
+            for pieces, taps, degree, _, _, start in zip(*[iter(kernels)] * 6, strict=True)
+        )
+    )  # fmt: skip
+    if not fits:
+        raise ValueError("warpkit: sizes of image, coordinates, kernels, padding and table do not fit together")
+    return Problem(
+        where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), align_corners, image.dtype
+    )
