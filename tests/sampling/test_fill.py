@@ -97,8 +97,8 @@ def test_the_default_device_has_no_say(monkeypatch):
         assert (wk.warp(image, "affine", theta) == 0).all()
 
 
-@pytest.mark.parametrize(("dtype", "fill"), [(torch.float32, 1e39), (torch.float16, -1e300), (torch.complex64, 1e39j)])
-def test_a_fill_beyond_what_is_computed_in_is_refused(dtype, fill):
+@pytest.mark.parametrize(("dtype", "fill"), [(torch.float32, 1e39), (torch.float16, -1e6), (torch.complex64, 1e39j)])
+def test_a_fill_beyond_what_the_type_holds_is_refused(dtype, fill):
     with pytest.raises(wk.InputError, match="fill: expected a finite number"):
         wk.warp(torch.ones(1, 1, 2, 2).to(dtype), "affine", AWAY, fill=fill)
 

@@ -97,8 +97,7 @@ def _numbers(given: Any, dtype: torch.dtype) -> Tensor | None:
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     if not all(isinstance(v, bool | int | float | complex) for v in values):
         return None
-    most = torch.finfo(torch.float32).max if dtype.is_floating_point and dtype != torch.float64 else 1e308
-    most = torch.finfo(torch.float32).max if dtype == torch.complex64 else most
+    most = torch.finfo(dtype).max if dtype.is_floating_point or dtype.is_complex else 0.0
     if dtype.is_complex:
         fits = all(abs(v) <= most or v != v for v in values)
         return torch.tensor(values, dtype=torch.complex128, device="cpu") if fits else None
