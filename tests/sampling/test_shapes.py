@@ -149,3 +149,14 @@ def test_kernels_go_in_the_order_x_y():
     coords = torch.tensor([[[-0.5, -0.5]]])  # pixel x = 0.5, y = 0.25
     assert wk.sample(image, coords, kernel=("bilinear", "nearest")).item() == 0.5
     assert wk.sample(image, coords, kernel=("nearest", "bilinear")).item() == 2.0
+
+
+@pytest.mark.parametrize("batches", [(1, 1), (2, 2), (9, 9), (1, 3), (3, 1), (0, 0)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_gradients_of_no_points_at_all(batches, layout):
+    image = torch.ones(batches[0], 9, 4, 5).contiguous(memory_format=layout).requires_grad_()
+    coords = torch.zeros(batches[1], 0, 2, requires_grad=True)
+    wk.sample(image, coords).sum().backward()
+    assert torch.equal(image.grad, torch.zeros_like(image))
+    assert coords.grad.shape == coords.shape
+    assert wk.push(torch.zeros(batches[0], 9, 0), coords.detach(), (4, 5)).abs().sum() == 0

@@ -66,8 +66,9 @@ void run_backward(const Problem& p, const Tiling& tiles, const S* image, const S
   if (alone && (p.image_stride || !sums.image || p.images == 1)) return backward_by_image(p, tiles, image, sums);
   if (!sums.image) return backward_each(p, tiles, image, sums);
   // Points all over the image: boxes as large as it would be worked on one after the other.
-  const bool scattered = p.images > 1 && 4 * box_of<S>(p, tiles.part(p, 0, 0), 0).pixels() > pixels_of(p);
-  if (scattered && tiles.count() > 1 && p.image_stride) return backward_by_image(p, tiles, image, sums);
+  const bool apart = p.images > 1 && p.image_stride && tiles.count() > 1;
+  if (apart && 4 * box_of<S>(p, tiles.part(p, 0, 0), 0).pixels() > pixels_of(p))
+    return backward_by_image(p, tiles, image, sums);
   backward_in_waves(p, tiles, image, sums);
 }
 
