@@ -4,7 +4,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from torch import nn
+import numpy as np
+from torch import Tensor, nn
+
+from warpkit import tracing
 
 _OPTIONS, _LABEL, _INFERRED, _INPUTS = "_made_with", "_made_as", "_inferred", "_inputs"
 T = TypeVar("T")
@@ -96,3 +99,31 @@ def note_inputs(made: Any, inputs: dict[str, tuple[int, ...]]) -> None:
 def inputs_of(module: Any) -> dict[str, tuple[int, ...]] | None:
     """The shapes [C, *S] of one image that a spec gave, by name, in the order in which the module takes them."""
     return vars(module).get(_INPUTS)  # type: ignore[no-any-return]
+
+
+def is_plain(value: Any) -> bool:
+    """Whether options are data alone, which two tables may have in common."""
+    if isinstance(value, dict):
+        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(is_plain, value))
+    if isinstance(value, Tensor):
+        return not (value.requires_grad or tracing.is_traced(value))
+    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.number)
+
+
+def written(value: Any) -> Any:
+    """Plain options as numbers, names, tuples and dicts, whose repr tells two values apart."""
+    if isinstance(value, dict):
+        return {k: written(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(written, value))
+    return written(value.tolist()) if hasattr(value, "tolist") else value
+
+
+def modules_in(value: Any) -> list[nn.Module]:
+    """The modules that a table holds, at any depth."""
+    if isinstance(value, nn.Module):
+        return [value]
+    each = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [module for held in each for module in modules_in(held)]

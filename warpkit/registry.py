@@ -14,12 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from warpkit import tracing
-from warpkit.component import Component, note_options
+from warpkit.component import Component, is_plain, modules_in, note_options, written
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.quoting import reason, shown
 
@@ -176,10 +175,10 @@ class Registry(Generic[T]):
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str | None:
         """Under which name it is kept; None where it holds an object."""
         name, options = self._parse(given)
-        if not _is_plain(options):
+        if not is_plain(options):
             return None
         # torch.compile reads no dots
-        return f"{name}({_written(options) or ''}) {device} {defaults}".replace(".", "·")
+        return f"{name}({written(options) or ''}) {device} {defaults}".replace(".", "·")
 
     @tracing.constant
     def _keep_for_trace(self, key: str, given: Any, device: torch.device, defaults: dict[str, Any]) -> bool:
@@ -205,7 +204,7 @@ class Registry(Generic[T]):
         with contextlib.nullcontext() if tracing.has_fake_tensors() else tracing.constants():
             made = self.own(given, **defaults)
             if isinstance(made, nn.Module):
-                theirs = {part for held in _modules_in(given) for part in held.modules()}
+                theirs = {part for held in modules_in(given) for part in held.modules()}
                 for part in made.modules():
                     if part not in theirs:
                         part._apply(lambda t: t.to(device), recurse=False)  # type: ignore[no-untyped-call]
@@ -280,31 +279,3 @@ def _options(cls: type) -> dict[str, inspect.Parameter]:
         return {}
     parameters = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
     return {k: p for i, (k, p) in enumerate(parameters.items()) if i > 0 and p.kind is not p.VAR_POSITIONAL}
-
-
-def _is_plain(value: Any) -> bool:
-    """Whether options are data alone, which two tables may have in common."""
-    if isinstance(value, dict):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    if isinstance(value, Tensor):
-        return not (value.requires_grad or tracing.is_traced(value))
-    return value is None or isinstance(value, bool | int | float | str | np.ndarray | np.number)
-
-
-def _written(value: Any) -> Any:
-    """Plain options as numbers, names, tuples and dicts, whose repr tells two values apart."""
-    if isinstance(value, dict):
-        return {k: _written(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return tuple(map(_written, value))
-    return _written(value.tolist()) if hasattr(value, "tolist") else value
-
-
-def _modules_in(value: Any) -> list[nn.Module]:
-    """The modules that a table holds, at any depth."""
-    if isinstance(value, nn.Module):
-        return [value]
-    each = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return [module for held in each for module in _modules_in(held)]

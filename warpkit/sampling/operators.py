@@ -165,8 +165,8 @@ def _from_pixels(slopes: list[Tensor], problem: Problem) -> Tensor:
         return torch.stack([slope * half for slope, half in zip(slopes, halves, strict=True)], dim=-1)
     graph = torch.is_grad_enabled()
     with torch.enable_grad():
-        kept = problem.where.requires_grad
-        matrix = problem.where.view_as(problem.where) if kept else problem.where.detach().requires_grad_()
+        learns = problem.where.requires_grad
+        matrix = problem.where.view_as(problem.where) if learns else problem.where.detach().requires_grad_()
         pixels = problem._replace(where=matrix).pixels()
         slopes = [slope.to(x.dtype).reshape(-1, *x.shape[1:]) for slope, x in zip(slopes, pixels, strict=True)]
         if problem.has_shared_where:
