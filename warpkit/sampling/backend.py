@@ -42,6 +42,9 @@ class Backend(ABC):
     is_differentiable: bool = False
     """Whether `pull` and `push` are differentiable PyTorch, so that autograd goes through them."""
 
+    reads_halves: bool = False
+    """Whether `pull` takes float16 and bfloat16 images as they are; else they come in float32."""
+
     def refuses(self, problem: Problem) -> str | None:
         """Why this backend cannot do such work, as in "cuda: it ...", or None."""
         return None

@@ -10,7 +10,7 @@ import warnings
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit.sampling.backend import Backend
@@ -19,6 +19,10 @@ from warpkit.sampling.operators import layout
 from warpkit.sampling.problem import KINDS, Problem
 
 _MAX_TAPS = 16
+_STORED = frozenset((
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
+    torch.int32,
+))  # fmt: skip
 
 
 def _load() -> str | None:
@@ -37,9 +41,13 @@ _missing = _load()
 
 
 class Native(Backend):
-    """C++ on the CPU: float32 and float64 images, any kernel with a table of up to 16 taps."""
+    """C++ on the CPU, for any kernel with a table of up to 16 taps, on images as they are stored.
+
+    Floating-point numbers and integers of up to 32 bits are summed; of any type whatever are those that are copied.
+    """
 
     priority = 10
+    reads_halves = True
 
     def __init__(self) -> None:
         if _missing is not None:
@@ -53,8 +61,8 @@ class Native(Backend):
             return _missing
         if problem.where.device.type != "cpu":
             return f"samples on the CPU, the image is on {problem.where.device}"
-        if not problem.stored.is_floating_point:
-            return f"samples floating-point images, got {problem.stored}"
+        if problem.stored not in _STORED and not problem.copies:
+            return f"copies {problem.stored} images by nearest, and samples them in no other way"
         most = problem.most_taps
         return f"takes up to {_MAX_TAPS} taps, one of the kernels has {most}" if most > _MAX_TAPS else None
 
@@ -62,12 +70,12 @@ class Native(Backend):
         """The instruction set in use."""
         return str(torch.ops.warpkit_native.level()) if _missing is None else ""
 
-    def pull(self, image: Float[Tensor, "N C *S"], problem: Problem) -> Float[Tensor, "NB C *target"]:
+    def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
         """Eq. 3, row by row of the output."""
         last = _is_last(image)
         where, (points, target, whole) = _points(problem)
         found: Tensor = torch.ops.warpkit_native.pull(
-            _dense(image, last), where, problem.table, _fill(problem, image.shape[1]), *_how(problem, target), last
+            _dense(image, last), where, problem.table, _fill(problem, image), *_how(problem, target), last
         )
         found = found.movedim(-1, 1) if last else found
         return found if whole else found.reshape(*found.shape[:2], *points)
@@ -98,7 +106,7 @@ class Native(Backend):
         where, (_, target, whole) = _points(problem)
         grad = grad if whole else grad.reshape(*grad.shape[:2], target[0])
         d_image, d_where, d_table = torch.ops.warpkit_native.gradients(
-            _dense(grad, last), _dense(image, last), where, problem.table, _fill(problem, image.shape[1]),
+            _dense(grad, last), _dense(image, last), where, problem.table, _fill(problem, image, summed=True),
             *_how(problem, target), last, *wants,
         )  # fmt: skip
         if wants[0] and last:
@@ -135,6 +143,10 @@ def _how(problem: Problem, target: tuple[int, ...]) -> tuple[Any, ...]:
     return list(problem.kernels), padding, list(target[::-1]), KINDS.index(problem.kind), problem.align_corners
 
 
-def _fill(problem: Problem, channels: int) -> Tensor:
+def _fill(problem: Problem, image: Tensor, summed: bool = False) -> Tensor:
+    """A number for each channel, or none: as it is stored where pixels are copied, in float64 where they are summed."""
     fill = problem.fill
-    return fill.expand(channels).contiguous() if 0 < fill.numel() != channels else fill
+    if fill.numel() == 0:
+        return fill if fill.dtype == torch.float64 else fill.to(torch.float64)
+    fill = fill.to(torch.float64 if summed or not problem.copies else image.dtype)
+    return fill.expand(image.shape[1]).contiguous()

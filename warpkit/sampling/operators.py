@@ -33,7 +33,7 @@ def pull(backend: Backend, image: Tensor, problem: Problem, name: str = "") -> T
         return backend.pull(image, problem)
     if tracing.is_recording():
         return torch.ops.warpkit.pull(image, *flat(problem), name)  # type: ignore[no-any-return]
-    if torch.is_grad_enabled() and _learns(image, problem):
+    if learns(image, problem):
         return _Pull.apply(image, problem.where, problem.table, backend, problem)  # type: ignore[no-any-return, no-untyped-call]
     with tracing.below_autograd():
         return backend.pull(image, problem)
@@ -45,7 +45,7 @@ def push(backend: Backend, values: Tensor, problem: Problem, images: int, name: 
         return backend.push(values, problem, images)
     if tracing.is_recording():
         return torch.ops.warpkit.push(values, *flat(problem), images, name)  # type: ignore[no-any-return]
-    if torch.is_grad_enabled() and _learns(values, problem):
+    if learns(values, problem):
         return _Push.apply(values, problem.where, problem.table, backend, problem, images)  # type: ignore[no-any-return, no-untyped-call]
     with tracing.below_autograd():
         return backend.push(values, problem, images)
@@ -59,8 +59,10 @@ def layout(image: Tensor) -> torch.memory_format:
     return last
 
 
-def _learns(values: Tensor, problem: Problem) -> bool:
-    return values.requires_grad or problem.where.requires_grad or problem.table.requires_grad
+def learns(values: Tensor, problem: Problem) -> bool:
+    """Whether autograd wants the derivative in what is sampled or pushed, or in the problem."""
+    needed = values.requires_grad or problem.where.requires_grad or problem.table.requires_grad
+    return needed and torch.is_grad_enabled()
 
 
 def held(ctx: Any, problem: Problem, *tensors: Tensor) -> None:

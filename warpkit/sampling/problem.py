@@ -73,6 +73,13 @@ class Problem(NamedTuple):
         return max(self.kernels[1::_WIDTH])
 
     @property
+    def copies(self) -> bool:
+        """Whether the kernels take one pixel as it is: no arithmetic, so that labels stay labels (eq. 4)."""
+        return not self.formulas and all(
+            self.kernels[k : k + 5] == (1, 1, 0, 1, 0) for k in range(0, len(self.kernels), _WIDTH)
+        )
+
+    @property
     def total(self) -> float:
         """What the weights of all taps sum to, as far as `fill` goes: 1, and 0 for a derivative."""
         return 0.0 if any(self.kernels[4::_WIDTH]) else 1.0

@@ -142,12 +142,16 @@ def resample(
     """
     if rule.marks:
         return _marked(image, where, kind, target, rule, backend)
+    problem = rule.problem(image, where, kind, image.shape[2:], target)
     is_narrow = image.dtype in (torch.float16, torch.bfloat16)
-    pixels = image.to(torch.float32) if is_narrow else image
-    problem = rule.problem(pixels, where, kind, image.shape[2:], target)
+    if is_narrow:
+        problem = problem._replace(stored=torch.float32)
     name, chosen = choose(problem) if backend is None else ("", backend)
-    result = operators.pull(chosen, pixels, problem, name)
-    return result.to(image.dtype) if is_narrow else result
+    if not is_narrow:
+        return operators.pull(chosen, image, problem, name)
+    if chosen.reads_halves and not (tracing.is_recording() or operators.learns(image, problem)):
+        return operators.pull(chosen, image, problem._replace(stored=image.dtype), name)
+    return operators.pull(chosen, image.to(torch.float32), problem, name).to(image.dtype)
 
 
 def _marked(

@@ -12,13 +12,15 @@ template <class S>
 struct Block {
   Taps<S> axis[3];
   RowMap map;
-  double divisor[LANES];
-  int dead[LANES];
+  alignas(64) double divisor[LANES];
+  alignas(64) int dead[LANES];
   bool any_dead;
-  bool inside;          // every point is
-  int state[LANES];     // of each point
-  Index corner[LANES];  // INSIDE: elements from the image's first one to the first tap
-  int n, lanes;         // points, and these rounded up to whole vectors
+  bool inside;                      // every point is
+  alignas(64) int state[LANES];     // of each point, where not every one is INSIDE
+  alignas(64) Index corner[LANES];  // INSIDE: elements from the image's first one to the first tap
+  int n, lanes;                     // points, and these rounded up to whole vectors
+
+  State of(int i) const { return inside ? INSIDE : State(state[i]); }
 };
 
 // Where the taps of one point lie that is not INSIDE: pixel indices, −1 for what is not read.
@@ -46,18 +48,19 @@ template <class S>
 inline void find_states(const Problem& p, Block<S>& b) {
   b.inside = !b.any_dead;
   for (int a = 0; a < p.dims; a++) b.inside = b.inside && b.axis[a].inside;
+  if (b.inside) return;  // and `state` says nothing
   const int lanes = b.lanes;
-  int state[LANES];
+  alignas(64) int state[LANES];
   for (int i = 0; i < LANES; i++) state[i] = INSIDE;
-  if (!b.inside)
-    for (int a = 0; a < p.dims; a++) {
-      const Index size = Index(p.axis[a].size), taps = Index(p.axis[a].taps), *first = b.axis[a].first;
-      const int outside = p.axis[a].padding == ZEROS ? NOTHING : EDGE;
-      for_lanes(lanes, [&](int i) {
-        const int met = first[i] > -taps && first[i] < size ? EDGE : outside;
-        state[i] &= first[i] >= 0 && first[i] <= size - taps ? INSIDE : met;
-      });
+  for (int a = 0; a < p.dims; a++) {
+    const Index last = Index(p.axis[a].size - p.axis[a].taps), taps = Index(p.axis[a].taps), *first = b.axis[a].first;
+    const int outside = p.axis[a].padding == ZEROS ? NOTHING : EDGE;
+    for (int i = 0; i < lanes; i++) {
+      const Index j = first[i];
+      const int met = ((j + taps - 1) | (last + taps - 1 - j)) < 0 ? outside : EDGE;  // no sign bit: a tap is met
+      state[i] &= (j | (last - j)) < 0 ? met : INSIDE;
     }
+  }
   if (b.any_dead)
     for (int i = 0; i < lanes; i++) state[i] = b.dead[i] ? NOTHING : state[i];
   std::memcpy(b.state, state, sizeof state);
@@ -67,23 +70,14 @@ inline void find_states(const Problem& p, Block<S>& b) {
 template <class S>
 inline void find_corners(const Problem& p, const Block<S>& b, const int64_t* stride, int64_t origin, Index* corner) {
   using Bits = typename std::make_unsigned<Index>::type;  // may wrap around where a point lies far outside
-  const int lanes = b.lanes;
-  Bits sum[LANES];
-  for_lanes(lanes, [&](int i) { sum[i] = -Bits(origin); });
+  alignas(64) Bits sum[LANES];  // what is the compiler's alone it can keep in vectors
+  for (int i = 0; i < LANES; i++) sum[i] = -Bits(origin);
   for (int a = 0; a < p.dims; a++) {
     const Bits step = Bits(stride[a]);
     const Index* first = b.axis[a].first;
-    for_lanes(lanes, [&](int i) { sum[i] += Bits(first[i]) * step; });
+    for (int i = 0; i < LANES; i++) sum[i] += Bits(first[i]) * step;
   }
   std::memcpy(corner, sum, sizeof sum);
-}
-
-template <class X>
-inline void repeat_last(int dims, int n, int lanes, Coordinates<X>& c) {
-  for (int i = n; i < lanes; i++) {
-    for (int a = 0; a < dims; a++) c.x[a][i] = c.x[a][n - 1];
-    if (c.any_dead) c.dead[i] = c.dead[n - 1];
-  }
 }
 
 // Calls work(coordinates) for the points x0 … x0 + n of a row, in the type they are computed in.
@@ -101,7 +95,7 @@ inline void with_coordinates(
   else if (p.where == SHIFTS)
     p.wide_points ? from_shifts<double>(p, image, row, x0, n, c) : from_shifts<float>(p, image, row, x0, n, c);
   else
-    from_matrix(p, map, x0, n, c);
+    from_matrix(p, map, x0, c);
   work(c);
 }
 
@@ -114,40 +108,47 @@ inline void for_runs(const Problem& p, const Part& part, const Work& work) {
   }
 }
 
-inline void strides(const Problem& p, int64_t* stride) {
-  for (int a = 0; a < 3; a++) stride[a] = a < p.dims ? p.axis[a].stride : 0;
-}
-
 template <class S>
-inline void complete(const Problem& p, const int64_t* stride, Block<S>& b) {
+inline void complete(const Problem& p, const Source<S>& image, Block<S>& b) {
   find_states(p, b);
-  find_corners(p, b, stride, 0, b.corner);
+  find_corners(p, b, image.stride, image.origin, b.corner);
 }
 
-// Calls work(block, own, row, first column, point) for each block of a part. With slopes, `block` has the points that lie
-// up to ε to the left of a joint in the cell on its right, whose slope they take; `own` has each point in its own cell,
-// whose weights are those of `forward`. Nearly always they are the same.
-template <bool SLOPES, class S, class Work>
-inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
+// A block, and where it lies in the output.
+template <class S>
+struct Run {
+  Block<S> b, own;
+  int64_t row, x0;
+  bool moved;
+};
+
+// Calls work(block, own, row, first column, point) for each block of a part, and before that next(block) for the one
+// after it. With slopes, `block` has the points that lie up to ε to the left of a joint in the cell on its right, whose
+// slope they take; `own` has each point in its own cell, whose weights are those of `forward`. Nearly always they are the
+// same.
+template <bool SLOPES, class S, class Next, class Work>
+inline void for_blocks(const Problem& p, const Part& part, const Source<S>& image, const Next& next, const Work& work) {
   const OutputMap map(p, part.image);
-  int64_t stride[3];
-  strides(p, stride);
   bool straight = p.where == AFFINE && sizeof(S) == 4 && sizeof(Index) == 4;
   for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1 && p.axis[a].padding != NONE;
-  Block<S> b, own;
+  Run<S> runs[2], *run = runs, *before = nullptr;
+  const auto finish = [&](const Run<S>& r) {
+    work(r.b, r.moved ? r.own : r.b, r.row, r.x0, r.row * p.length + r.x0);
+  };
   for_runs(p, part, [&](int64_t row, int64_t x0, int n) {
+    Block<S>&b = run->b, &own = run->own;
+    run->row = row;
+    run->x0 = x0;
     b.n = n;
     b.lanes = padded(n);
     if (p.where >= AFFINE) b.map = RowMap(p, map, row);
     bool located = straight, moved = false;
     b.any_dead = false;
-    for (int a = 0; located && a < p.dims; a++) located = locate_line<SLOPES>(p, a, b.map, x0, n, b.lanes, b.axis[a]);
+    for (int a = 0; located && a < p.dims; a++) located = locate_line<SLOPES>(p, a, b.map, x0, b.lanes, b.axis[a]);
     if (!located)
       with_coordinates(p, b.map, part.image, row, x0, n, [&](auto& c) {
-        repeat_last(p.dims, n, b.lanes, c);
         b.any_dead = c.any_dead;
-        if (c.any_dead)
-          for (int i = 0; i < b.lanes; i++) b.dead[i] = c.dead[i];
+        if (c.any_dead) std::memcpy(b.dead, c.dead, sizeof c.dead);
         if (SLOPES && p.where == PROJECTIVE)
           for (int i = 0; i < n; i++) b.divisor[i] = c.divisor[i];
         for (int a = 0; a < p.dims; a++) {
@@ -160,11 +161,16 @@ inline void for_blocks(const Problem& p, const Part& part, const Work& work) {
         own.any_dead = b.any_dead;
         if (b.any_dead) std::memcpy(own.dead, b.dead, sizeof b.dead);
         for (int a = 0; a < p.dims; a++) locate<false>(p, a, c, b.lanes, p.axis[a].jumps, own.axis[a]);
-        complete(p, stride, own);
+        complete(p, image, own);
       });
-    complete(p, stride, b);
-    work(b, moved ? own : b, row, x0, row * p.length + x0);
+    run->moved = moved;
+    complete(p, image, b);
+    next(b);
+    if (before) finish(*before);
+    before = run;
+    run = run == runs ? runs + 1 : runs;
   });
+  if (before) finish(*before);
 }
 
 // As `locate` finds them, and one pixel more: `locate_line` rounds in its own way.

@@ -7,15 +7,9 @@
 
 template <class S>
 struct Slopes {
-  S slope[3][LANES];          // gradient of each pixel coordinate
-  S tap[3][MAX_TAPS][LANES];  // gradient of each tap's weight: where the tables' gradient is wanted
-  S fill[LANES];              // Σ over channels of gradient · fill
-
-  // A run of taps along x adds up to `dot`: the gradient of the weights on the other axes.
-  void meet_outer(const Problem& p, const Block<S>& b, int i, int y, int z, S dot) {
-    if (p.dims > 1) tap[1][y][i] += dot * (p.dims > 2 ? b.axis[2].weight[z][i] : S(1));
-    if (p.dims > 2) tap[2][z][i] += dot * b.axis[1].weight[y][i];
-  }
+  alignas(64) S slope[3][LANES];          // gradient of each pixel coordinate
+  alignas(64) S tap[3][MAX_TAPS][LANES];  // gradient of each tap's weight: where the tables' gradient is wanted
+  alignas(64) S fill[LANES];              // Σ over channels of gradient · fill
 };
 
 template <bool TABLE, class S>
@@ -108,12 +102,25 @@ inline void give(
   if (b.any_dead)
     for (int a = 0; a < p.dims; a++)
       for (int i = 0; i < b.lanes; i++) s.slope[a][i] = b.dead[i] ? S(0) : s.slope[a][i];
-  if (g.coords)
-    for (int a = 0; a < p.dims; a++) {
-      const double half = half_extent(p, a);
-      double* out = g.coords + (part.image * p.points + point) * p.dims + a;
-      for (int i = 0; i < b.n; i++) out[i * p.dims] = double(s.slope[a][i]) * half;
-    }
+  if (g.coords) {
+    const auto write = [&](auto* out) {
+      using X = std::decay_t<decltype(*out)>;
+      out += (part.image * p.points + point) * p.dims;
+      with_dims(p.dims, [&](auto dims) {
+        X half[3];
+        for (int a = 0; a < dims; a++) half[a] = X(half_extent(p, a));
+        const auto some = [&](int n) ALWAYS {
+          for (int i = 0; i < n; i++)
+            for (int a = 0; a < dims; a++) out[i * dims + a] = X(s.slope[a][i]) * half[a];
+        };
+        b.n == LANES ? some(LANES) : some(b.n);
+      });
+    };
+    if (p.wide_points)
+      write(static_cast<double*>(g.coords));
+    else
+      write(static_cast<float*>(g.coords));
+  }
   if (g.matrix) give_matrix(p, b, s, g.matrix, row, x0);
   if (TABLE) give_table(p, b, s, g.table);
 }

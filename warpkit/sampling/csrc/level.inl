@@ -21,5 +21,5 @@ namespace wide {
 extern const Level WARPKIT_JOIN(level_, WARPKIT_LEVEL){
     WARPKIT_TEXT(WARPKIT_LEVEL),
     {WARPKIT_LEVEL::narrow::loops<float>, WARPKIT_LEVEL::wide::loops<float>},
-    {WARPKIT_LEVEL::wide::loops<double>, WARPKIT_LEVEL::wide::loops<double>}};
+    {WARPKIT_LEVEL::narrow::loops<double>, WARPKIT_LEVEL::wide::loops<double>}};
 }  // namespace warpkit

@@ -14,6 +14,8 @@
 #else
 #pragma GCC target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
 #endif
+#include <immintrin.h>
+#define WARPKIT_AVX512
 #define WARPKIT_LEVEL avx512
 #include "level.inl"
 #if defined(__clang__)

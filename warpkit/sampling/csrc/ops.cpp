@@ -68,8 +68,31 @@ int64_t product(const Sizes& sizes) {
 
 bool is_real(ScalarType type) { return type == ScalarType::Float || type == ScalarType::Double; }
 
+// How numbers of this type are stored, or -1: they can be copied only.
+int stored_as(ScalarType type) {
+  switch (type) {
+    case ScalarType::Float: return FLOAT;
+    case ScalarType::Double: return DOUBLE;
+    case ScalarType::Half: return HALF;
+    case ScalarType::BFloat16: return BFLOAT;
+    case ScalarType::Byte: return UINT8;
+    case ScalarType::Char: return INT8;
+    case ScalarType::UInt16: return UINT16;
+    case ScalarType::Short: return INT16;
+    case ScalarType::Int: return INT32;
+    default: return -1;
+  }
+}
+
+// Whether the kernels take one pixel as it is, so that nothing is computed. As in reference.py.
+bool takes_one(const std::vector<int64_t>& kernels) {
+  for (size_t k = 0; k + 6 <= kernels.size(); k += 6)
+    if (kernels[k] != 1 || kernels[k + 1] != 1 || kernels[k + 2] != 0 || !kernels[k + 3] || kernels[k + 4]) return false;
+  return true;
+}
+
 // A graph or another caller may give anything: what would be read past its end is refused here. `image`: its shape.
-void check(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored) {
+void check(const Arguments& a, const std::vector<int64_t>& image) {
   const int64_t d = int64_t(image.size()) - 2;
   STD_TORCH_CHECK(d >= 1 && d <= 3, "warpkit takes an image of 3 to 5 axes, got ", d + 2);
   for (const Tensor* t : {&a.where, &a.table, &a.fill})
@@ -77,9 +100,9 @@ void check(const Arguments& a, const std::vector<int64_t>& image, ScalarType sto
   const bool listed = a.kind == POINTS || a.kind == SHIFTS;
   const auto where = a.where.scalar_type();
   STD_TORCH_CHECK(
-      is_real(stored) && (where == ScalarType::Double || (listed && where == ScalarType::Float)) &&
-          a.table.scalar_type() == ScalarType::Double && a.fill.scalar_type() == ScalarType::Double,
-      "warpkit takes a float32 or float64 image and points, and float64 matrices, tables and fills");
+      (where == ScalarType::Double || (listed && where == ScalarType::Float)) &&
+          a.table.scalar_type() == ScalarType::Double,
+      "warpkit takes float32 or float64 points, and float64 matrices and tables");
   const int64_t channels = image[a.channels_last ? d + 1 : 1], points = product(a.target);
   bool fits = a.kind >= POINTS && a.kind <= PROJECTIVE && points >= 0 && product(image) >= 0 &&
               int64_t(a.padding.size()) == d && int64_t(a.kernels.size()) == 6 * d && a.where.dim() == 3 &&
@@ -120,8 +143,8 @@ bool jumps(const Axis& axis) {
 }
 
 // `slopes`: whether the derivative in the coordinates is wanted, which may jump where the weights do not.
-Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarType stored, bool slopes) {
-  check(a, image, stored);
+Problem problem(const Arguments& a, const std::vector<int64_t>& image, bool slopes) {
+  check(a, image);
   Problem p{};
   p.slopes = slopes;
   const int dims = int(image.size()) - 2;
@@ -164,7 +187,8 @@ Problem problem(const Arguments& a, const std::vector<int64_t>& image, ScalarTyp
     p.coords = a.where.const_data_ptr();
   else
     p.matrix = static_cast<const double*>(a.where.const_data_ptr());
-  if (a.fill.numel() > 0) p.fill = static_cast<const double*>(a.fill.const_data_ptr());
+  if (a.fill.numel() > 0 && a.fill.scalar_type() == ScalarType::Double)
+    p.fill = static_cast<const double*>(a.fill.const_data_ptr());
   return p;
 }
 
@@ -193,17 +217,26 @@ Tensor pull(
   where = in_line(where);
   check_dense(image);
   const Problem p = problem(
-      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
-      image.scalar_type(), false);
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image), false);
+  const ScalarType type = image.scalar_type();
+  const bool copies = takes_one(kernels);
+  const int stored = stored_as(type);
+  STD_TORCH_CHECK(copies || stored >= 0, "warpkit's native operators cannot sum numbers of this type");
+  STD_TORCH_CHECK(
+      fill.numel() == 0 || fill.scalar_type() == (copies ? type : ScalarType::Double),
+      "warpkit takes a float64 fill, and one of the image's type where pixels are copied");
   std::vector<int64_t> shape{p.images};
   if (!channels_last) shape.push_back(p.channels);
   shape.insert(shape.end(), target.rbegin(), target.rend());
   if (channels_last) shape.push_back(p.channels);
   Tensor output = torch::stable::new_empty(image, shape);
-  if (image.scalar_type() == ScalarType::Double)
-    run_forward(p, read<double>(image), written<double>(output));
+  const Image from{image.const_data_ptr(), Stored(stored), int64_t(image.element_size())};
+  if (copies)
+    run_copy(p, from, fill.numel() ? fill.const_data_ptr() : nullptr, output.mutable_data_ptr());
+  else if (stored == DOUBLE || stored == INT32)
+    run_forward<double>(p, from, output.mutable_data_ptr());
   else
-    run_forward(p, read<float>(image), written<float>(output));
+    run_forward<float>(p, from, output.mutable_data_ptr());
   return output;
 }
 
@@ -231,7 +264,7 @@ template <class S>
 std::tuple<Tensor, Tensor, Tensor> gradients(
     const Problem& p, const Tensor& grad, const Tensor& image, const Tensor& where, const Tensor& table,
     bool wants_image, bool wants_where, bool wants_table) {
-  const Tiling tiles(p, BACKWARD_ROWS, BACKWARD_WIDTH);
+  const Tiling tiles = wants_image ? Tiling(p, PUSH_ROWS, PUSH_WIDTH) : Tiling(p, ROWS, WIDTH);
   Sums<S> sums{};
   sums.output = read<S>(grad);
   sums.coefficients = table.numel();
@@ -242,12 +275,13 @@ std::tuple<Tensor, Tensor, Tensor> gradients(
     where_shape.assign(where.sizes().begin(), where.sizes().end());
     if (p.where < AFFINE) where_shape[0] = p.images;
   }
-  Tensor d_where = torch::stable::new_empty(table, where_shape);  // points that are given are all written
+  const bool listed = p.where < AFFINE;
+  Tensor d_where = torch::stable::new_empty(listed ? where : table, where_shape);  // of points, each is written
   if (wants_where && p.where >= AFFINE) std::fill_n(written<double>(d_where), d_where.numel(), 0.0);
   Tensor d_table = torch::stable::new_empty(table, {wants_table ? sums.coefficients : 0});
   if (wants_table) std::fill_n(written<double>(d_table), d_table.numel(), 0.0);
   std::vector<double> matrix, tables;
-  if (wants_where && p.where < AFFINE) sums.coords = written<double>(d_where);
+  if (wants_where && listed) sums.coords = d_where.mutable_data_ptr();
   if (wants_where && p.where >= AFFINE) {
     matrix.resize(p.images * tiles.count() * (p.dims + 1) * 4);
     sums.matrix = matrix.data();
@@ -278,7 +312,10 @@ std::tuple<Tensor, Tensor, Tensor> gradients_of(
   check_dense(grad);
   const Problem p = problem(
       {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape_of(image),
-      image.scalar_type(), wants_where || wants_table);
+      wants_where || wants_table);
+  STD_TORCH_CHECK(
+      is_real(image.scalar_type()) && (fill.numel() == 0 || fill.scalar_type() == ScalarType::Double),
+      "warpkit takes the gradient of a float32 or float64 image, and a float64 fill");
   STD_TORCH_CHECK(
       grad.scalar_type() == image.scalar_type() && grad.numel() == p.images * p.channels * p.points,
       "warpkit: the gradient is not that of such an output");
@@ -294,7 +331,7 @@ void push_into(const Problem& p, const Tensor& values, const Tensor& image) {
   Sums<S> sums{};
   sums.output = read<S>(values);
   sums.image = written<S>(image);
-  run_backward(p, Tiling(p, BACKWARD_ROWS, BACKWARD_WIDTH), static_cast<const S*>(nullptr), sums);
+  run_backward(p, Tiling(p, PUSH_ROWS, PUSH_WIDTH), static_cast<const S*>(nullptr), sums);
 }
 
 }  // namespace
@@ -308,8 +345,8 @@ Tensor push(
   check_dense(values);
   const Tensor fill = torch::stable::new_empty(table, {0});
   const Problem p = problem(
-      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape, values.scalar_type(),
-      false);
+      {where, table, fill, kernels, padding, target, kind, align_corners, channels_last}, shape, false);
+  STD_TORCH_CHECK(is_real(values.scalar_type()), "warpkit pushes float32 or float64 values");
   STD_TORCH_CHECK(
       values.numel() == p.images * p.channels * p.points, "warpkit: the values are not those of such an output");
   Tensor image = torch::stable::new_zeros(values, shape);

@@ -1,295 +1,481 @@
-// Images in planes. The taps of a point along x are neighbours in memory and are handled as one small vector; what can
-// be done for all points at once (coordinates, weights, the sum along x) has a lane for each point.
+// Images in planes: a lane is a point.
+//
+// The taps of a point along x are neighbours in memory, and are loaded together: four floats, two of them, or one (two
+// doubles, or one). A number of taps is made of such CHUNKS: 6 are 4 and 2. A vector consists of quarters of 128 bits,
+// in each of which lie the chunks of one point, or of two. Where the rows of taps have been added up, weighted by all
+// axes but x, the quarters are turned, and a vector has one tap of each point, to be weighted along x.
+//
+// This is so for points whose taps can be read as they lie. Of the others, at an edge say, they are laid out in a PATCH.
 // Included once for each instruction set: loops.inl undoes the guard.
 #ifndef WARPKIT_PLANAR
 #define WARPKIT_PLANAR
 
 #include "block.h"
 #include "gradients.h"
+#include "met.h"
+#include "stored.h"
 
-// The taps along x of one point. TAPS 0: any number, known only now.
-template <class S, int TAPS>
-struct Row {
-  static constexpr int WIDTH = TAPS == 3 ? 4 : TAPS > 4 ? 8 : TAPS;  // in memory
-  static constexpr int HELD = TAPS == 2 ? 4 : WIDTH;                 // two numbers are no vector that processors know
-  static constexpr int HALF = TAPS == 1 ? 1 : TAPS < 4 ? 2 : 4;      // is loaded at once, and then the rest
-  typedef S Vector __attribute__((vector_size(HELD * sizeof(S))));
-  typedef S Head __attribute__((vector_size(HALF * sizeof(S)), aligned(sizeof(S))));
-  typedef S Pair __attribute__((vector_size(2 * sizeof(S)), aligned(sizeof(S))));
-  Vector v = {};
+// WIDTH taps of each of the points of one vector, in WIDTH vectors of chunks.
+template <class S, int WIDTH>
+struct Chunks {
+  using W = Wide<S>;
+  using Vector = typename W::Vector;
+  static constexpr int SIZE = W::SIZE, QUARTER = SIZE / 4, WIDE = WIDTH;
+  typedef S Quarter __attribute__((vector_size(16)));
+  typedef S Unaligned __attribute__((vector_size(16), aligned(sizeof(S))));
 
-  static Row load(const S* from, int) {
-    Row row;
-    const Head head = *reinterpret_cast<const Head*>(from);
-    if constexpr (TAPS == 2 || TAPS == 3) row.v = __builtin_shufflevector(head, Head{}, 0, 1, 2, 3);
-    if constexpr (TAPS == 3) row.v[2] = from[2];
-    if constexpr (TAPS == HALF && TAPS == HELD) row.v = head;
-    if constexpr (TAPS == 6) {
-      const Pair pair = *reinterpret_cast<const Pair*>(from + 4);
-      const Head tail = __builtin_shufflevector(pair, Pair{}, 0, 1, 2, 3);
-      row.v = __builtin_shufflevector(head, tail, 0, 1, 2, 3, 4, 5, 6, 7);
+  Vector v[WIDTH] = {};
+
+  // The quarter's chunks of part `s`, from where these points' taps begin.
+  ALWAYS static Quarter quarter(const S* from, const Index* corner, int s) {
+    if constexpr (WIDTH == QUARTER) return *reinterpret_cast<const Unaligned*>(from + corner[s]);
+    if constexpr (WIDTH == 1 && QUARTER == 4)
+      return Quarter{from[corner[0]], from[corner[1]], from[corner[2]], from[corner[3]]};
+    if constexpr (WIDTH == 1 && QUARTER == 2) return Quarter{from[corner[0]], from[corner[1]]};
+  }
+  ALWAYS static Vector join(const Quarter& a, const Quarter& b, const Quarter& c, const Quarter& d) {
+#if defined(WARPKIT_AVX512)  // the compiler makes detours
+    using Whole = __m512;
+    Whole whole = _mm512_castps128_ps512(reinterpret_cast<__m128>(a));
+    whole = _mm512_insertf32x4(whole, reinterpret_cast<__m128>(b), 1);
+    whole = _mm512_insertf32x4(whole, reinterpret_cast<__m128>(c), 2);
+    return reinterpret_cast<Vector>(_mm512_insertf32x4(whole, reinterpret_cast<__m128>(d), 3));
+#else
+    if constexpr (QUARTER == 4) {
+      const auto low = __builtin_shufflevector(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+      const auto high = __builtin_shufflevector(c, d, 0, 1, 2, 3, 4, 5, 6, 7);
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    } else {
+      const auto low = __builtin_shufflevector(a, b, 0, 1, 2, 3), high = __builtin_shufflevector(c, d, 0, 1, 2, 3);
+      return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7);
     }
-    return row;
+#endif
   }
-  void store(S* to, int) const {
-    if constexpr (TAPS == 2 || TAPS == 3) *reinterpret_cast<Head*>(to) = __builtin_shufflevector(v, v, 0, 1);
-    if constexpr (TAPS == 3) to[2] = v[2];
-    if constexpr (TAPS == HALF && TAPS == HELD) *reinterpret_cast<Head*>(to) = v;
-    if constexpr (TAPS == 6) {
-      *reinterpret_cast<Head*>(to) = __builtin_shufflevector(v, v, 0, 1, 2, 3);
-      *reinterpret_cast<Pair*>(to + 4) = __builtin_shufflevector(v, v, 4, 5);
+  ALWAYS static Vector load(const S* from, const Index* corner, int s) {
+    if constexpr (WIDTH == 2 && QUARTER == 4) {  // two floats are moved like one double
+      const auto pair = [&](int i) ALWAYS {
+        double both;
+        std::memcpy(&both, from + corner[i / 2 * 4 + 2 * s + i % 2], sizeof both);
+        return both;
+      };
+      typedef double Doubles __attribute__((vector_size(64)));
+      return reinterpret_cast<Vector>(Doubles{pair(0), pair(1), pair(2), pair(3), pair(4), pair(5), pair(6), pair(7)});
+    } else {
+      return join(
+          quarter(from, corner, s), quarter(from, corner + QUARTER, s), quarter(from, corner + 2 * QUARTER, s),
+          quarter(from, corner + 3 * QUARTER, s));
     }
   }
-  void add(S weight, const Row& row, int) { v += weight * row.v; }
-  S dot(const Row& row, int) const {
-    S sum = 0;
-    for (int t = 0; t < TAPS; t++) sum += v[t] * row.v[t];
-    return sum;
+  // What belongs to each point, repeated for each tap of part `s`.
+  ALWAYS static Vector spread(const Vector& w, int s) {
+    if constexpr (WIDTH == 1) return w;
+    if constexpr (WIDTH == 2 && QUARTER == 4)
+      return s ? __builtin_shufflevector(w, w, 2, 2, 3, 3, 6, 6, 7, 7, 10, 10, 11, 11, 14, 14, 15, 15)
+               : __builtin_shufflevector(w, w, 0, 0, 1, 1, 4, 4, 5, 5, 8, 8, 9, 9, 12, 12, 13, 13);
+    if constexpr (WIDTH == 2 && QUARTER == 2)
+      return s ? __builtin_shufflevector(w, w, 1, 1, 3, 3, 5, 5, 7, 7)
+               : __builtin_shufflevector(w, w, 0, 0, 2, 2, 4, 4, 6, 6);
+    if constexpr (WIDTH == 4) switch (s) {
+        case 0: return __builtin_shufflevector(w, w, 0, 0, 0, 0, 4, 4, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
+        case 1: return __builtin_shufflevector(w, w, 1, 1, 1, 1, 5, 5, 5, 5, 9, 9, 9, 9, 13, 13, 13, 13);
+        case 2: return __builtin_shufflevector(w, w, 2, 2, 2, 2, 6, 6, 6, 6, 10, 10, 10, 10, 14, 14, 14, 14);
+        default: return __builtin_shufflevector(w, w, 3, 3, 3, 3, 7, 7, 7, 7, 11, 11, 11, 11, 15, 15, 15, 15);
+      }
   }
-  void set(int t, S value) { v[t] = value; }
-  S get(int t) const { return v[t]; }
+  // Tap t of each point, weight[t · LANES] each, added up.
+  ALWAYS Vector along(const S* weight) const {
+    const auto w = [&](int t) ALWAYS { return W::load(weight + t * LANES); };
+    if constexpr (WIDTH == 1) return w(0) * v[0];
+    if constexpr (WIDTH == 2 && QUARTER == 4)
+      return w(0) * __builtin_shufflevector(v[0], v[1], 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +
+             w(1) * __builtin_shufflevector(v[0], v[1], 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31);
+    if constexpr (WIDTH == 2 && QUARTER == 2)
+      return w(0) * __builtin_shufflevector(v[0], v[1], 0, 8, 2, 10, 4, 12, 6, 14) +
+             w(1) * __builtin_shufflevector(v[0], v[1], 1, 9, 3, 11, 5, 13, 7, 15);
+    if constexpr (WIDTH == 4) {
+      const auto low = [](const Vector& a, const Vector& b) ALWAYS {
+        return __builtin_shufflevector(a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+      };
+      const auto high = [](const Vector& a, const Vector& b) ALWAYS {
+        return __builtin_shufflevector(a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+      };
+      const auto first = [](const Vector& a, const Vector& b) ALWAYS {
+        return __builtin_shufflevector(a, b, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29);
+      };
+      const auto second = [](const Vector& a, const Vector& b) ALWAYS {
+        return __builtin_shufflevector(a, b, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31);
+      };
+      const Vector a = low(v[0], v[1]), b = high(v[0], v[1]), c = low(v[2], v[3]), d = high(v[2], v[3]);
+      return (w(0) * first(a, c) + w(1) * second(a, c)) + (w(2) * first(b, d) + w(3) * second(b, d));
+    }
+  }
 };
 
+// Calls work(chunk of some width, its first tap) until all taps along x are in one.
+template <class S, class Work>
+inline ALWAYS void for_chunks(int taps, const Work& work) {
+  constexpr int QUARTER = Wide<S>::SIZE / 4;
+  int t = 0;
+  for (; t + QUARTER <= taps; t += QUARTER) work(Chunks<S, QUARTER>(), t);
+  if constexpr (QUARTER == 4)
+    if (t + 2 <= taps) work(Chunks<S, 2>(), t), t += 2;
+  if (t < taps) work(Chunks<S, 1>(), t);
+}
+
+// The rows of taps of a block: one for each pair of taps on y and z, with what it weighs; and its slopes on these axes.
+template <class S, bool SLOPES>
+struct Rows {
+  int count;
+  int64_t offset[MAX_TAPS * MAX_TAPS];  // elements from the first row
+  std::vector<S> products;
+  const S *weight[MAX_TAPS * MAX_TAPS], *slope[2][MAX_TAPS * MAX_TAPS];
+
+  Rows(const Problem& p, const int64_t* stride) {
+    const int ny = p.dims > 1 ? p.axis[1].taps : 1, nz = p.dims > 2 ? p.axis[2].taps : 1;
+    count = ny * nz;
+    for (int k = 0; k < count; k++) offset[k] = k / ny * stride[2] + k % ny * stride[1];
+    products.assign(p.dims == 3 ? (SLOPES ? 3 : 1) * count * LANES : LANES, S(1));
+  }
+  void of(const Problem& p, const Block<S>& b) {
+    const int ny = p.dims > 1 ? p.axis[1].taps : 1;
+    if (p.dims == 1) weight[0] = products.data();
+    for (int k = 0; p.dims == 2 && k < count; k++) weight[k] = b.axis[1].weight[k], slope[0][k] = b.axis[1].slope[k];
+    for (int k = 0; p.dims == 3 && k < count; k++) {
+      const auto multiply = [&](const S* y, const S* z, int part) {
+        S* to = products.data() + (part * count + k) * LANES;
+        for_lanes(b.lanes, [&](int i) { to[i] = y[i] * z[i]; });
+        return to;
+      };
+      const Taps<S>&y = b.axis[1], &z = b.axis[2];
+      weight[k] = multiply(y.weight[k % ny], z.weight[k / ny], 0);
+      if (SLOPES) slope[0][k] = multiply(y.slope[k % ny], z.weight[k / ny], 1);
+      if (SLOPES) slope[1][k] = multiply(y.weight[k % ny], z.slope[k / ny], 2);
+    }
+  }
+};
+
+// Where the taps of one vector of points begin, and how far it is from one of their rows to the next.
 template <class S>
-struct Row<S, 0> {
-  static constexpr int WIDTH = MAX_TAPS;
-  S v[WIDTH] = {};
-
-  static Row load(const S* from, int taps) {
-    Row row;
-    std::memcpy(row.v, from, taps * sizeof(S));
-    return row;
-  }
-  void store(S* to, int taps) const { std::memcpy(to, v, taps * sizeof(S)); }
-  void add(S weight, const Row& row, int taps) {
-    for (int t = 0; t < taps; t++) v[t] += weight * row.v[t];
-  }
-  S dot(const Row& row, int taps) const {
-    S sum = 0;
-    for (int t = 0; t < taps; t++) sum += v[t] * row.v[t];
-    return sum;
-  }
-  void set(int t, S value) { v[t] = value; }
-  S get(int t) const { return v[t]; }
+struct View {
+  const S* pixels;
+  const Index* corner;
+  const int64_t* offset;
 };
 
-// How many taps there are on each axis, and how many channels; constants where TAPS, DIMS and ONE (channel) say so.
-template <int TAPS, int DIMS, bool ONE>
-struct Counts {
-  const Problem& p;
-
-  int dims() const { return DIMS ? DIMS : p.dims; }
-  int x() const { return TAPS ? TAPS : p.axis[0].taps; }
-  int y() const { return dims() < 2 ? 1 : TAPS ? TAPS : p.axis[1].taps; }
-  int z() const { return dims() < 3 ? 1 : TAPS ? TAPS : p.axis[2].taps; }
-  int64_t channels() const { return ONE ? 1 : p.channels; }
-};
-
-// Calls work(y, z, element of the first tap) for each run of taps along x of an INSIDE point.
-template <class Count, class Work>
-inline void for_rows(const Count& count, const int64_t* stride, int64_t corner, const Work& work) {
-  for (int z = 0; z < count.z(); z++)
-    for (int y = 0; y < count.y(); y++) work(y, z, corner + z * stride[2] + y * stride[1]);
+// Calls work(0), work(1) … with constants.
+template <int COUNT, class Work>
+inline ALWAYS void for_each(const Work& work) {
+  if constexpr (COUNT > 0) {
+    for_each<COUNT - 1>(work);
+    work(std::integral_constant<int, COUNT - 1>());
+  }
 }
 
-// The same for the runs that are read of an EDGE point; the element is that of x = 0.
-template <class Count, class Work>
-inline void for_rows(const Problem& p, const Count& count, const int64_t* stride, const Edge& edge, const Work& work) {
-  for (int z = 0; z < count.z(); z++) {
-    if (p.dims > 2 && edge.at[2][z] < 0) continue;
-    for (int y = 0; y < count.y(); y++) {
-      if (p.dims > 1 && edge.at[1][y] < 0) continue;
-      work(y, z, (p.dims > 2 ? edge.at[2][z] * stride[2] : 0) + (p.dims > 1 ? edge.at[1][y] * stride[1] : 0));
+// Calls work(row of taps): ROWS times, or as often as is known only now.
+template <int ROWS, class Work>
+inline ALWAYS void for_rows(int count, const Work& work) {
+  if constexpr (ROWS > 0)
+    for_each<ROWS>(work);
+  else
+    for (int k = 0; k < count; k++) work(k);
+}
+
+// Calls work(a constant: the number of rows, or 0 for any) where that pays.
+template <class Work>
+inline void with_rows(int count, const Work& work) {
+  if (count == 2) return work(std::integral_constant<int, 2>());
+  if (count == 4) return work(std::integral_constant<int, 4>());
+  work(std::integral_constant<int, 0>());
+}
+
+// The taps of points that cannot be read as they lie, row by row; zero where there is none.
+template <class S>
+struct Patch {
+  static constexpr int SIZE = Wide<S>::SIZE;
+  std::vector<S> pixels;
+  Index corner[SIZE];
+  std::vector<int64_t> offset;
+  Edge edge[SIZE];
+
+  Patch(const Problem& p, int rows) : pixels(size_t(SIZE) * rows * p.axis[0].taps), offset(rows) {
+    for (int i = 0; i < SIZE; i++) corner[i] = Index(i * rows * p.axis[0].taps);
+    for (int k = 0; k < rows; k++) offset[k] = k * p.axis[0].taps;
+  }
+  // Looks up the edges of the points g … g + SIZE, once for all channels.
+  void find(const Problem& p, const Block<S>& b, int g) {
+    for (int i = 0; i < SIZE; i++)
+      if (b.of(g + i) == EDGE) edge[i] = Edge(p, b, g + i);
+  }
+  View<S> fill(const Problem& p, const Block<S>& b, int g, const Source<S>& image, int64_t channel, const int64_t* rows) {
+    const int64_t* stride = image.stride;
+    const int taps = p.axis[0].taps, ny = p.dims > 1 ? p.axis[1].taps : 1, count = int(offset.size());
+    const int64_t plane = channel * image.channel_stride;
+    S* to = pixels.data();
+    for (int i = 0; i < SIZE; i++) {
+      const int state = b.of(g + i);
+      if (state == NOTHING) {
+        std::fill_n(to, count * taps, S(0));
+        to += count * taps;
+      } else if (state == INSIDE) {
+        for (int k = 0; k < count; k++, to += taps)
+          for (int t = 0; t < taps; t++) to[t] = pixel(image, plane + b.corner[g + i] + rows[k] + t * stride[0]);
+      } else {
+        for (int k = 0, y = 0, z = 0; k < count; k++, y++, to += taps) {
+          if (y == ny) y = 0, z++;
+          const int64_t py = p.dims > 1 ? edge[i].at[1][y] : 0, pz = p.dims > 2 ? edge[i].at[2][z] : 0;
+          const int64_t row = plane + py * stride[1] + pz * stride[2] - image.origin;
+          for (int t = 0; t < taps; t++) {
+            const int64_t px = edge[i].at[0][t];
+            to[t] = (px | py | pz) < 0 ? S(0) : pixel(image, row + px * stride[0]);
+          }
+        }
+      }
     }
+    return {pixels.data(), corner, offset.data()};
   }
-}
-
-template <class R, class S>
-inline R load_edge(const S* from, const Edge& edge, int taps) {
-  R row;
-  for (int t = 0; t < taps; t++) row.set(t, edge.at[0][t] < 0 ? S(0) : from[edge.at[0][t]]);
-  return row;
-}
-
-// The weights of all axes but x, and their slopes.
-template <int DIMS, class S>
-struct Outer {
-  const Taps<S>*y, *z;
-
-  Outer(const Problem& p, const Block<S>& b)
-      : y((DIMS ? DIMS : p.dims) > 1 ? &b.axis[1] : nullptr), z((DIMS ? DIMS : p.dims) > 2 ? &b.axis[2] : nullptr) {}
-
-  S weight(int ty, int tz, int i) const {
-    if (DIMS == 2) return y->weight[ty][i];
-    return (y ? y->weight[ty][i] : S(1)) * (z ? z->weight[tz][i] : S(1));
-  }
-  S slope_y(int ty, int tz, int i) const {
-    if (DIMS == 2) return y->slope[ty][i];
-    return (y ? y->slope[ty][i] : S(0)) * (z ? z->weight[tz][i] : S(1));
-  }
-  S slope_z(int ty, int tz, int i) const { return z ? y->weight[ty][i] * z->slope[tz][i] : S(0); }
 };
 
-// Lane by lane: Σ over t of weight[t] · row[t].
-template <class R, class S>
-inline void along(const S (*weight)[LANES], const S* rows, int taps, int lanes, S* sum) {
-  for_lanes(lanes, [&](int i) {
-    S total = weight[0][i] * rows[i * R::WIDTH];
-    for (int t = 1; t < taps; t++) total += weight[t][i] * rows[i * R::WIDTH + t];
-    sum[i] = total;
+// Calls work(first lane, points, state) for each vector of a block: INSIDE where all its points are, NOTHING likewise.
+template <class S, class Work>
+inline ALWAYS void for_vectors(const Block<S>& b, bool readable, const Work& work) {
+  constexpr int SIZE = Wide<S>::SIZE;
+  for (int g = 0; g < b.n; g += SIZE) {
+    int all = INSIDE, any = 0;
+    if (!b.inside)
+      for (int i = 0; i < SIZE; i++) all &= b.of(g + i), any |= b.of(g + i);
+    const State state = all == INSIDE && readable ? INSIDE : b.inside || any ? EDGE : NOTHING;
+    work(g, b.n - g < SIZE ? b.n - g : SIZE, state);
+  }
+}
+
+// Asks for the pixels of the points that come next; neighbours share lines of the cache.
+template <class S>
+inline void ask_for(const Problem& p, const Block<S>& b, const Source<S>& image) {
+  if (!image.pixels) return;
+  const int64_t down = p.dims > 1 ? (p.axis[1].taps - 1) * image.stride[1] : 0;
+  const S* u = image.pixels;
+  for (int64_t c = 0; c < p.channels; c++, u += image.channel_stride)
+    for (int i = 0; i < b.n; i += 4)
+      if (b.of(i) == INSIDE) {
+        __builtin_prefetch(u + b.corner[i]);
+        __builtin_prefetch(u + b.corner[i] + down);
+      }
+}
+
+// Eq. 3 for one channel of one vector of points.
+template <int ROWS, class S>
+inline ALWAYS typename Wide<S>::Vector sum_of(
+    const Problem& p, const Block<S>& b, const Rows<S, false>& rows, const View<S>& view, int g) {
+  using W = Wide<S>;
+  typename W::Vector sum = {};
+  for_chunks<S>(p.axis[0].taps, [&](auto chunk, int t) ALWAYS {
+    for_each<chunk.WIDE>([&](auto s) ALWAYS {
+      for_rows<ROWS>(rows.count, [&](int k) ALWAYS {
+        const S* from = view.pixels + view.offset[k] + t;
+        chunk.v[s] += chunk.spread(W::load(rows.weight[k] + g), s) * chunk.load(from, view.corner, s);
+      });
+    });
+    sum += chunk.along(b.axis[0].weight[t] + g);
   });
+  return sum;
 }
-
-// Asks for the numbers of the next block: to be written to (1), or only read (0).
-template <int WRITE, class S>
-inline void ask_for(const S* from) {
-  for (int k = 0; k < LANES; k += 64 / int(sizeof(S))) __builtin_prefetch(from + k, WRITE);
-}
-
-constexpr int CHANNELS = 4;  // that are gathered together
 
 // Eq. 3.
-template <int TAPS, int DIMS, bool ONE, class S>
-void forward_planar(const Problem& p, const Part& part, const S* image, S* output) {
-  using R = Row<S, TAPS>;
-  const Counts<TAPS, DIMS, ONE> count{p};
-  const S* u = image + part.image * p.image_stride;
-  int64_t stride[3];
-  strides(p, stride);
-  S rows[ONE ? 1 : CHANNELS][LANES * R::WIDTH] = {}, sum[LANES];
-  for_blocks<false, S>(p, part, [&](const Block<S>& b, const Block<S>&, int64_t, int64_t, int64_t point) {
-    const Outer<DIMS, S> outer(p, b);
-    const bool filled = fills(p, b);
-    for (int64_t c = 0; c < count.channels(); c++) ask_for<1>(output + p.out_offset(part.image, c, point) + LANES);
-    for (int64_t c0 = 0; c0 < count.channels(); c0 += CHANNELS) {
-      const int channels = ONE ? 1 : int(p.channels - c0 < CHANNELS ? p.channels - c0 : CHANNELS);
-      for (int i = 0; i < b.n; i++) {
-        const S* plane = u + c0 * p.channel_stride;
-        if (b.state[i] == INSIDE) {
-          for (int c = 0; c < channels; c++, plane += p.channel_stride) {
-            R row;
-            for_rows(count, stride, b.corner[i], [&](int y, int z, int64_t at) {
-              row.add(outer.weight(y, z, i), R::load(plane + at, count.x()), count.x());
-            });
-            row.store(rows[c] + i * R::WIDTH, count.x());
-          }
-        } else {
-          const Edge edge = b.state[i] == EDGE ? Edge(p, b, i) : Edge();
-          for (int c = 0; c < channels; c++, plane += p.channel_stride) {
-            R row;
-            if (b.state[i] == EDGE)
-              for_rows(p, count, stride, edge, [&](int y, int z, int64_t at) {
-                row.add(outer.weight(y, z, i), load_edge<R>(plane + at, edge, count.x()), count.x());
-              });
-            row.store(rows[c] + i * R::WIDTH, count.x());
-          }
-        }
+template <class S>
+void forward_planar(const Problem& p, const Part& part, const Source<S>& image, const Sink& sink) {
+  using W = Wide<S>;
+  Rows<S, false> rows(p, image.stride);
+  Patch<S> patch(p, rows.count);
+  const auto next = [&](const Block<S>& b) { ask_for(p, b, image); };
+  const auto work = [&](auto constant, const Block<S>& b, int64_t point) {
+    constexpr int ROWS = decltype(constant)::value;
+    rows.of(p, b);
+    const bool filled = fills(p, b), rests = p.fill && (filled || b.any_dead);
+    for_vectors(b, image.pixels, [&](int g, int n, State state) ALWAYS {
+      alignas(64) S rest[W::SIZE];  // of the weights, which `fill` gets
+      for (int i = 0; rests && i < W::SIZE; i++)
+        rest[i] = b.any_dead && b.dead[g + i] ? S(p.total())
+                  : filled                    ? Share<S>::template of<false>(p, b, g + i).rest(p)
+                                              : S(0);
+      if (state == EDGE) patch.find(p, b, g);
+      for (int64_t c = 0; c < p.channels; c++) {
+        typename W::Vector sum = {};
+        if (state == INSIDE)
+          sum = sum_of<ROWS>(p, b, rows, {image.pixels + c * image.channel_stride, b.corner + g, rows.offset}, g);
+        else if (state == EDGE)
+          sum = sum_of<0>(p, b, rows, patch.fill(p, b, g, image, c, rows.offset), g);
+        if (rests) sum += S(p.fill[c]) * W::load(rest);
+        store<S>(sink, part.image, c, point + g, sum, n);
       }
-      for (int c = 0; c < channels; c++) {
-        along<R>(b.axis[0].weight, rows[c], count.x(), b.lanes, sum);
-        if (p.fill) {
-          const S fill = S(p.fill[c0 + c]);
-          for (int i = 0; i < b.n; i++) {
-            if (filled) sum[i] += fill * Share<S>::template of<false>(p, b, i).rest(p);
-            if (b.any_dead && b.dead[i]) sum[i] = fill * S(p.total());
-          }
-        }
-        std::memcpy(output + p.out_offset(part.image, c0 + c, point), sum, b.n * sizeof(S));
+    });
+  };
+  with_rows(rows.count, [&](auto constant) {
+    for_blocks<false, S>(p, part, image, next, [&](const Block<S>& b, const Block<S>&, int64_t, int64_t, int64_t point) {
+      work(constant, b, point);
+    });
+  });
+}
+
+// Eq. 7 for one vector of points: Σ over channels of gradient · pixels, with the slope on each axis. `grad`: of the first
+// channel, `step` to the next one.
+template <int ROWS, bool ONE, class S>
+inline ALWAYS void add_slopes(
+    const Problem& p, const Block<S>& b, const Rows<S, true>& rows, const View<S>& view, int64_t channels,
+    int64_t channel_stride, int g, const S* grad, int64_t step, typename Wide<S>::Vector* total) {
+  using W = Wide<S>;
+  const int dims = p.dims;
+  typename W::Vector found[3] = {};
+  for_chunks<S>(p.axis[0].taps, [&](auto chunk, int t) ALWAYS {
+    auto along_x = chunk, along_y = chunk, along_z = chunk;
+    for_each<chunk.WIDE>([&](auto s) ALWAYS {
+      for_rows<ROWS>(rows.count, [&](int k) ALWAYS {
+        const S* from = view.pixels + view.offset[k] + t;
+        auto pixels = chunk.v[s];
+        if (ONE)
+          pixels = chunk.load(from, view.corner, s);
+        else
+          for (int64_t c = 0; c < channels; c++, from += channel_stride)
+            pixels += chunk.spread(W::load(grad + c * step), s) * chunk.load(from, view.corner, s);
+        along_x.v[s] += chunk.spread(W::load(rows.weight[k] + g), s) * pixels;
+        if (dims > 1) along_y.v[s] += chunk.spread(W::load(rows.slope[0][k] + g), s) * pixels;
+        if (dims > 2) along_z.v[s] += chunk.spread(W::load(rows.slope[1][k] + g), s) * pixels;
+      });
+    });
+    found[0] += along_x.along(b.axis[0].slope[t] + g);
+    if (dims > 1) found[1] += along_y.along(b.axis[0].weight[t] + g);
+    if (dims > 2) found[2] += along_z.along(b.axis[0].weight[t] + g);
+  });
+  for (int a = 0; a < dims; a++) total[a] += ONE ? found[a] * W::load(grad) : found[a];
+}
+
+// Eq. 7: the gradient of each pixel coordinate of one vector of points.
+template <int ROWS, class S>
+inline ALWAYS void slopes_of(
+    const Problem& p, const Block<S>& b, const Rows<S, true>& rows, const Source<S>& image, Patch<S>& patch, State state,
+    int g, const S* grad, int64_t step, Slopes<S>& slopes) {
+  using W = Wide<S>;
+  typename W::Vector total[3] = {};
+  if (state == INSIDE) {
+    const View<S> view{image.pixels, b.corner + g, rows.offset};
+    if (p.channels == 1)
+      add_slopes<ROWS, true>(p, b, rows, view, 1, 0, g, grad, step, total);
+    else
+      add_slopes<ROWS, false>(p, b, rows, view, p.channels, image.channel_stride, g, grad, step, total);
+  } else if (state == EDGE) {
+    patch.find(p, b, g);
+    for (int64_t c = 0; c < p.channels; c++)
+      add_slopes<0, false>(
+          p, b, rows, patch.fill(p, b, g, image, c, rows.offset), 1, 0, g, grad + c * step, step, total);
+  }
+  for (int a = 0; a < p.dims; a++) {
+    W::store(slopes.slope[a] + g, total[a]);
+    for (int i = 0; state == EDGE && i < W::SIZE; i++)
+      if (b.of(g + i) == NOTHING) slopes.slope[a][g + i] = 0;  // whatever gradient came in
+  }
+}
+
+// Eq. 6, for one point: its values, weighted, are added to the pixels around it. WIDTH taps from the first one along x.
+template <int WIDTH, class S>
+inline void push_chunk(
+    const S* weight_x, const Rows<S, true>& rows, int i, const S* value, int64_t step, int64_t channels, S* to,
+    int64_t channel_stride) {
+  typedef S Few __attribute__((vector_size(WIDTH * sizeof(S)), aligned(sizeof(S))));
+  const Few weights = *reinterpret_cast<const Few*>(weight_x);
+  for (int64_t c = 0; c < channels; c++, to += channel_stride) {
+    const Few push = value[c * step] * weights;
+    for (int k = 0; k < rows.count; k++) {
+      Few* there = reinterpret_cast<Few*>(to + rows.offset[k]);
+      *there = *there + rows.weight[k][i] * push;
+    }
+  }
+}
+
+// Eq. 6, over the points of a block.
+template <class S>
+inline void push_block(
+    const Problem& p, const Block<S>& b, Rows<S, true>& rows, const S* values, int64_t step, const Target<S>& target) {
+  constexpr int QUARTER = Wide<S>::SIZE / 4;
+  const int taps = p.axis[0].taps;
+  Index corner[LANES];
+  S weights[LANES * MAX_TAPS];  // along x, of each point
+  find_corners(p, b, target.stride, target.origin, corner);
+  for (int t = 0; t < taps; t++)
+    for (int i = 0; i < b.lanes; i++) weights[i * taps + t] = b.axis[0].weight[t][i];
+  for (int k = 0; k < LANES; k++) {
+    static_assert(LANES == 64, "the order below");
+    const int i = k % 8 * 8 + k / 8;  // not the next one: it would wait for what this one stores
+    if (i >= b.n || b.of(i) == NOTHING) continue;
+    const S* x = weights + i * taps;
+    if (b.of(i) == INSIDE) {
+      S* to = target.pixels + corner[i];
+      const auto push = [&](auto width, int t) {
+        push_chunk<decltype(width)::value>(
+            x + t, rows, i, values + i, step, p.channels, to + t, target.channel_stride);
+      };
+      int t = 0;
+      for (; t + QUARTER <= taps; t += QUARTER) push(std::integral_constant<int, QUARTER>(), t);
+      if (QUARTER == 4 && t + 2 <= taps) push(std::integral_constant<int, 2>(), t), t += 2;
+      if (t < taps) push(std::integral_constant<int, 1>(), t);
+      continue;
+    }
+    const Edge edge(p, b, i);
+    const int ny = p.dims > 1 ? p.axis[1].taps : 1;
+    for (int r = 0; r < rows.count; r++) {
+      const int64_t py = p.dims > 1 ? edge.at[1][r % ny] : 0, pz = p.dims > 2 ? edge.at[2][r / ny] : 0;
+      if ((py | pz) < 0) continue;
+      S* to = target.pixels + py * target.stride[1] + pz * target.stride[2] - target.origin;
+      for (int64_t c = 0; c < p.channels; c++, to += target.channel_stride) {
+        const S w = values[c * step + i] * rows.weight[r][i];
+        for (int t = 0; t < taps; t++)
+          if (edge.at[0][t] >= 0) to[edge.at[0][t]] += w * x[t];
       }
     }
-  });
+  }
 }
 
 // Eq. 7 where coordinates, matrix or table are wanted, eq. 6 where the image is.
-template <int TAPS, int DIMS, bool ONE, bool TABLE, class S>
-void backward_planar(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
-  using R = Row<S, TAPS>;
-  const Counts<TAPS, DIMS, ONE> count{p};
-  const S* u = image + part.image * p.image_stride;
+template <bool TABLE, class S>
+void backward_planar(const Problem& p, const Part& part, const Source<S>& image, const Gradients<S>& g) {
   const bool wants_where = g.coords || g.matrix || TABLE, wants_image = g.image.pixels;
-  int64_t stride[3];
-  strides(p, stride);
-  S weights[LANES * R::WIDTH] = {};     // along x, of each point
-  S by_axis[3][LANES * R::WIDTH] = {};  // Σ of gradient · pixels · the other axes' weights, with the slope on one axis
-  Index corner[LANES];
+  Rows<S, true> rows(p, image.stride), spread(p, g.image.stride);
+  Patch<S> patch(p, rows.count);
   Slopes<S> slopes;
-  for_blocks<true, S>(p, part, [&](const Block<S>& b, const Block<S>& own, int64_t row, int64_t x0, int64_t point) {
-    const Outer<DIMS, S> outer(p, b);
+  std::vector<Met<S>> met(TABLE ? 1 : 0);
+  std::vector<S> last;  // the gradient of a block that ends before its last vector does
+  const auto next = [&](const Block<S>& b) {
+    if (wants_where) ask_for(p, b, image);
+  };
+  for_blocks<true, S>(p, part, image, next, [&](const Block<S>& b, const Block<S>& own, int64_t row, int64_t x0, int64_t point) {
     const S* grads = g.output + p.out_offset(part.image, 0, point);
-    for (int64_t c = 0; c < count.channels(); c++) ask_for<0>(grads + c * p.points + LANES);
-    if (wants_image || TABLE)
-      for (int t = 0; t < count.x(); t++)
-        for (int i = 0; i < b.lanes; i++) weights[i * R::WIDTH + t] = b.axis[0].weight[t][i];
-    if (wants_where) clear<TABLE>(p, b, slopes);
-    for (int i = 0; wants_where && i < b.n; i++) {  // eq. 7
-      const S* grad = grads + i;
-      const R weight = TABLE ? R::load(weights + i * R::WIDTH, count.x()) : R();
-      R sum[3];
-      const auto meet = [&](int y, int z, const R& pixels) {
-        sum[0].add(outer.weight(y, z, i), pixels, count.x());
-        if (count.dims() > 1) sum[1].add(outer.slope_y(y, z, i), pixels, count.x());
-        if (count.dims() > 2) sum[2].add(outer.slope_z(y, z, i), pixels, count.x());
-        if (TABLE) slopes.meet_outer(p, b, i, y, z, pixels.dot(weight, count.x()));
-      };
-      if (b.state[i] == INSIDE)
-        for_rows(count, stride, b.corner[i], [&](int y, int z, int64_t at) {
-          R pixels;
-          for (int64_t c = 0; c < count.channels(); c++)
-            pixels.add(grad[c * p.points], R::load(u + c * p.channel_stride + at, count.x()), count.x());
-          meet(y, z, pixels);
-        });
-      else if (b.state[i] == EDGE) {
-        const Edge edge(p, b, i);
-        for_rows(p, count, stride, edge, [&](int y, int z, int64_t at) {
-          R pixels;
-          for (int64_t c = 0; c < count.channels(); c++)
-            pixels.add(grad[c * p.points], load_edge<R>(u + c * p.channel_stride + at, edge, count.x()), count.x());
-          meet(y, z, pixels);
-        });
+    if (wants_where) {
+      rows.of(p, b);
+      clear<TABLE>(p, b, slopes);
+      const S* grad = grads;
+      int64_t step = p.points;
+      if (b.n % Wide<S>::SIZE) {
+        last.assign(p.channels * LANES, S(0));
+        step = LANES;
+        for (int64_t c = 0; c < p.channels; c++) std::memcpy(&last[c * step], grads + c * p.points, b.n * sizeof(S));
+        grad = last.data();
       }
-      for (int a = 0; a < count.dims(); a++) sum[a].store(by_axis[a] + i * R::WIDTH, count.x());
-      for (int64_t c = 0; p.fill && c < count.channels(); c++) slopes.fill[i] += grad[c * p.points] * S(p.fill[c]);
-    }
-    const Outer<DIMS, S> beside(p, own);
-    if (wants_image) find_corners(p, own, g.image.stride, g.image.origin, corner);
-    if (wants_image && &own != &b)
-      for (int t = 0; t < count.x(); t++)
-        for (int i = 0; i < b.lanes; i++) weights[i * R::WIDTH + t] = own.axis[0].weight[t][i];
-    for (int k = 0; wants_image && k < LANES; k++) {  // eq. 6
-      static_assert(LANES == 64, "the order below");
-      const int i = k % 8 * 8 + k / 8;  // not the next one: it would wait for what this one stores
-      if (i >= own.n || own.state[i] == NOTHING) continue;
-      const R weight = R::load(weights + i * R::WIDTH, count.x());
-      if (own.state[i] == INSIDE) {
-        S* target = g.image.pixels;
-        for (int64_t c = 0; c < count.channels(); c++, target += g.image.channel_stride) {
-          R push;
-          push.add(grads[c * p.points + i], weight, count.x());
-          for_rows(count, g.image.stride, corner[i], [&](int y, int z, int64_t at) {
-            R there = R::load(target + at, count.x());
-            there.add(beside.weight(y, z, i), push, count.x());
-            there.store(target + at, count.x());
-          });
+      with_rows(rows.count, [&](auto constant) {
+        for_vectors(b, true, [&](int k, int, State state) ALWAYS {
+          slopes_of<decltype(constant)::value>(p, b, rows, image, patch, state, k, grad + k, step, slopes);
+        });
+      });
+      for (int64_t c = 0; p.fill && c < p.channels; c++)
+        for (int i = 0; i < b.n; i++) slopes.fill[i] += grads[c * p.points + i] * S(p.fill[c]);
+      if (TABLE)
+        for (int i = 0; i < b.n; i++) {
+          met[0].template find<false, true>(p, b, i, image, nullptr);
+          meet_table(p, b, i, met[0], image, grads + i, p.points, slopes);
         }
-      } else {
-        const Edge edge(p, own, i);
-        for_rows(p, count, g.image.stride, edge, [&](int y, int z, int64_t at) {
-          S* target = g.image.pixels + at - g.image.origin;
-          for (int64_t c = 0; c < count.channels(); c++, target += g.image.channel_stride) {
-            const S w = grads[c * p.points + i] * beside.weight(y, z, i);
-            for (int t = 0; t < count.x(); t++)
-              if (edge.at[0][t] >= 0) target[edge.at[0][t]] += w * weight.get(t);
-          }
-        });
-      }
+      give<TABLE>(p, b, slopes, g, part, row, x0, point);
     }
-    if (!wants_where) return;
-    for (int a = 0; a < p.dims; a++)
-      along<R>(a ? b.axis[0].weight : b.axis[0].slope, by_axis[a], count.x(), b.lanes, slopes.slope[a]);
-    if (TABLE)
-      for (int t = 0; t < count.x(); t++)
-        for (int i = 0; i < b.lanes; i++) slopes.tap[0][t][i] = by_axis[0][i * R::WIDTH + t];
-    give<TABLE>(p, b, slopes, g, part, row, x0, point);
+    if (wants_image) {
+      spread.of(p, own);
+      push_block(p, own, spread, grads, p.points, g.image);
+    }
   });
 }
 

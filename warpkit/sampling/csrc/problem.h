@@ -15,8 +15,10 @@
 //   block.h          64 neighbouring output points (`Block`): first tap, weights and state of each, on every axis.
 //   taps.h           output index → pixel coordinate → first tap and fraction → weights, by the kernel's table.
 //   boundary.h       index of a tap → the pixel that stands there.
+//   stored.h         numbers as they are stored (bytes, halves …) ↔ as they are summed.
 //   planar.h         eq. 3, 6 and 7 for an image in planes: a lane is a point (`forward_planar`, `backward_planar`).
 //   channels_last.h  the same with the channels last: a lane is a channel (`forward_last`, `backward_last`).
+//   copy.h           eq. 4, the nearest pixel as it is, of any type.
 //   gradients.h      gradients of pixel coordinates and weights → those of points, matrix and table.
 //
 // A point is INSIDE where all its taps lie in the image: then they are neighbours in memory, and nothing is asked. EDGE
@@ -29,6 +31,9 @@
 
 #include <cstdint>
 
+// What is called for each vector of points: the compiler would rather not, and then everything goes through memory.
+#define ALWAYS __attribute__((always_inline))
+
 namespace warpkit {
 
 constexpr int LANES = 64;  // output points that are worked on together
@@ -38,6 +43,9 @@ constexpr int64_t LONG_AXIS = 1 << 29;  // pixels; a longer one is indexed in 64
 // Their order is that of `warpkit.sampling`, which compares it when the library is loaded.
 enum Padding { ZEROS, BORDER, REFLECTION, WRAP, NONE };
 enum Where { POINTS, SHIFTS, AFFINE, PROJECTIVE };
+
+// How an image's numbers are stored. They are summed in float, and in double from 32 bits; COPIED as they are.
+enum Stored { FLOAT, DOUBLE, HALF, BFLOAT, UINT8, INT8, UINT16, INT16, INT32 };
 
 // One axis of the image, in the order x, y, z.
 struct Axis {
@@ -105,12 +113,28 @@ struct Part {
   int64_t image, top, bottom, left, right;
 };
 
-// Pixels that gradients are added to: those of an image, or of a box of them.
+// Pixels that are read or added to: those of an image, or of a box of them.
 template <class S>
-struct Target {
+struct Pixels {
   S* pixels;
   int64_t stride[3], channel_stride;  // as in Problem
   int64_t origin;                     // where pixel 0 of all axes would be
+};
+template <class S>
+using Target = Pixels<S>;
+
+// An image as it is read. `pixels` is null where it has to be read number by number: see stored.h.
+template <class S>
+struct Source : Pixels<const S> {
+  const void* raw;
+  Stored stored;
+};
+
+// Where the output goes.
+struct Sink {
+  void* output;
+  Stored stored;
+  int64_t image_stride, channel_stride, point_stride;
 };
 
 // What the backward pass gives for one part; null: not wanted.
@@ -118,7 +142,7 @@ template <class S>
 struct Gradients {
   const S* output;  // of the whole output, laid out like it
   Target<S> image;
-  double* coords;  // [N, points, dims]
+  void* coords;    // [N, points, dims], of the points' type
   double* matrix;  // [dims + 1, 4]: sums over the part of g · x, g · y, g · z and g
   double* table;   // all coefficients, summed over the part
 };
@@ -131,8 +155,12 @@ struct Reach {
 // The loops, compiled once for each instruction set.
 template <class S>
 struct Loops {
-  void (*forward)(const Problem&, const Part&, const S* image, S* output);
-  void (*backward)(const Problem&, const Part&, const S* image, const Gradients<S>&);
+  void (*forward)(const Problem&, const Part&, const Source<S>& image, const Sink&);
+  void (*backward)(const Problem&, const Part&, const Source<S>& image, const Gradients<S>&);
+  // Part of an image, number by number in the type they are summed in: `count` of them, each `step` from the next.
+  void (*convert)(const void* from, Stored, int64_t step, int64_t count, S* to);
+  // Numbers of `size` bytes, as they are.
+  void (*copy)(const Problem&, const Part&, const void* image, const void* fill, int64_t size, const Sink&);
   Reach (*reach)(const Problem&, const Part&);
 };
 

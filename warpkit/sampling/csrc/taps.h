@@ -26,21 +26,22 @@ struct Wide {
   }
 };
 
-// Pixel coordinates of up to LANES points of a row.
+// Pixel coordinates of LANES points of a row; those behind its last one mean nothing.
 template <class X>
 struct Coordinates {
-  X x[3][LANES];
-  double divisor[LANES];  // w of a projective matrix
+  alignas(64) X x[3][LANES];
+  alignas(64) double divisor[LANES];  // w of a projective matrix
   bool any_dead;          // some are not finite, or lie behind the horizon
-  int dead[LANES];        // filled in only then
+  alignas(64) int dead[LANES];  // filled in only then
 };
 
 template <class S>
 struct Taps {
-  S weight[MAX_TAPS][LANES], slope[MAX_TAPS][LANES];
-  S u[LANES];  // fraction of the piece
-  int piece[LANES];
-  Index first[LANES];  // the first tap's pixel, which may lie outside
+  alignas(64) S weight[MAX_TAPS][LANES];
+  alignas(64) S slope[MAX_TAPS][LANES];
+  alignas(64) S u[LANES];  // fraction of the piece
+  alignas(64) int piece[LANES];
+  alignas(64) Index first[LANES];  // the first tap's pixel, which may lie outside
   bool inside;         // all taps of all points lie in the image
   bool moved;          // ε put a point into the cell on its right
 };
@@ -49,7 +50,7 @@ inline int padded(int n) { return (n + 15) / 16 * 16; }
 
 // Calls work(i) for the lanes i < n.
 template <class Work>
-inline __attribute__((always_inline)) void for_lanes(int n, const Work& work) {
+inline ALWAYS void for_lanes(int n, const Work& work) {
   for (int i = 0; i < n; i++) work(i);
 }
 
@@ -116,18 +117,19 @@ inline bool is_beyond(const Problem& p, int a, X x) {
 
 // Dead points, and coordinates within the limits. `finite(a, i)`: whether what coordinate a was computed from is.
 template <class X, class Finite>
-inline void find_dead(const Problem& p, int n, Coordinates<X>& c, const Finite& finite) {
+inline void find_dead(const Problem& p, Coordinates<X>& c, const Finite& finite) {
   int strange = 0;
   for (int a = 0; a < p.dims; a++) {
     const X limit = X(limit_of(p.axis[a]));
-    for (int i = 0; i < n; i++) strange |= !(std::fabs(c.x[a][i]) <= limit);  // a NaN too
+    const X* x = c.x[a];
+    for (int i = 0; i < LANES; i++) strange |= !(std::fabs(x[i]) <= limit);  // a NaN too
     if (p.axis[a].padding == NONE)
-      for (int i = 0; i < n; i++) strange |= is_beyond(p, a, c.x[a][i]);
+      for (int i = 0; i < LANES; i++) strange |= is_beyond(p, a, c.x[a][i]);
   }
   if (!strange) return;  // nearly always
   if (!c.any_dead)
-    for (int i = 0; i < n; i++) c.dead[i] = false;
-  for (int i = 0; i < n; i++) {
+    for (int i = 0; i < LANES; i++) c.dead[i] = false;
+  for (int i = 0; i < LANES; i++) {
     for (int a = 0; a < p.dims; a++) c.dead[i] = c.dead[i] || !finite(a, i) || is_beyond(p, a, c.x[a][i]);
     for (int a = 0; a < p.dims; a++) {
       const X x = c.dead[i] ? X(0) : c.x[a][i], limit = X(limit_of(p.axis[a]));
@@ -137,21 +139,21 @@ inline void find_dead(const Problem& p, int n, Coordinates<X>& c, const Finite& 
   }
 }
 
-inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, Coordinates<double>& c) {
+inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, Coordinates<double>& c) {
   const int d = p.dims;
   c.any_dead = false;
   if (p.where == AFFINE) {
     bool near = true;  // a straight line is where its ends are
     for (int a = 0; a < d; a++) {
       const double start = map.start[a] + (p.axis[a].size - 1) / 2.0 + map.slope[a] * double(x0);
-      for (int i = 0; i < n; i++) c.x[a][i] = map.slope[a] * double(i) + start;
-      near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][n - 1]) <= limit_of(p.axis[a]) &&
+      for (int i = 0; i < LANES; i++) c.x[a][i] = map.slope[a] * double(i) + start;
+      near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][LANES - 1]) <= limit_of(p.axis[a]) &&
              p.axis[a].padding != NONE;
     }
     if (near) return;
   } else {
     int behind = 0;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < LANES; i++) {
       const double w = map.slope[d] * double(x0 + i) + map.start[d];
       const bool before = w > 1e-12;
       behind |= c.dead[i] = !before;
@@ -160,56 +162,90 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, int n, 
     c.any_dead = behind;
     for (int a = 0; a < d; a++) {
       const double centre = (p.axis[a].size - 1) / 2.0;
-      for (int i = 0; i < n; i++) c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] + centre;
+      for (int i = 0; i < LANES; i++) c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] + centre;
     }
   }
-  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(c.x[a][i]); });
+  find_dead(p, c, [&](int a, int i) { return std::isfinite(c.x[a][i]); });
 }
+
+// Calls work(number of dimensions) with a constant.
+template <class Work>
+inline ALWAYS void with_dims(int dims, const Work& work) {
+  switch (dims) {
+    case 1: return work(std::integral_constant<int, 1>());
+    case 2: return work(std::integral_constant<int, 2>());
+    default: return work(std::integral_constant<int, 3>());
+  }
+}
+
+// The coordinates of a run of points as they are given: x, y, z of each. Of LANES points, even where there are fewer.
+template <class U>
+struct Given {
+  alignas(64) U some[3 * LANES];
+  const U* all;
+
+  Given(const Problem& p, int64_t image, int64_t first, int n) {
+    all = static_cast<const U*>(p.coords) + ((p.where_shared ? 0 : image * p.points) + first) * p.dims;
+    if (n == LANES) return;
+    std::memcpy(some, all, n * p.dims * sizeof(U));
+    std::fill(some + n * p.dims, some + LANES * p.dims, U(0));
+    all = some;
+  }
+};
 
 // `first`: of the run, among all points.
 template <class X>
 inline void from_points(const Problem& p, int64_t image, int64_t first, int n, Coordinates<X>& c) {
-  const X* points = static_cast<const X*>(p.coords) + ((p.where_shared ? 0 : image * p.points) + first) * p.dims;
-  for (int a = 0; a < p.dims; a++) {
-    const X size = X(p.axis[a].size), half = X(half_extent(p, a));
-    for (int i = 0; i < n; i++) {
-      const X x = points[i * p.dims + a] + 1;
-      c.x[a][i] = p.align_corners ? x * half : (x * size - 1) / 2;
+  const Given<X> points(p, image, first, n);
+  with_dims(p.dims, [&](auto dims) {
+    for (int a = 0; a < dims; a++) {
+      const X size = X(p.axis[a].size), half = X(half_extent(p, a));
+      const X* from = points.all + a;
+      if (p.align_corners)
+        for (int i = 0; i < LANES; i++) c.x[a][i] = (from[i * dims] + 1) * half;
+      else
+        for (int i = 0; i < LANES; i++) c.x[a][i] = ((from[i * dims] + 1) * size - 1) / 2;
     }
-  }
+  });
   c.any_dead = false;
-  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(points[i * p.dims + a]); });
+  find_dead(p, c, [&](int a, int i) { return std::isfinite(points.all[i * p.dims + a]); });
 }
 
 // Where the output pixel itself lies, which is exact, and how far it is shifted.
 template <class U>
 inline void from_shifts(const Problem& p, int64_t image, int64_t row, int64_t x0, int n, Coordinates<double>& c) {
-  const int64_t first = row * p.length + x0;
-  const U* shifts = static_cast<const U*>(p.coords) + ((p.where_shared ? 0 : image * p.points) + first) * p.dims;
+  const Given<U> shifts(p, image, row * p.length + x0, n);
   const int64_t at[3] = {x0, row % p.out_size[1], row / p.out_size[1]};
   for (int a = 0; a < p.dims; a++) {
     const double half = half_extent(p, a), step = a == 0 ? ratio(p, a, a) : 0.0;
     const double start = ratio(p, a, a) * (double(at[a]) - (p.out_size[a] - 1) / 2.0) + (p.axis[a].size - 1) / 2.0;
-    for (int i = 0; i < n; i++) c.x[a][i] = step * double(i) + start + half * double(shifts[i * p.dims + a]);
+    with_dims(p.dims, [&](auto dims) {
+      const U* from = shifts.all + a;
+      for (int i = 0; i < LANES; i++) c.x[a][i] = step * double(i) + start + half * double(from[i * dims]);
+    });
   }
   c.any_dead = false;
-  find_dead(p, n, c, [&](int a, int i) { return std::isfinite(shifts[i * p.dims + a]); });
+  find_dead(p, c, [&](int a, int i) { return std::isfinite(shifts.all[i * p.dims + a]); });
 }
 
-// A tap's polynomial and its derivative at u, by Horner's rule. DEGREE −1: known only now.
-template <int DEGREE, bool SLOPES, class S>
-inline void polynomial(const double* c, int degree_, S pieces, int n, const S* u, S* weight, S* slope) {
+// The polynomials of all taps and their derivatives at u, by Horner's rule, from a table of one piece. TAPS 0: how many
+// and of what degree is known only now.
+template <int TAPS, int DEGREE, bool SLOPES, class S>
+inline void polynomials(const Axis& axis, int n, Taps<S>& taps) {
   using W = Wide<S>;
-  const int degree = DEGREE < 0 ? degree_ : DEGREE;
+  const int count = TAPS ? TAPS : axis.taps, degree = TAPS ? DEGREE : axis.degree;
   for (int i = 0; i < n; i += W::SIZE) {
-    const typename W::Vector x = W::load(u + i);
-    typename W::Vector w = x * 0 + S(c[degree]), d = {};
-    for (int k = degree - 1; k >= 0; k--) {
-      if (SLOPES) d = d * x + w;
-      w = w * x + S(c[k]);
+    const typename W::Vector x = W::load(taps.u + i);
+    for (int t = 0; t < count; t++) {
+      const double* c = axis.table + t * (degree + 1);
+      typename W::Vector w = x * 0 + S(c[degree]), d = {};
+      for (int k = degree - 1; k >= 0; k--) {
+        if (SLOPES) d = d * x + w;
+        w = w * x + S(c[k]);
+      }
+      W::store(taps.weight[t] + i, w);
+      if (SLOPES) W::store(taps.slope[t] + i, d);
     }
-    W::store(weight + i, w);
-    if (SLOPES) W::store(slope + i, d * pieces);
   }
 }
 
@@ -217,16 +253,9 @@ template <bool SLOPES, class S>
 inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
   const int width = axis.degree + 1;
   if (axis.pieces == 1) {
-    for (int t = 0; t < axis.taps; t++) {
-      const double* c = axis.table + t * width;
-      if (axis.degree == 1)
-        polynomial<1, SLOPES>(c, 1, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
-      else if (axis.degree == 3)
-        polynomial<3, SLOPES>(c, 3, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
-      else
-        polynomial<-1, SLOPES>(c, axis.degree, S(1), n, taps.u, taps.weight[t], taps.slope[t]);
-    }
-    return;
+    if (axis.taps == 2 && axis.degree == 1) return polynomials<2, 1, SLOPES>(axis, n, taps);
+    if (axis.taps == 4 && axis.degree == 3) return polynomials<4, 3, SLOPES>(axis, n, taps);
+    return polynomials<0, 0, SLOPES>(axis, n, taps);
   }
   for (int t = 0; t < axis.taps; t++)
     for (int i = 0; i < n; i++) {
@@ -246,7 +275,7 @@ inline int64_t first_tap(const Problem& p, int a, X x, bool forgives) {
   return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + (forgives ? rounding<X>(p, a) : X(0))) + 1);
 }
 
-// `n` is a multiple of 16: lanes behind the last point hold copies of it. `forgives`: what lies up to ε to the left of a
+// `n` is a multiple of 16. `forgives`: what lies up to ε to the left of a
 // joint is on its right side, since rounding says nothing of the side. There the fraction may be −ε, and the polynomial is
 // continued by that much. Without, each point is in its own cell, and its value as exact as its coordinate.
 template <bool SLOPES, class S, class X>
@@ -255,8 +284,9 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
   const X radius = X(axis.taps) / 2;
   const X eps = forgives ? rounding<X>(p, a) : X(0);
   const Index last = Index(axis.size - axis.taps);
-  X f[LANES];
-  Index first[LANES], strange = 0;
+  alignas(64) X f[LANES];
+  alignas(64) Index first[LANES];
+  Index strange = 0;
   int moved = 0;
   for (int i = 0; i < n; i++) {
     const X x = c.x[a][i];
@@ -264,14 +294,13 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
     f[i] = x - (floor + (radius - 1));
     moved |= f[i] < 0;
     first[i] = Index(floor);
+    taps.first[i] = first[i];
+    taps.u[i] = S(f[i]);
     strange |= first[i] | (last - first[i]);
   }
   taps.moved = moved && !axis.jumps;
   taps.inside = strange >= 0;  // no sign bit
-  std::memcpy(taps.first, first, sizeof first);
-  if (axis.pieces == 1) {
-    for (int i = 0; i < n; i++) taps.u[i] = S(f[i]);
-  } else {
+  if (axis.pieces > 1) {
     for (int i = 0; i < n; i++) {
       const S g = S(f[i]);
       const S piece = std::floor((g + S(eps)) * axis.pieces);
@@ -292,7 +321,7 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
 // All of the above for a straight row of float32 weights, in whole numbers of 2⁻³² pixels: an addition gives the next
 // point, its upper half is the pixel and its lower half the fraction. False where a coordinate is too large for that.
 template <bool SLOPES, class S>
-inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, int n, int lanes, Taps<S>& taps) {
+inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, int lanes, Taps<S>& taps) {
   constexpr double UNIT = 4294967296.0;
   const Axis& axis = p.axis[a];
   const double slope = map.slope[a];
@@ -302,18 +331,14 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   taps.moved = false;
   const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT) + FORGIVEN;
   const int32_t last = int32_t(axis.size - axis.taps);
-  int64_t at[LANES];
-  int32_t first[LANES], strange = 0;
-  S u[LANES];
-  for_lanes(lanes, [&](int i) { at[i] = from + step * (i < n ? i : n - 1); });
-  for_lanes(lanes, [&](int i) {
-    first[i] = int32_t(at[i] >> 32);
-    strange |= first[i] | (last - first[i]);
-    const int32_t fraction = int32_t(uint32_t(at[i]) >> 1) - FORGIVEN / 2;
-    u[i] = fraction < FORGIVEN / 2 ? S(0) : S(fraction) * S(1 / 2147483648.0);
-  });
-  for (int i = 0; i < LANES; i++) taps.first[i] = first[i];
-  std::memcpy(taps.u, u, sizeof u);
+  int32_t strange = 0;
+  for (int i = 0; i < lanes; i++) {  // lanes behind the last point go on along the line
+    const int64_t at = from + step * i;
+    const int32_t first = int32_t(at >> 32), fraction = int32_t(uint32_t(at) >> 1) - FORGIVEN / 2;
+    taps.first[i] = first;
+    strange |= first | (last - first);
+    taps.u[i] = fraction < FORGIVEN / 2 ? S(0) : S(fraction) * S(1 / 2147483648.0);
+  }
   taps.inside = strange >= 0;
   weigh<SLOPES>(axis, lanes, taps);
   return true;

@@ -11,13 +11,16 @@
 #include <cstring>
 #include <vector>
 
+#include "boundary.h"
 #include "loops.h"
 
 namespace warpkit {
 
 constexpr int64_t GRAIN = 8192;                               // output values that are worth a thread
-constexpr int64_t FORWARD_WIDTH = 512, FORWARD_ROWS = 64;     // of a tile, if the output is that large: long rows, …
-constexpr int64_t BACKWARD_WIDTH = 128, BACKWARD_ROWS = 128;  // … and squares, which share few pixels
+// Tiles are whole rows where they can be: memory is read about twice as fast along them as in pieces of 512 pixels.
+constexpr int64_t WIDTH = 8192, ROWS = 64;
+// Those that add to an image are more like squares, which share few pixels.
+constexpr int64_t PUSH_WIDTH = 512, PUSH_ROWS = 64;
 
 template <class S>
 const Loops<S>& loops_for(const Problem& p) {
@@ -109,12 +112,27 @@ int64_t pixels_of(const Problem& p) {
   return pixels;
 }
 
+// One image, as it lies.
+template <class S>
+Source<S> source_of(const Problem& p, const S* pixels) {
+  Source<S> source{{pixels, {}, p.channel_stride, 0}, nullptr, FLOAT};
+  for (int a = 0; a < p.dims; a++) source.stride[a] = p.axis[a].stride;
+  return source;
+}
+
+// The output, laid out like the image.
+Sink sink_of(const Problem& p, void* output, Stored stored) {
+  const bool last = p.channels_last;
+  return {output, stored, p.channels * p.points, last ? 1 : p.points, last ? p.channels : 1};
+}
+
 // Where the gradients of all tiles go.
 template <class S>
 struct Sums {
   const S* output;
   S* image;
-  double *coords, *matrix, *table;  // matrix: [N, tiles, dims + 1, 4]; table: [N, tiles, coefficients]
+  void* coords;
+  double *matrix, *table;  // matrix: [N, tiles, dims + 1, 4]; table: [N, tiles, coefficients]
   int64_t coefficients;
 
   bool where() const { return coords || matrix || table; }
@@ -136,15 +154,53 @@ Target<S> whole_image(const Problem& p, S* pixels) {
 }
 
 template <class S>
+void backward_tile(const Problem& p, const Part& part, const S* image, const Gradients<S>& g) {
+  loops_for<S>(p).backward(p, part, source_of(p, image ? image + part.image * p.image_stride : image), g);
+}
+
+template <class S>
 void backward_by_image(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
   torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; n++)
       for (int64_t k = 0; k < tiles.count(); k++) {
         Gradients<S> g = sums.of(p, n * tiles.count() + k);
         if (sums.image) g.image = whole_image(p, sums.image + n * p.image_stride);
-        loops_for<S>(p).backward(p, tiles.part(p, n, k), image, g);
+        backward_tile(p, tiles.part(p, n, k), image, g);
       }
   });
+}
+
+// A box of pixels: what a tile reaches.
+struct Box {
+  int64_t low[3], size[3];
+  int64_t pixels() const { return size[0] * size[1] * size[2]; }
+};
+
+template <class S>
+Box box_of(const Problem& p, const Part& part) {
+  Box box{{}, {1, 1, 1}};
+  const Reach reach = loops_for<S>(p).reach(p, part);
+  for (int a = 0; a < p.dims; a++) {
+    int64_t low = reach.low[a], high = reach.high[a];
+    bring_inside(p.axis[a], low, high);
+    box.low[a] = low;
+    box.size[a] = high - low + 1;
+  }
+  return box;
+}
+
+// The box's pixels where they lie one after the other, in planes or with the channels last.
+template <class S>
+Pixels<S> packed(const Problem& p, const Box& box, bool last, S* pixels) {
+  Pixels<S> packed{pixels, {}, 1, 0};
+  int64_t stride = last ? p.channels : 1;
+  for (int a = 0; a < p.dims; a++) {
+    packed.stride[a] = stride;
+    packed.origin += box.low[a] * stride;
+    stride *= box.size[a];
+  }
+  if (!last) packed.channel_stride = stride;
+  return packed;
 }
 
 }  // namespace warpkit

@@ -9,7 +9,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "boundary.h"
 #include "tiles.h"
 
 namespace warpkit {
@@ -21,41 +20,13 @@ constexpr int64_t WAVE_LEAST = 1 << 20;  // … or these bytes
 constexpr int64_t WIDE_REACH = 16;       // pixels for a point of a tile: it is worked on without a box
 
 // What a tile reaches, and where its pixels start in the scratch.
-struct Box {
-  int64_t image, tile, low[3], size[3], offset;
-  int64_t pixels() const { return size[0] * size[1] * size[2]; }
+struct Piece : Box {
+  int64_t image, tile, offset;
 };
-
-template <class S>
-Box box_of(const Problem& p, const Part& part, int64_t tile) {
-  Box box{part.image, tile, {}, {1, 1, 1}, 0};
-  const Reach reach = loops_for<S>(p).reach(p, part);
-  for (int a = 0; a < p.dims; a++) {
-    int64_t low = reach.low[a], high = reach.high[a];
-    bring_inside(p.axis[a], low, high);
-    box.low[a] = low;
-    box.size[a] = high - low + 1;
-  }
-  return box;
-}
-
-// The box's pixels as they lie in the scratch: like the image's, but of its own size.
-template <class S>
-Target<S> inside(const Problem& p, const Box& box, S* scratch) {
-  Target<S> target{scratch + box.offset, {}, 1, 0};
-  int64_t stride = p.channels_last ? p.channels : 1;
-  for (int a = 0; a < p.dims; a++) {
-    target.stride[a] = stride;
-    target.origin += box.low[a] * stride;
-    stride *= box.size[a];
-  }
-  if (!p.channels_last) target.channel_stride = stride;
-  return target;
-}
 
 // Adds a box to the image's pixels low … high along its slowest axis.
 template <class S>
-void add(const Problem& p, const Box& box, const S* scratch, int64_t low, int64_t high, S* image) {
+void add(const Problem& p, const Piece& box, const S* scratch, int64_t low, int64_t high, S* image) {
   int64_t first[3] = {}, last[3] = {box.size[0], box.size[1], box.size[2]}, stride[3] = {};
   for (int a = 0; a < p.dims; a++) stride[a] = p.axis[a].stride;
   const int slow = p.dims - 1;
@@ -78,32 +49,31 @@ template <class S>
 void backward_each(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
   torch::stable::parallel_for(0, p.images * tiles.count(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; k++)
-      loops_for<S>(p).backward(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, sums.of(p, k));
+      backward_tile(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, sums.of(p, k));
   });
 }
 
 template <class S>
 void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
-  const Loops<S>& loops = loops_for<S>(p);
   const int64_t all = p.images * tiles.count();
   const int64_t pixels = pixels_of(p),
                 most = std::max(WAVE_LEAST / int64_t(sizeof(S)), pixels * p.channels / WAVE_SHARE);
   const int slow = p.dims - 1;
   std::vector<S> scratch;
-  std::vector<Box> boxes;
+  std::vector<Piece> boxes;
   for (int64_t next = 0; next < all;) {
     boxes.clear();
     int64_t used = 0;
     while (next < all && int64_t(boxes.size()) < WAVE_TILES) {
       const Part part = tiles.part(p, next / tiles.count(), next % tiles.count());
-      Box box = box_of<S>(p, part, next);
+      Piece box{box_of<S>(p, part), part.image, next, 0};
       const int64_t size = box.pixels() * p.channels;
       const int64_t points = (part.bottom - part.top) * (part.right - part.left);
       if (box.pixels() > WIDE_REACH * points || (boxes.empty() && size > most)) {
         if (!boxes.empty()) break;  // in their order
         Gradients<S> g = sums.of(p, next);
         g.image = whole_image(p, sums.image + part.image * p.image_stride);
-        loops.backward(p, part, image, g);
+        backward_tile(p, part, image, g);
         next++;
         continue;
       }
@@ -116,20 +86,20 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
     if (scratch.size() < size_t(used)) scratch.resize(used);
     torch::stable::parallel_for(0, int64_t(boxes.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t k = begin; k < end; k++) {
-        const Box& box = boxes[k];
+        const Piece& box = boxes[k];
         Gradients<S> g = sums.of(p, box.tile);
-        g.image = inside(p, box, scratch.data());
+        g.image = packed(p, box, p.channels_last, scratch.data() + box.offset);
         std::fill_n(g.image.pixels, box.pixels() * p.channels, S(0));
-        loops.backward(p, tiles.part(p, box.image, box.tile % tiles.count()), image, g);
+        backward_tile(p, tiles.part(p, box.image, box.tile % tiles.count()), image, g);
       }
     });
     int64_t low = p.axis[slow].size, high = 0;
-    for (const Box& box : boxes) {
+    for (const Piece& box : boxes) {
       low = std::min(low, box.low[slow]);
       high = std::max(high, box.low[slow] + box.size[slow]);
     }
     torch::stable::parallel_for(low, high, 16, [&](int64_t begin, int64_t end) {
-      for (const Box& box : boxes) add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
+      for (const Piece& box : boxes) add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
     });
   }
 }
