@@ -52,9 +52,9 @@ def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
     # A function whose checks are off is traced; what was wrapped of a class whose objects are made in a graph is not.
     for module in [m for name, m in sys.modules.items() if name.partition(".")[0] == "warpkit"]:
         for cls in [c for c in vars(module).values() if isinstance(c, type)]:
-            if dataclasses.is_dataclass(cls) or issubclass(cls, wk.InputError):
+            if dataclasses.is_dataclass(cls):
                 monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
-            if hasattr(cls, "_fields"):  # a named tuple
+            if hasattr(cls, "_fields") or issubclass(cls, wk.InputError):  # a named tuple
                 for name, method in list(vars(cls).items()):
                     if inspect.isfunction(method):
                         monkeypatch.setattr(cls, name, inspect.unwrap(method))
