@@ -123,7 +123,7 @@ def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
         f"digits: {len(images)} images in {images_file}, but {len(labels)} labels in {labels_file}",
     )
     highest = int(labels.max(initial=0))
-    require(highest < CLASSES, f"digits: {labels_file}", expected="labels 0 … 9", given=highest)
+    require(highest < CLASSES, expected="labels 0 … 9", given=highest, path=f"digits: {labels_file}")
     return images, labels
 
 
@@ -153,10 +153,10 @@ def _read_idx(file: Path, shape: tuple[int, ...]) -> Bytes:
             require(len(head) == start, f"digits: {file} is cut off: {len(head)} bytes, its head alone has {start}")
             magic, count, *found = (int(n) for n in np.frombuffer(head, ">u4"))
             wanted = _MAGIC + 1 + len(shape)
-            require(magic == wanted, f"digits: {file}", expected=f"the magic number {wanted} of idx", given=magic)
+            require(magic == wanted, expected=f"the magic number {wanted} of idx", given=magic, path=f"digits: {file}")
             images, got = f"images of {_times(shape)} pixels", Told(_times(found))
-            require(tuple(found) == shape, f"digits: {file}", expected=images, given=got)
-            require(count <= _MOST, f"digits: {file}", expected=f"at most {_MOST:,} images", given=count)
+            require(tuple(found) == shape, expected=images, given=got, path=f"digits: {file}")
+            require(count <= _MOST, expected=f"at most {_MOST:,} images", given=count, path=f"digits: {file}")
             size = math.prod((count, *shape))
             values = content.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:

@@ -26,14 +26,17 @@ class Source(NamedTuple):
     url: str
     limits: Limits
 
-    def problem(self, what: str, *, given: object = NOTHING, expected: str = "") -> InputError:
-        """The error for a file that is not as it should be."""
-        return InputError(what, given=given, expected=expected, hint=f"get it from {self.url}", path=self.name)
+    def problem(self, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = "") -> InputError:
+        """The error for a file that is not as it should be; `path`, where one is given, is the file's."""
+        hint = f"get it from {self.url}"
+        return InputError(what, given=given, expected=expected, hint=hint, path=str(path)).at(self.name)
 
-    def require(self, ok: bool, what: str, *, given: object = NOTHING, expected: str = "") -> None:
+    def require(
+        self, ok: bool, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = ""
+    ) -> None:
         """Raise `problem(what, ...)` unless `ok`."""
         if not ok:
-            raise self.problem(what, given=given, expected=expected)
+            raise self.problem(what, given=given, expected=expected, path=path)
 
     def check_split(self, split: str, known: Sequence[str]) -> None:
         """Raise `InputError` for a split that does not exist."""

@@ -59,9 +59,9 @@ def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseD
     pixels = pixels[..., None] if pixels.ndim == 3 else pixels  # MATLAB drops the last axis of a single image
     _SOURCE.require(
         pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[:3] == (32, 32, 3),
-        str(file),
         expected="X as 32 × 32 × 3 × N bytes",
         given=Told(f"{' × '.join(map(str, pixels.shape))} of {pixels.dtype}"),
+        path=file,
     )
     _SOURCE.require(
         len(labels) == pixels.shape[3], f"{file} is inconsistent: {pixels.shape[3]} images, but {len(labels)} labels"
@@ -111,8 +111,8 @@ class HouseNumbers(Dataset[HouseNumber]):
         self, folder: str | os.PathLike[str], split: str = "train", *, size: int = 64, margin: float = 0.3
     ) -> None:
         _SOURCE.check_split(split, SPLITS)
-        require(size >= 1, "house numbers: size", expected="1 or more pixels", given=size)
-        require(0 <= margin < math.inf, "house numbers: margin", expected="a share of 0 or more", given=margin)
+        require(size >= 1, "size", expected="1 or more pixels", given=size, path="house numbers")
+        require(0 <= margin < math.inf, "margin", expected="a share of 0 or more", given=margin, path="house numbers")
         self.folder, self.size, self.margin = _SOURCE.folder(folder, split, f"{split}.tar.gz"), size, margin
         names, labels, boxes = digit_struct(_SOURCE, self.folder / "digitStruct.mat", MOST)
         there = set(os.listdir(self.folder))

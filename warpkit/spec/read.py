@@ -55,7 +55,7 @@ def _of_file(spec: Any) -> dict[str, Any]:
         deep = isinstance(error, RecursionError)
         told = "nested too deeply" if deep else shown(" ".join(str(error).split()), 300)
         raise InputError(f"{shown(path)} cannot be parsed: {told}") from error
-    require(isinstance(data, dict), shown(path), expected="a table", given=data)
+    require(isinstance(data, dict), expected="a table", given=data, path=shown(path))
     return data  # type: ignore[no-any-return]
 
 
