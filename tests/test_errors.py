@@ -14,6 +14,7 @@ import torch
 import warpkit as wk
 from warpkit.errors import NOTHING, InputError, quoted, require, unknown
 from warpkit.quoting import Told, listed, reason, shown
+from warpkit.transforms.base import transforms
 
 
 class Hostile:
@@ -278,7 +279,10 @@ class OwnError(InputError):
         ("pace", "layers[0].transform", "layers[0].transform: pace: expected a number of at least 0, got -1.0"),
     ],
 )
-def test_a_plugin_s_error_gets_the_path_and_what_is_about_an_option_is_told_there(unchecked, how, path, text):
+def test_a_plugin_s_error_gets_the_path_and_what_is_about_an_option_is_told_there(
+    unchecked, monkeypatch, how, path, text
+):
+    monkeypatch.setattr(transforms, "_registered", dict(transforms._registered))
     wk.register_transform("late")(Late)
     late = {"type": "late", "speed": -1.0, "how": how}
     spec = {"layers": [{"type": "spatial_transformer", "localization": "conv_localization", "transform": late}]}
