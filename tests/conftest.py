@@ -54,7 +54,7 @@ def compiler(unchecked: None, monkeypatch: pytest.MonkeyPatch) -> None:
         for cls in [c for c in vars(module).values() if isinstance(c, type)]:
             if dataclasses.is_dataclass(cls):
                 monkeypatch.setattr(cls, "__init__", inspect.unwrap(cls.__init__))
-            if hasattr(cls, "_fields"):  # a named tuple
+            if hasattr(cls, "_fields") or issubclass(cls, wk.InputError):  # a named tuple
                 for name, method in list(vars(cls).items()):
                     if inspect.isfunction(method):
                         monkeypatch.setattr(cls, name, inspect.unwrap(method))

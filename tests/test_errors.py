@@ -1,14 +1,20 @@
-"""`quoted` and what goes with it: bounded whatever it is given, and harmless on a terminal."""
+"""`quoted` and what goes with it: bounded whatever it is given, and harmless on a terminal; what an `InputError` is."""
 
+import copy
 import enum
+import gc
 import pathlib
+import pickle
+import weakref
 
 import numpy as np
 import pytest
 import torch
 
-from warpkit.errors import InputError, quoted, unknown
-from warpkit.quoting import listed, reason, shown
+import warpkit as wk
+from warpkit.errors import NOTHING, InputError, quoted, require, unknown
+from warpkit.quoting import Told, listed, reason, shown
+from warpkit.transforms.base import transforms
 
 
 class Hostile:
@@ -122,3 +128,199 @@ def test_a_long_list_of_known_names_is_cut():
     assert isinstance(error, InputError)
     assert "Did you mean" in str(error)
     assert str(error).endswith("… (9900 more).")
+
+
+# ----------------------------------------------------------------------------------------------- what it is made of
+
+IMAGE = torch.zeros(1, 1, 8, 8)
+THETA = torch.zeros(1, 6)
+
+DOORS = {
+    "an option": (
+        lambda: wk.warp(IMAGE, "affine", THETA, align_corners=None),
+        {"what": "align_corners", "given": "None", "expected": "True or False"},
+        "align_corners: expected True or False, got None",
+    ),
+    "a name": (
+        lambda: wk.sample(IMAGE, torch.zeros(1, 4, 2), padding_mode="zero"),
+        {
+            "what": "padding_mode",
+            "given": "'zero'",
+            "expected": ("border", "none", "reflection", "wrap", "zeros"),
+            "hint": "Did you mean 'zeros'?",
+        },
+        "unknown padding_mode 'zero'. Did you mean 'zeros'? Known: border, none, reflection, wrap, zeros.",
+    ),
+    "a shape": (
+        lambda: wk.warp(IMAGE, "affine", torch.zeros(1, 5)),
+        {"what": "theta", "given": "[1, 5]", "expected": "[N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23)"},
+        "theta: expected [N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23), got [1, 5]",
+    ),
+    "a batch that was forgotten": (
+        lambda: wk.sample(IMAGE[0], torch.zeros(1, 4, 2)),
+        {
+            "what": "coords",
+            "given": "[1, 4, 2]",
+            "hint": "Is the image's batch missing (image[None], [1, 1, 8, 8]), "
+            "or are its channels (image[:, None], [1, 1, 8, 8])?",
+        },
+        "coords: expected [N, *T, 1] in 1 dimensions, got [1, 4, 2]. Is the image's batch missing (image[None], "
+        "[1, 1, 8, 8]), or are its channels (image[:, None], [1, 1, 8, 8])?",
+    ),
+    "a plugin's number of points": (
+        lambda: wk.get_transform("thin_plate_spline", grid=(1, 4)),
+        {"what": "grid", "given": "(1, 4)", "expected": "(rows, cols), each at least 2"},
+        "grid: expected (rows, cols), each at least 2, got (1, 4)",
+    ),
+    "a class": (
+        lambda: wk.get_kernel("bicubic", a=torch.nn.Linear),
+        {"what": "a", "given": "<class torch.nn.modules.linear.Linear>", "expected": "a finite number"},
+        "a: expected a finite number, got <class torch.nn.modules.linear.Linear>",
+    ),
+    "no place to start": (
+        lambda: wk.align(torch.rand(1, 1, 8, 8), torch.rand(1, 1, 8, 8), {"type": "attention", "scale": 0.5}),
+        {"what": "attention with a fixed scale of 0.5 has no identity", "hint": "give init, from where to start"},
+        "attention with a fixed scale of 0.5 has no identity: give init, from where to start",
+    ),
+    "a path of an override": (
+        lambda: wk.build({"layers": ["ReLU"]}, {"layers.7": "ReLU"}),
+        {"what": "override layers.7", "given": "'7'", "expected": "a number from 0 to 0"},
+        "override layers.7: expected a number from 0 to 0, got '7'",
+    ),
+    "a file": (
+        lambda: wk.build("net.txt"),
+        {"path": "spec", "given": "'net.txt'", "expected": "a file that ends in .toml, .yaml or .json"},
+        "spec: expected a file that ends in .toml, .yaml or .json, got 'net.txt'",
+    ),
+}
+
+
+def raised(call):
+    with pytest.raises(InputError) as told:
+        call()
+    return told.value
+
+
+def facts(error):
+    names = ("what", "given", "expected", "hint", "path")
+    return {name: getattr(error, name) for name in names}, [facts(mistake) for mistake in error.mistakes]
+
+
+@pytest.mark.parametrize(("call", "attributes", "text"), DOORS.values(), ids=DOORS.keys())
+def test_every_door_fills_the_attributes_and_the_text_is_made_of_them(unchecked, call, attributes, text):
+    error = raised(call)
+    assert attributes.items() <= facts(error)[0].items()
+    assert str(error) == text
+    assert str(InputError(**facts(error)[0] | {"given": Told(error.given) if error.given else NOTHING})) == text
+
+
+WRONG = {"input": [1, 8, 8], "layers": [{"type": "Dropout", "p": "half"}, {"type": "Conv2d"}, {"use": "eyes"}]}
+
+
+def test_the_mistakes_of_a_spec_are_errors_with_a_path_each(unchecked):
+    error = raised(lambda: wk.build(WRONG))
+    assert error.path == "spec"
+    assert [(each.path, each.given, each.expected) for each in error.mistakes] == [
+        ("layers[0].p", "'half'", "float"),
+        ("layers[1]", "", ""),
+        ("layers[1]", "", ""),
+        ("layers[2].use", "'eyes'", ()),
+    ]
+    assert str(error).splitlines()[0] == "spec: layers[0].p: expected float, got 'half'"
+    assert str(error).splitlines()[1] == "      layers[1]: needs out_channels"
+
+
+def test_a_path_is_put_in_front_and_lines_stay_below_each_other():
+    error = InputError(path="spec", mistakes=[InputError("a", path="x"), InputError("b", path="y")]).at("model")
+    assert str(error) == "model: spec: x: a\n             y: b"
+    assert str(InputError("a").at("")) == "a"
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+@pytest.mark.parametrize("call", [*(door[0] for door in DOORS.values()), lambda: wk.build(WRONG)])
+def test_copies_and_pickles_say_the_same(unchecked, call, again):
+    error = raised(call)
+    other = again(error)
+    assert type(other) is InputError
+    assert (str(other), repr(other), facts(other)) == (str(error), repr(error), facts(error))
+
+
+class Late(wk.Transform):
+    """A plugin that raises in its constructor; `how` says what."""
+
+    ndim, num_params = 2, 1
+
+    def __init__(self, speed: float = 1.0, how: str = "") -> None:
+        super().__init__()
+        if how == "text":
+            raise wk.InputError("this is just a text")
+        if how == "own":
+            raise OwnError(3)
+        if how:
+            raise wk.InputError(how, expected="a number of at least 0", given=speed)
+
+    def forward(self, theta, points):
+        return points
+
+
+class OwnError(InputError):
+    """A plugin's own, which tells `InputError` nothing."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+@pytest.mark.parametrize(
+    ("how", "path", "text"),
+    [
+        ("text", "layers[0].transform", "layers[0].transform: this is just a text"),
+        ("own", "layers[0].transform", "layers[0].transform: 3"),
+        ("speed", "layers[0].transform.speed", "layers[0].transform.speed: expected a number of at least 0, got -1.0"),
+        ("pace", "layers[0].transform", "layers[0].transform: pace: expected a number of at least 0, got -1.0"),
+    ],
+)
+def test_a_plugin_s_error_gets_the_path_and_what_is_about_an_option_is_told_there(
+    unchecked, monkeypatch, how, path, text
+):
+    monkeypatch.setattr(transforms, "_registered", dict(transforms._registered))
+    wk.register_transform("late")(Late)
+    late = {"type": "late", "speed": -1.0, "how": how}
+    spec = {"layers": [{"type": "spatial_transformer", "localization": "conv_localization", "transform": late}]}
+    (mistake,) = raised(lambda: wk.build(spec)).mistakes
+    assert (mistake.path, str(mistake)) == (path, text)
+
+
+def test_an_error_keeps_nothing_alive_of_what_was_given():
+    theta = torch.zeros(1, 5)
+    seen = weakref.ref(theta)
+    error = raised(lambda: wk.warp(IMAGE, "affine", theta.int())).with_traceback(None)
+    error.__context__ = None
+    kept = InputError("theta", given=theta)
+    del theta
+    gc.collect()
+    assert seen() is None
+    assert (error.given, kept.given) == ("torch.int32", "<Tensor [1, 5] float32>")
+
+
+def test_nothing_is_written_where_nothing_is_wrong():
+    Hostile.written = 0
+    require(True, "what", expected="this", given=Hostile())
+    assert Hostile.written == 0
+    with pytest.raises(InputError, match=r"what: expected this, got <Hostile>"):
+        require(False, "what", expected="this", given=Hostile())
+
+
+def test_a_hint_is_a_sentence_of_its_own_or_follows_a_colon():
+    assert str(InputError("too large", hint="try a smaller one")) == "too large: try a smaller one"
+    assert str(InputError("too large", hint="Is it in bytes?")) == "too large. Is it in bytes?"
+
+
+def test_a_compiled_function_may_catch_one(compiler):
+    def guarded(image, theta):
+        try:
+            return wk.warp(image, "affine", theta)
+        except InputError:
+            return image + 1
+
+    compiled = torch.compile(guarded, fullgraph=True, backend="eager")
+    assert torch.equal(compiled(IMAGE, torch.zeros(1, 5)), IMAGE + 1)

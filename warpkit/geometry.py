@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted
+from warpkit.errors import InputError
 from warpkit.precision import default, wide
+from warpkit.quoting import Told
 
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOO_MANY = 2**40  # pixels: a terabyte of bytes
@@ -42,13 +43,13 @@ def lattice(
     """
     size = check_size(size)
     if dtype is not None and (not isinstance(dtype, torch.dtype) or dtype not in FLOATS):
-        raise InputError(f"dtype: expected float16, bfloat16, float32 or float64, got {quoted(dtype)}")
+        raise InputError("dtype", expected="float16, bfloat16, float32 or float64", given=dtype)
     if not isinstance(align_corners, bool):
-        raise InputError(f"align_corners: expected True or False, got {quoted(align_corners)}")
+        raise InputError("align_corners", expected="True or False", given=align_corners)
     try:
         device = torch.device(device) if device is not None else torch.get_default_device()
     except (RuntimeError, TypeError) as error:
-        raise InputError(f"device: expected a device or the name of one, got {quoted(device)}") from error
+        raise InputError("device", expected="a device or the name of one", given=device) from error
     axes = [_axis(n, align_corners, device).to(dtype or default()) for n in size]
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
 
@@ -74,9 +75,9 @@ def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
     right = len(each) == ndim if ndim else 1 <= len(each) <= 3
     right = right and all(n > 0 for n in each) and not isinstance(size, str | bytes)
     if not right:
-        raise InputError(f"size: expected {ndim or 'one to three'} positive integers, rows first, got {quoted(size)}")
+        raise InputError("size", expected=f"{ndim or 'one to three'} positive integers, rows first", given=size)
     if not any(isinstance(n, torch.SymInt) for n in each) and math.prod(each) >= _TOO_MANY:
-        raise InputError(f"size: expected fewer than 2 ** 40 pixels, got {quoted(size)}")
+        raise InputError("size", expected="fewer than 2 ** 40 pixels", given=size)
     return each
 
 
@@ -90,16 +91,18 @@ def check_coordinates(what: str, coords: Any, ndim: int) -> None:
     """Raise `InputError` unless coords is a dense floating-point tensor [N, *T, ndim]."""
     check_floats(what, coords)
     if coords.ndim < 2 or coords.shape[-1] != ndim:
-        raise InputError(f"{what}: expected [N, *T, {ndim}] in {ndim} dimensions, got {list(coords.shape)}")
+        raise InputError(what, expected=f"[N, *T, {ndim}] in {ndim} dimensions", given=list(coords.shape))
 
 
 def check_floats(what: str, given: Any) -> None:
     """Raise `InputError` unless this is a dense tensor of float16, bfloat16, float32 or float64."""
     if not isinstance(given, Tensor) or given.dtype not in FLOATS:
-        found = given.dtype if isinstance(given, Tensor) else quoted(given)
-        raise InputError(f"{what}: expected a floating-point tensor, got {found}")
+        found = given.dtype if isinstance(given, Tensor) else given
+        raise InputError(what, expected="a floating-point tensor", given=found)
     if not is_dense(given):
-        raise InputError(f"{what}: expected a dense tensor, got a {'nested' if given.is_nested else 'sparse'} one")
+        raise InputError(
+            what, expected="a dense tensor", given=Told("a nested one" if given.is_nested else "a sparse one")
+        )
 
 
 def is_dense(given: Tensor) -> bool:
@@ -111,9 +114,9 @@ def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
     """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
     if n != m and n != 1 and m != 1:
-        raise InputError(f"batch of {what}: {n}, batch of {other}: {m}; expected the same, or 1 in one of them")
+        raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n)
     if a.device != b.device:
-        raise InputError(f"{what} is on {a.device}, {other} on {b.device}; expected the same device")
+        raise InputError(what, expected=f"the device of {other}, {b.device}", given=a.device)
     return m if n == 1 else n
 
 

@@ -11,12 +11,18 @@ _DATES = (datetime.datetime, datetime.date, datetime.time)
 _SHORT: tuple[Any, ...] = (bool, float, complex, NoneType, EllipsisType, *_DATES)
 
 
-def quoted(value: object, most: int = 80) -> str:
+class Told(str):
+    """Text that is ready for a message, harmless and short: `quoted` gives it, and leaves it as it is."""
+
+
+def quoted(value: object, most: int = 80) -> Told:
     """What was given, as Python writes it, in at most so many letters.
 
     No more is written than is shown, however large the value is, and no code of a stranger's class runs: an object is
     its class's name, a tensor or an array its shape and type.
     """
+    if type(value) is Told:
+        return value
     text = ""
     try:
         for piece in _pieces(value, most):
@@ -25,7 +31,7 @@ def quoted(value: object, most: int = 80) -> str:
                 break
     except Exception:  # an odd class, a container that changes meanwhile, the end of the stack
         text += "…"
-    return _cut(text, most)
+    return Told(_cut(text, most))
 
 
 def shown(text: object, most: int = 200) -> str:
@@ -64,6 +70,8 @@ def _cut(text: str, most: int) -> str:
 
 def _pieces(value: Any, most: int) -> Iterator[str]:
     """The text of a value piece by piece; of a container there is at least one for each of its parts."""
+    # The base's method, by name, for what may be a stranger's subclass only: dynamo, which traces an error that is
+    # caught, cannot read that.
     kind = type(value)
     if issubclass(kind, str):
         yield repr(str.__getitem__(value, slice(most + 1)))
@@ -72,14 +80,14 @@ def _pieces(value: Any, most: int) -> Iterator[str]:
     elif issubclass(kind, PurePath):
         yield repr(PurePath.__str__(value)[: most + 1])
     elif short := [base for base in _SHORT if issubclass(kind, base)]:
-        yield short[0].__repr__(value)
+        yield repr(value) if kind in short else short[0].__repr__(value)
     elif issubclass(kind, int):  # the time to write one grows with the square of its length
-        bits = int.bit_length(value)
+        bits = value.bit_length() if kind is int else int.bit_length(value)
         yield int.__repr__(value) if bits < 4 * most else f"<int of {bits} bits>"
     elif issubclass(kind, list | tuple | set | frozenset):
         base, start, end = next(it for it in _BRACKETS if issubclass(kind, it[0]))
         yield start
-        for i, part in enumerate(base.__iter__(value)):
+        for i, part in enumerate(value if kind is base else base.__iter__(value)):
             yield ", " if i else ""
             yield from _pieces(part, most)
         yield ",)" if end == ")" and base.__len__(value) == 1 else end

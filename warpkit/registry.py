@@ -81,7 +81,7 @@ class Registry(Generic[T]):
         Raises `InputError` for an unknown name, and for one that two packages claim, that cannot be imported or that is
         no subclass of `base`, naming the package.
         """
-        require(isinstance(name, str), f"{self.kind}: expected a name, got {quoted(name)}")
+        require(isinstance(name, str), f"{self.kind}", expected="a name", given=name)
         if name in self._registered:
             return self._registered[name]
         with self._lock:
@@ -95,7 +95,7 @@ class Registry(Generic[T]):
         The same class again (a cell that is run twice) replaces it; another class under a taken name is an
         `InputError`.
         """
-        require(isinstance(name, str) and name != "", f"{self.kind}: expected a name, got {quoted(name)}")
+        require(isinstance(name, str) and name != "", f"{self.kind}", expected="a name", given=name)
 
         def add(cls: C) -> C:
             require(
@@ -217,9 +217,9 @@ class Registry(Generic[T]):
             return given, {}
         if isinstance(given, dict) and isinstance(given.get("type"), str) and all(isinstance(k, str) for k in given):
             return given["type"], {k: v for k, v in given.items() if k != "type"}
-        hint = " (a class: give an object of it)" if isinstance(given, type) else ""
+        hint = "give an object of this class" if isinstance(given, type) else ""
         expected = f"a name, a table {{'type': name, …}} or a {self.base.__name__}"
-        raise InputError(f"{self.kind}: expected {expected}, got {quoted(given)}{hint}")
+        raise InputError(self.kind, expected=expected, given=given, hint=hint)
 
     def _entry_points(self, again: bool = False) -> dict[str, list[Entry]]:
         if self._declared is None or again:
@@ -237,7 +237,9 @@ class Registry(Generic[T]):
             return claims[0]
         both = " and by ".join(f"{c.origin} ({c.value})" for c in claims)
         home = [c for c in claims if c.distribution == _HOME]
-        require(len(home) > 0, f"{self.kind} {quoted(claims[0].name)} is claimed by {both}: uninstall one of them")
+        require(
+            len(home) > 0, f"{self.kind} {quoted(claims[0].name)} is claimed by {both}", hint="uninstall one of them"
+        )
         warnings.warn(f"{self.kind} {quoted(claims[0].name)} is claimed by {both}: warpkit's own is used", stacklevel=4)
         return home[0]
 

@@ -9,6 +9,7 @@ from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.geometry import check_size, common_batch, is_dense
 from warpkit.precision import wide
+from warpkit.quoting import Told
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.transforms.matrix import checked_matrix
@@ -74,7 +75,8 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
     if mapping.ndim != dimensions:
         hint = missing_axis(image) if mapping.ndim == dimensions + 1 else ""
         name = type(mapping).__name__
-        raise InputError(f"{name} is {mapping.ndim}-D, the image {list(image.shape)} is {dimensions}-D{hint}")
+        expected = f"one in {dimensions}-D, as the image {list(image.shape)} is"
+        raise InputError("transform", expected=expected, given=Told(f"{name} in {mapping.ndim}-D"), hint=hint)
     try:
         check_theta(mapping, theta)
     except InputError as error:
@@ -82,6 +84,6 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
         if listed and dimensions < 3 and not isinstance(transform, Transform):
             larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
             if larger.ndim > dimensions and larger.num_params == theta.shape[1]:
-                raise InputError(f"{error}{missing_axis(image)}") from None
+                raise error.hinting(missing_axis(image)) from None
         raise
     return mapping

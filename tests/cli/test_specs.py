@@ -49,7 +49,7 @@ def test_every_mistake_of_every_spec_is_told(net):
     (net.parent / "other.json").write_text('{"layers": ["ReLU", "Relu"]}')
     code, output = run("validate", "net.toml", "other.json", "--set", "layers.1.kernel_size=x")
     assert code == 2
-    assert "net.toml: spec: layers[1].kernel_size: got 'x', expected" in output
+    assert "net.toml: spec: layers[1].kernel_size: expected Union[int, tuple[int, int]], got 'x'" in output
     assert "other.json: spec: layers[1]" in output
 
 

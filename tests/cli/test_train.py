@@ -79,7 +79,7 @@ def test_the_experiments_that_come_with_warpkit_are_listed():
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["train"], "EXPERIMENT: expected a file or a name; --list shows the names"),
+        (["train"], "EXPERIMENT: expected a file or a name: --list shows the names"),
         (["train", "rtx"], "unknown experiment 'rtx'. Did you mean 'rts'"),
         (["train", "r", "--model", "cn"], "unknown model 'cn'. Did you mean"),
         (["train", "r", "--set", "training.epoch=3"], "training.epoch: unknown option 'epoch'. Did you mean 'epochs'"),

@@ -223,13 +223,13 @@ def test_files_that_cannot_be_are_named(tmp_path, grey):
     text.write_text("hello")
     assert "cannot be read: No such file" in complaint(tmp_path / "missing.png", tmp_path / "out.png")
     assert "is no picture that Pillow can read" in complaint(text, tmp_path / "out.png")
-    assert "cannot write a picture with '.xyz'; try .png" in complaint(grey, tmp_path / "out.xyz")
+    assert "cannot write a picture with '.xyz': try .png" in complaint(grey, tmp_path / "out.xyz")
     assert "with no suffix" in complaint(grey, tmp_path / "out")
     assert "cannot be written" in complaint(grey, text / "out.png")
     deep = save(tmp_path / "deep.png", random(4, 4, 3, deep=True))
-    assert ".jpg cannot hold RGB of 16 bits; try .png" in complaint(deep, tmp_path / "out.jpg")
+    assert ".jpg cannot hold RGB of 16 bits: try .png" in complaint(deep, tmp_path / "out.jpg")
     clear = save(tmp_path / "clear.png", random(4, 4, 4))
-    assert ".jpg cannot hold RGB with alpha of 8 bits; try .png, .tif, .webp" in complaint(clear, tmp_path / "out.jpg")
+    assert ".jpg cannot hold RGB with alpha of 8 bits: try .png, .tif, .webp" in complaint(clear, tmp_path / "out.jpg")
     assert not [file for file in tmp_path.iterdir() if "out" in file.name]
 
 
@@ -251,7 +251,7 @@ def test_a_photograph_can_be_warped_in_place(tmp_path, grey):
 
 def test_a_size_that_a_format_or_the_machine_has_no_room_for_is_refused(tmp_path, grey):
     wide = complaint(grey, tmp_path / "out.webp", "--size", 3, 20000)
-    assert ".webp cannot hold 20000 × 3 pixels; try .png, .jpg, .tif" in wide
+    assert ".webp cannot hold 20000 × 3 pixels: try .png, .jpg, .tif" in wide
     huge = complaint(grey, tmp_path / "out.png", "--size", 1000000, 1000000)
     assert "1000000 × 1000000 pixels need some" in huge
     assert "GiB of memory" in huge

@@ -30,7 +30,7 @@ def test_every_page_is_warped(tmp_path):
         for i, page in enumerate(pages):
             image.seek(i)
             assert (np.asarray(image) == page[:, ::-1]).all()
-    assert ".png cannot hold 3 pictures, grey of 8 bits; try .tif" in complaint(
+    assert ".png cannot hold 3 pictures, grey of 8 bits: try .tif" in complaint(
         tmp_path / "in.tif", tmp_path / "out.png"
     )
     first.save(tmp_path / "in.gif", save_all=True, append_images=others)

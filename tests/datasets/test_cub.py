@@ -199,5 +199,5 @@ def test_options_that_make_no_sense_are_refused(cub):
         Birds(cub).crop(0, (0.5, 1.1))
     with pytest.raises(InputError, match=r"unknown split of birds 'trian'\. Did you mean 'train'"):
         Birds(cub, "trian")
-    with pytest.raises(InputError, match=f"neither CUB_200_2011 nor CUB_200_2011.tgz; get it from https://{CALTECH}"):
+    with pytest.raises(InputError, match=f"neither CUB_200_2011 nor CUB_200_2011.tgz: get it from https://{CALTECH}"):
         Birds(cub / "CUB_200_2011" / "parts")

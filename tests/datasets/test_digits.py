@@ -142,7 +142,7 @@ IMAGES, LABELS = some(5)
         (
             "t10k-images-idx3-ubyte",
             struct.pack(">4I", 2051, 2**32 - 1, 28, 28),
-            "at most 500,000 .*, 4,294,967,295 are",
+            "expected at most 500,000 images, got 4294967295",
         ),
         ("t10k-labels-idx1-ubyte", idx(LABELS[:4]), "5 images in .*, but 4 labels"),
         ("t10k-labels-idx1-ubyte", idx(LABELS + 6), "expected labels 0 … 9, got 10"),

@@ -381,5 +381,5 @@ def test_a_mat_file_that_is_cut_off_is_named(tmp_path, size, compress):
 
 
 def test_a_missing_mat_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=rf"train_32x32\.mat is missing; get it from http://{STANFORD}"):
+    with pytest.raises(InputError, match=rf"train_32x32\.mat is missing: get it from http://{STANFORD}"):
         house_digits(tmp_path)

@@ -101,7 +101,7 @@ def test_files_that_do_not_fit_are_refused(small, tmp_path, capsys):
     torch.save({"fc.weight": torch.zeros(2)}, file)
     refused(r"lacks bn1\.bias")
     torch.save({**before, "conv1.weight": torch.zeros(64, 1, 7, 7)}, file)
-    refused(r"conv1\.weight is \[64, 1, 7, 7\], expected \[64, 3, 7, 7\]")
+    refused(r"conv1\.weight: expected \[64, 3, 7, 7\], got \[64, 1, 7, 7\]")
     (tmp_path / "cut.safetensors").write_bytes(b"{}")
     with pytest.raises(InputError, match=r"cut\.safetensors cannot be read"):
         small.load_weights(tmp_path / "cut.safetensors")

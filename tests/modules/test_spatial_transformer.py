@@ -226,7 +226,7 @@ def test_wrong_arguments_are_told_when_it_is_built(unchecked, arguments, options
 
 @pytest.mark.parametrize("network", [nn.Identity(), nn.Flatten(0)], ids=["[N, C, H, W]", "[N·C·H·W]"])
 def test_a_network_that_gives_no_features_is_told(unchecked, network):
-    with pytest.raises(wk.InputError, match=r"localization: expected features \[N, F\], it gave \["):
+    with pytest.raises(wk.InputError, match=r"localization: expected features \[N, F\], got \["):
         wk.SpatialTransformer(network)(IMAGE)
 
 

@@ -105,7 +105,10 @@ def test_a_grid_in_rows_and_any_layout(channels_last):
     [
         ((torch.ones(1, 1, 3), torch.zeros(1, 4, 2), (3, 3)), r"values: expected \[N, C, 4\].*\[1, 1, 3\]"),
         ((torch.ones(1, 1, 4, dtype=torch.int32), torch.zeros(1, 4, 2), (3, 3)), "values: .*floating-point.*int32"),
-        ((torch.ones(2, 1, 4), torch.zeros(3, 4, 2), (3, 3)), "batch of values: 2, batch of coords: 3"),
+        (
+            (torch.ones(2, 1, 4), torch.zeros(3, 4, 2), (3, 3)),
+            "batch of values: expected that of coords, 3, .*got 2",
+        ),
         ((torch.ones(1, 1, 4), torch.zeros(1, 4, 2), (3, 3, 3)), "size: expected 2 positive integers"),
         ((torch.ones(1, 1, 4), torch.zeros(1, 4, 4), (3, 3)), r"coords: expected \[N, \*T, D\]"),
         ((torch.ones(1, 1, 4), [[0.0]], (3, 3)), "coords"),

@@ -32,8 +32,8 @@ FILES = {
     "itself.yaml": ("layers: &a [*a]", "an alias stands inside of what it stands for"),
     "deep.yaml": (f"layers: {'[' * 250}{']' * 250}", "nested (more than 200|too)"),
     "deeper.yaml": (f"layers: {'[' * 5000}{']' * 5000}", "nested too deeply"),
-    "digits.yaml": (f"layers: {'9' * 40_000}", "layers: got '999"),
-    "sixty.yaml": (f"layers: !!int {':'.join(['59'] * 20_000)}", "layers: got '59:59"),
+    "digits.yaml": (f"layers: {'9' * 40_000}", "layers: expected a list, got '999"),
+    "sixty.yaml": (f"layers: !!int {':'.join(['59'] * 20_000)}", "layers: expected a list, got '59:59"),
     "letters.yaml": (f'layers: "{"x" * 2_000_000}"', "more than 524,288 letters"),
     "tag.yaml": (f"layers: !{'x' * 100_000} a", "cannot be parsed"),
     "keys.json": (json.dumps(dict.fromkeys(map(str, range(31_000)), 0)), "more than 30,000 values"),
@@ -125,7 +125,7 @@ LARGE = {
         ([1, 8, 8], ST | {"size": [5000, 5000], "transform": "thin_plate_spline", "steps": 1}),
     ],
     "its weights need": [([2**18], {"type": "Linear", "out_features": 2**18})],
-    "more than 1e+09 numbers": [([1, 10**5, 10**5], "ReLU")],
+    "at most 1e+09 numbers": [([1, 10**5, 10**5], "ReLU")],
 }
 PROGRAM = """
 import resource, sys

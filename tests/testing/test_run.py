@@ -119,7 +119,7 @@ def test_an_expected_failure_needs_a_known_name_and_a_reason():
     ("call", "message"),
     [
         (lambda: check_kernel("bicubik"), "Did you mean 'bicubic'"),
-        (lambda: check_kernel(Dim), "a class: give an object of it"),
+        (lambda: check_kernel(Dim), "give an object of this class"),
         (lambda: check_kernel("bicubic", only="symetric"), "Did you mean 'symmetric'"),
         (lambda: check_kernel("bicubic", seed=-1), "seed"),
         (lambda: check_transform("affine", theta=[1.0, 2.0]), "expected 6 numbers"),

@@ -99,7 +99,7 @@ def test_a_spec_may_lie_in_a_file_beside_the_experiment_s(small):
         (
             "models.warped.set",
             {"layers.3.out_features": 5},
-            "models.warped: the model gives [2, 5], expected scores of",
+            "models.warped: the model's output: expected scores of shape [2, 10], got [2, 5]",
         ),
         ("models.warped.set", {"input": [1, 14, 14]}, "models.warped: "),
         ("models.warped.beside", "plane", "models.warped.beside: unknown other model 'plane'. Did you mean 'plain'"),

@@ -11,9 +11,10 @@ from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
 from warpkit.alignment.losses import LOSSES
 from warpkit.alignment.pyramid import COARSEST
-from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.precision import working
+from warpkit.quoting import Told
 from warpkit.sampling.sampler import KernelLike, sample
 from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.warping import TransformLike
@@ -69,10 +70,9 @@ def align(
     """
     images = _checked(moving, fixed)
     mapping = transforms.shared(transform, moving.device, ndim=moving.ndim - 2)
-    require(
-        mapping.ndim == moving.ndim - 2,
-        f"{type(mapping).__name__} is {mapping.ndim}-D, the images are {moving.ndim - 2}-D",
-    )
+    given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
+    dimensions = moving.ndim - 2
+    require(mapping.ndim == dimensions, "transform", expected=f"one in {dimensions}-D, as the images are", given=given)
     if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     sample(images[0][:0], images[0].new_zeros(0, 1, mapping.ndim), kernel=kernel)  # complains about a wrong one
@@ -99,12 +99,12 @@ def _checked(moving: Any, fixed: Any) -> list[Tensor]:
     for name, image in pair.items():
         right = isinstance(image, Tensor) and is_dense(image) and 3 <= image.ndim <= 5 and not image.is_complex()
         right = right and (image.dtype in FLOATS or not image.is_floating_point())
-        given = f"{image.dtype} {list(image.shape)}" if isinstance(image, Tensor) else quoted(image)
-        require(right, f"{name}: expected a real tensor [N, C, *S] with one to three axes in S, got {given}")
-        require(0 not in image.shape[1:], f"{name}: empty, {list(image.shape)}")
+        given = Told(f"{image.dtype} {list(image.shape)}") if isinstance(image, Tensor) else image
+        require(right, name, expected="a real tensor [N, C, *S] with one to three axes in S", given=given)
+        require(0 not in image.shape[1:], name, expected="a channel and a pixel at least", given=list(image.shape))
     same = moving.ndim == fixed.ndim and moving.shape[1] == fixed.shape[1]
-    expected = "expected as many channels and dimensions in both"
-    require(same, f"{expected}, got moving {list(moving.shape)}, fixed {list(fixed.shape)}")
+    expected = f"as many channels and dimensions as moving has, {list(moving.shape)}"
+    require(same, "fixed", expected=expected, given=list(fixed.shape))
     common_batch("moving", moving, "fixed", fixed)
     dtype = working(*(image.dtype for image in pair.values() if image.is_floating_point()))
     images = []
@@ -126,10 +126,10 @@ def _start(transform: Transform, init: Any, like: Tensor) -> Float[Tensor, "N P"
         try:
             return transform.identity().to(like)[None]
         except InputError as error:
-            raise InputError(f"{error}: give init, from where to start") from None
+            raise error.hinting("give init, from where to start") from None
     start = init[None] if isinstance(init, Tensor) and init.ndim == 1 else init
     check_theta(transform, start)
-    require(bool(start.isfinite().all()), "init: expected finite numbers")
+    require(bool(start.isfinite().all()), "init", expected="finite numbers")
     return start.detach().to(like)
 
 

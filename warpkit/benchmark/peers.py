@@ -171,7 +171,7 @@ def get_peer(name: str) -> Peer:
     if name not in PEERS:
         raise unknown("peer", name, PEERS)
     if not PEERS[name].installed():
-        raise InputError(f"peer {quoted(name)} is not installed: {pip_line([PEERS[name]])}")
+        raise InputError(f"peer {quoted(name)} is not installed", hint=pip_line([PEERS[name]]))
     return PEERS[name]
 
 

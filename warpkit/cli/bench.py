@@ -55,9 +55,10 @@ def bench(
     _check_outputs(kept, plot, page)
     require(
         resume or kept is None or source is not None or not kept.exists(),
-        f"--json: {kept} exists; --resume goes on with it, another name begins anew",
+        f"--json: {kept} exists",
+        hint="--resume goes on with it, another name begins anew",
     )
-    require(not resume or kept is not None, "--resume: expected --json FILE, the results to go on with")
+    require(not resume or kept is not None, "--resume", expected="--json FILE, the results to go on with")
     require(not (check and quick), "--check: floors are for the real sizes, not for --quick")
     if source is not None:
         asked = (workload, kernel, peer, threads, seconds, repeats, resume or None, quick or None)
@@ -91,8 +92,8 @@ def _check_outputs(kept: Path | None, plot: Path | None, page: Path | None) -> N
 
         known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()
         if plot is not None and plot.suffix.lower().lstrip(".") not in known:
-            raise InputError(f"--plot: cannot draw {quoted(plot.name)}; try .png, .svg or .pdf")
-    require(page is None or page.suffix == ".md", f"--page: expected a .md file, got {quoted(str(page), 300)}")
+            raise InputError(f"--plot: cannot draw {quoted(plot.name)}", hint="try .png, .svg or .pdf")
+    require(page is None or page.suffix == ".md", "--page", expected="a .md file", given=quoted(str(page), 300))
     for path in (kept, plot, page, page and page.parent / "img" / "benchmarks.png"):
         if path is not None:
             check_writable(path)
@@ -118,11 +119,11 @@ def _plan(
     from warpkit.benchmark.run import Plan
 
     directions = {"forward": (FORWARD,), "both": DIRECTIONS}
-    require(direction in directions, f"--direction: expected forward or both, got {quoted(direction)}")
-    require(threads is None or threads >= 1, f"--threads: expected 1 or more, got {threads}")
-    require(seconds is None or seconds > 0, f"--seconds: expected more than 0, got {seconds}")
-    require(repeats is None or repeats >= 1, f"--repeats: expected 1 or more, got {repeats}")
-    require(seconds is None or repeats is None, "--seconds and --repeats: expected one of them")
+    require(direction in directions, "--direction", expected="forward or both", given=direction)
+    require(threads is None or threads >= 1, "--threads", expected="1 or more", given=threads)
+    require(seconds is None or seconds > 0, "--seconds", expected="more than 0", given=seconds)
+    require(repeats is None or repeats >= 1, "--repeats", expected="1 or more", given=repeats)
+    require(seconds is None or repeats is None, "--seconds and --repeats", expected="one of them")
     for name in kernel or ():
         work.get_kernel(name)
     plan = Plan(

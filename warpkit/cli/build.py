@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from warpkit.cli.values import parse_options
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
 
 
@@ -28,7 +28,7 @@ def build(
     `torch.export.load(FILE)` reads it, and torch alone runs it: the sampler is in it as operators of torch (the
     reference backend). Weights are new ones, or those of a file that warpkit.save wrote.
     """
-    require(out.suffix == ".pt2", f"--out: expected a file that ends in .pt2, got {out}")
+    require(out.suffix == ".pt2", "--out", expected="a file that ends in .pt2", given=quoted(str(out), 300))
     check_writable(out)
     import torch
 

@@ -101,7 +101,7 @@ def _made(target: str, options: dict[str, Any]) -> Any:
     for part in name.split("."):
         require(hasattr(cls, part), f"{shown(target)}: {shown(place)} has no {quoted(part)}")
         cls = getattr(cls, part)
-    require(isinstance(cls, type), f"{shown(target)}: expected a class, got {quoted(cls)}")
+    require(isinstance(cls, type), shown(target), expected="a class", given=cls)
     try:
         return cls(**options)
     except TypeError as error:
@@ -160,7 +160,7 @@ def _check_plot(plot: Path) -> None:
 
     known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()
     can = plot.suffix.lower().lstrip(".") in known
-    require(can, f"--plot: cannot draw {quoted(plot.name)}; try .png, .svg or .pdf")
+    require(can, f"--plot: cannot draw {quoted(plot.name)}", hint="try .png, .svg or .pdf")
     check_writable(plot)
 
 

@@ -59,9 +59,9 @@ def demo(
 
     distort, console = get_distortion(distortion), Terminal()
     steps = _STEPS[distortion] if steps is None else steps
-    require(steps >= 1, f"--steps: expected 1 or more, got {steps}")
+    require(steps >= 1, "--steps", expected="1 or more", given=steps)
     picture = out / f"{distortion}.png" if out.is_dir() or not out.suffix else out
-    require(picture.suffix.lower() == ".png", f"--out: expected a folder or a .png file, got {quoted(str(out), 300)}")
+    require(picture.suffix.lower() == ".png", "--out", expected="a folder or a .png file", given=quoted(str(out), 300))
 
     check_writable(picture)
 

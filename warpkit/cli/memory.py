@@ -23,13 +23,15 @@ def check_memory(frames: Sequence["Photo"], sizes: Sequence[tuple[int, int]], tr
     """Raise `InputError` where these frames, warped to these sizes one after the other, need more than there is."""
     kept = sum(_pixels(size) * len(it.pixels) * it.pixels.itemsize for it, size in zip(frames, sizes, strict=True))
     while_made, size = max((_needed(it, size, transform), size) for it, size in zip(frames, sizes, strict=True))
-    require_room(kept + while_made, f"{size[1]} × {size[0]} pixels", ": try a smaller --size")
+    require_room(kept + while_made, f"{size[1]} × {size[0]} pixels", "try a smaller --size")
 
 
 def require_room(needed: int, what: str, hint: str = "") -> None:
     """Raise `InputError` where that many bytes are more than there is."""
     free, gib = available(), 2**30
-    require(needed <= free, f"{what} need some {needed / gib:,.1f} GiB of memory, and {free / gib:,.1f} are free{hint}")
+    require(
+        needed <= free, f"{what} need some {needed / gib:,.1f} GiB of memory, and {free / gib:,.1f} are free", hint=hint
+    )
 
 
 def _needed(photo: "Photo", size: tuple[int, int], transform: "Transform") -> int:

@@ -47,7 +47,7 @@ def new(
     words = _words(kind, _checked(name))
     target = folder / words["distribution"]
     _check_free(kind, words["name"], words["distribution"])
-    require(folder.is_dir(), f"--in: expected a folder, got {quoted(str(folder), 300)}")
+    require(folder.is_dir(), "--in", expected="a folder", given=quoted(str(folder), 300))
     require(not os.path.lexists(target), f"{target} is there already, and is left as it is")
     files = {_filled(path, words): _text(template, words) for path, template in _FILES.items()}
     _write(target, files)
@@ -63,10 +63,10 @@ def _checked(given: str) -> str:
     name = given.replace("-", "_")
     if not _NAME.fullmatch(name):
         near = "_".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", given)).lower()
-        hint = f" Did you mean {quoted(near)}?" if given.isascii() and _NAME.fullmatch(near) else ""
-        expected = "expected small letters, digits and single _, a letter first"
-        raise InputError(f"name: {expected}, got {quoted(given)}.{hint}")
-    require(not keyword.iskeyword(name), f"name: {quoted(name)} is a keyword of Python; choose another")
+        hint = f"Did you mean {quoted(near)}?" if given.isascii() and _NAME.fullmatch(near) else ""
+        expected = "small letters, digits and single _, a letter first"
+        raise InputError("name", expected=expected, given=given, hint=hint)
+    require(not keyword.iskeyword(name), f"name: {quoted(name)} is a keyword of Python", hint="choose another")
     return name
 
 
@@ -92,10 +92,10 @@ def _check_free(kind: str, name: str, distribution: str) -> None:
     if name in registry.names():
         owner = registry.entries(name)[0]
         taken = f"is taken by {shown(owner.value)} ({shown(owner.origin)})"
-        raise InputError(f"{kind} {quoted(name)} {taken}; choose another name")
+        raise InputError(f"{kind} {quoted(name)} {taken}", hint="choose another name")
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         version = importlib.metadata.version(distribution)  # pip would put the new one in its place
-        raise InputError(f"a package {distribution} ({version}) is installed already; choose another name")
+        raise InputError(f"a package {distribution} ({version}) is installed already", hint="choose another name")
 
 
 def _text(template: str | None, words: dict[str, str]) -> str:

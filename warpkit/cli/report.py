@@ -38,8 +38,8 @@ def report(
     """
     out, markdown = out or runs[0] / "report.html", markdown or runs[0] / "report.md"
     for option, file, suffix in (("--out", out, ".html"), ("--markdown", markdown, ".md")):
-        told = f"{option}: expected a name that ends in {suffix}, got {quoted(str(file), 300)}"
-        require(file.suffix.lower() == suffix, told)
+        given = quoted(str(file), 300)
+        require(file.suffix.lower() == suffix, option, expected=f"a name that ends in {suffix}", given=given)
     for file in (out, markdown):
         check_writable(file)
     from warpkit.training import report as reports

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.values import parse_options
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def show(
     changes = parse_options("--set", overrides or [])
     if diagram is not None:
         known = diagram.suffix.lower() in _SUFFIXES
-        require(known, f"--diagram: expected .svg, .png or .pdf, got {quoted(diagram.name)}")
+        require(known, "--diagram", expected=".svg, .png or .pdf", given=diagram.name)
         check_writable(diagram)
     from warpkit.spec.build import inputs_of, planned
     from warpkit.spec.outline import outline
@@ -57,8 +57,9 @@ def show(
 
         figure = draw(module, inputs)
         pixels = figure.get_figwidth() * figure.get_figheight() * figure.dpi**2
-        told = f"--diagram: so large a network is {pixels:.0e} pixels; draw it as .svg or .pdf"
-        require(diagram.suffix.lower() != ".png" or bool(pixels < _PIXELS), told)
+        fits = diagram.suffix.lower() != ".png" or bool(pixels < _PIXELS)
+        told = f"--diagram: so large a network is {pixels:.0e} pixels"
+        require(fits, told, hint="draw it as .svg or .pdf")
         with written_whole(diagram) as draft:
             figure.savefig(draft)
         say(f"Written: {diagram}", err=True)

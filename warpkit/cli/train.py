@@ -49,7 +49,7 @@ def train(
     if listed:
         console.print("\n".join(shipped()))
         return
-    require(spec is not None, "EXPERIMENT: expected a file or a name; --list shows the names")
+    require(spec is not None, "EXPERIMENT", expected="a file or a name", hint="--list shows the names")
     wanted = plans(str(spec), models, parse_options("--set", overrides or []))
 
     import torch

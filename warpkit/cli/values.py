@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from warpkit.errors import InputError, quoted, require
+from warpkit.quoting import Told
 
 _MINUS = "−"  # U+2212, as it is printed; keyboards have the hyphen
 _SIGN = rf"[-+{_MINUS}]?"
@@ -39,7 +40,9 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
         try:
             numbers.append(float(word.replace(_MINUS, "-")))
         except ValueError:
-            raise InputError(f"{what}: expected numbers, got {quoted(word)} in {quoted(' '.join(given))}") from None
+            raise InputError(
+                what, expected="numbers", given=Told(f"{quoted(word)} in {quoted(' '.join(given))}")
+            ) from None
     return numbers
 
 
@@ -50,7 +53,9 @@ def parse_size(given: str) -> tuple[int, int]:
         re.fullmatch(r"[\s\d,xX×()]+", given) is not None
         and len(words) == 2
         and all(len(word) < 20 and int(word) > 0 for word in words),
-        f"--size: expected rows and columns, like 480 640, got {quoted(given)}",
+        "--size",
+        expected="rows and columns, like 480 640",
+        given=given,
     )
     return int(words[0]), int(words[1])
 
@@ -64,7 +69,7 @@ def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:
     options = {}
     for text in given:
         key, equals, value = text.partition("=")
-        require(bool(equals) and key.strip() != "", f"{flag}: expected key=value, got {quoted(text)}")
+        require(bool(equals) and key.strip() != "", flag, expected="key=value", given=text)
         options[key.strip()] = _value(flag, text, value.strip())
     return options
 

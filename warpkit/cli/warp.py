@@ -90,7 +90,9 @@ def warp(
         channels = len(it.pixels)
         require(
             len(outside) in (1, channels),
-            f"--fill: expected one number, or {channels}, one for each channel, got {len(outside)}",
+            "--fill",
+            expected=f"one number, or {channels}, one for each channel",
+            given=len(outside),
         )
     with torch.no_grad():
         warped = [
@@ -129,10 +131,12 @@ def theta_of(transform: "Transform", given: list[float]) -> "Tensor":
         try:
             return transform.identity()
         except InputError as error:
-            raise InputError(f"{error}: give --theta, {len(names)} numbers: {' '.join(names)}") from None
+            raise error.hinting(f"give --theta, {len(names)} numbers: {' '.join(names)}") from None
     require(
         len(given) == len(names),
-        f"--theta: {type(transform).__name__} takes {len(names)} numbers, {' '.join(names)}; got {len(given)}",
+        "--theta",
+        expected=f"{len(names)} numbers for {type(transform).__name__} ({' '.join(names)})",
+        given=len(given),
     )
     return torch.tensor(given)
 

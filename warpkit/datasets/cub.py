@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from warpkit.datasets.archive import Limits
 from warpkit.datasets.sources import Source, as_tensor
 from warpkit.errors import quoted, require
+from warpkit.quoting import Told
 
 SPLITS = ("train", "test")
 _SOURCE = Source("birds", "https://data.caltech.edu/records/65de6-vp158", Limits(files=100_000, bytes=4 * 2**30))
@@ -78,7 +79,7 @@ class Birds(Dataset[Bird]):
         boxes = _numbers(root / "bounding_boxes.txt", 4, ids)
         parts = _numbers(root / "parts" / "part_locs.txt", 3, ids, part_ids).reshape(len(ids), len(part_ids), 3)
         _SOURCE.require(
-            bool(np.isin(of_train, (0, 1)).all()), f"{root / 'train_test_split.txt'}: expected 0 or 1 for each image"
+            bool(np.isin(of_train, (0, 1)).all()), expected="0 or 1 for each image", path=root / "train_test_split.txt"
         )
         known = np.isin(classes, class_ids)
         _SOURCE.require(
@@ -108,7 +109,9 @@ class Birds(Dataset[Bird]):
     def crop(self, index: int, place: tuple[float, float] | Float[Tensor, "2"] = (0.5, 0.5)) -> Bird:
         """The crop at this place: x and y in 0 … 1 of the room there is, to whole pixels; the middle unless given."""
         where = torch.as_tensor(place)
-        require(bool(((where >= 0) & (where <= 1)).all()), f"birds: place: expected x and y in 0 … 1, got {place}")
+        require(
+            bool(((where >= 0) & (where <= 1)).all()), "place", expected="x and y in 0 … 1", given=place, path="birds"
+        )
         picture = _SOURCE.image(self.files[index])
         sides = torch.tensor(picture.size)
         resized = (sides * self.short / sides.min()).round().int()
@@ -137,7 +140,7 @@ def _names(file: Path, *, are_files: bool = False) -> tuple[Int64[np.ndarray, " 
             number, name = (*line.split(maxsplit=1), "")[:2]
             where, name = f"{file}, line {count}", name.strip()
             right = re.fullmatch("[0-9]{1,6}", number) is not None and name != ""
-            _SOURCE.require(right, f"{where}: expected a number of up to 6 digits and a name, got {quoted(line)}")
+            _SOURCE.require(right, expected="a number of up to 6 digits and a name", given=line, path=where)
             _SOURCE.require(not are_files or _is_inside(name), f"{where}: {quoted(name)} is no file of this folder")
             _SOURCE.require(int(number) not in ids, f"{where}: the number {number} is there twice")
             ids[int(number)] = name
@@ -163,7 +166,9 @@ def _numbers(file: Path, columns: int, *keys: Int64[np.ndarray, " _"]) -> Float6
     count, width = math.prod(map(len, keys)), len(keys) + columns
     _SOURCE.require(
         rows.shape == (count, width),
-        f"{file}: expected {count} lines of {width} numbers, got {' × '.join(map(str, rows.shape))}",
+        expected=f"{count} lines of {width} numbers",
+        given=Told(" × ".join(map(str, rows.shape))),
+        path=file,
     )
     wrong = np.flatnonzero(~(np.abs(rows) <= _LARGEST).all(1))  # NaN is not below anything
     _SOURCE.require(len(wrong) == 0, f"{file}: {rows[wrong[:1]].tolist()} is beyond ±{_LARGEST:,.0f}")

@@ -99,5 +99,5 @@ def _index(source: Source, file: Path, said: Mapping[str, np.ndarray], least: in
 def as_classes(source: Source, file: Path, labels: np.ndarray) -> Int64[np.ndarray, " N"]:
     """0 … 9 of 1 … 10: MATLAB counts from 1, and 10 is the digit 0."""
     wrong = labels[~np.isin(labels, np.arange(1, 11))]
-    source.require(len(wrong) == 0, f"{file}: expected labels 1 … 10, got {wrong[:1].tolist()}")
+    source.require(len(wrong) == 0, expected="labels 1 … 10", given=wrong[:1].tolist(), path=file)
     return labels.astype(np.int64) % 10

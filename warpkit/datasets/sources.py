@@ -14,7 +14,7 @@ import torch
 from jaxtyping import UInt8
 
 from warpkit.datasets.archive import Limits, unpack
-from warpkit.errors import InputError, quoted, unknown
+from warpkit.errors import NOTHING, InputError, quoted, unknown
 
 _PIXELS = 50_000_000  # of a picture: more than any of these data sets has
 
@@ -26,14 +26,17 @@ class Source(NamedTuple):
     url: str
     limits: Limits
 
-    def problem(self, what: str) -> InputError:
-        """The error for a file that is not as it should be."""
-        return InputError(f"{self.name}: {what}; get it from {self.url}")
+    def problem(self, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = "") -> InputError:
+        """The error for a file that is not as it should be; `path`, where one is given, is the file's."""
+        hint = f"get it from {self.url}"
+        return InputError(what, given=given, expected=expected, hint=hint, path=str(path)).at(self.name)
 
-    def require(self, ok: bool, what: str) -> None:
-        """Raise `problem(what)` unless `ok`."""
+    def require(
+        self, ok: bool, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = ""
+    ) -> None:
+        """Raise `problem(what, ...)` unless `ok`."""
         if not ok:
-            raise self.problem(what)
+            raise self.problem(what, given=given, expected=expected, path=path)
 
     def check_split(self, split: str, known: Sequence[str]) -> None:
         """Raise `InputError` for a split that does not exist."""
@@ -50,7 +53,7 @@ class Source(NamedTuple):
         try:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise InputError(f"{self.name}: this needs {error.name}: pip install 'warpkit[train]'") from error
+            raise InputError(f"{self.name}: this needs {error.name}", hint="pip install 'warpkit[train]'") from error
 
     def folder(self, parent: str | os.PathLike[str], name: str, archive: str) -> Path:
         """The folder of this name, unpacked where only the archive is there: all of it, or nothing after an error.

@@ -21,6 +21,7 @@ from warpkit.datasets.digit_struct import BLANK, as_classes, digit_struct
 from warpkit.datasets.matlab import read_matrices
 from warpkit.datasets.sources import Source, as_tensor
 from warpkit.errors import require
+from warpkit.quoting import Told, listed
 
 MOST = 5  # places of a number that is read
 SPLITS = ("train", "test", "extra")
@@ -49,13 +50,18 @@ def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseD
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise _SOURCE.problem(f"{file} cannot be read as MATLAB's: {error}") from error
     _SOURCE.require(
-        len(found) == 2, f"{file} cannot be read as MATLAB's: expected X and y, got {', '.join(found) or 'neither'}"
+        len(found) == 2,
+        f"{file} cannot be read as MATLAB's",
+        expected="X and y",
+        given=Told(listed(found) or "neither"),
     )
     pixels, labels = found["X"], found["y"].ravel()
     pixels = pixels[..., None] if pixels.ndim == 3 else pixels  # MATLAB drops the last axis of a single image
     _SOURCE.require(
         pixels.dtype == np.uint8 and pixels.ndim == 4 and pixels.shape[:3] == (32, 32, 3),
-        f"{file}: expected X as 32 × 32 × 3 × N bytes, got {' × '.join(map(str, pixels.shape))} of {pixels.dtype}",
+        expected="X as 32 × 32 × 3 × N bytes",
+        given=Told(f"{' × '.join(map(str, pixels.shape))} of {pixels.dtype}"),
+        path=file,
     )
     _SOURCE.require(
         len(labels) == pixels.shape[3], f"{file} is inconsistent: {pixels.shape[3]} images, but {len(labels)} labels"
@@ -105,8 +111,8 @@ class HouseNumbers(Dataset[HouseNumber]):
         self, folder: str | os.PathLike[str], split: str = "train", *, size: int = 64, margin: float = 0.3
     ) -> None:
         _SOURCE.check_split(split, SPLITS)
-        require(size >= 1, f"house numbers: size: expected 1 or more pixels, got {size}")
-        require(0 <= margin < math.inf, f"house numbers: margin: expected a share of 0 or more, got {margin}")
+        require(size >= 1, "size", expected="1 or more pixels", given=size, path="house numbers")
+        require(0 <= margin < math.inf, "margin", expected="a share of 0 or more", given=margin, path="house numbers")
         self.folder, self.size, self.margin = _SOURCE.folder(folder, split, f"{split}.tar.gz"), size, margin
         names, labels, boxes = digit_struct(_SOURCE, self.folder / "digitStruct.mat", MOST)
         there = set(os.listdir(self.folder))

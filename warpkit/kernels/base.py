@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.component import Component
-from warpkit.errors import InputError, quoted
+from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 _FAR = 64  # pixels: more is a blur, for which there are better ways
@@ -49,10 +49,10 @@ class Kernel(Component):
         radius, pieces = getattr(self, "radius", None), self.pieces
         if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < _FAR or 2 * radius % 1:
             raise InputError(
-                f"{type(self).__name__}.radius: expected a positive multiple of 1/2 below {_FAR}, got {quoted(radius)}"
+                f"{type(self).__name__}.radius", expected=f"a positive multiple of 1/2 below {_FAR}", given=radius
             )
         if not isinstance(pieces, int) or pieces < 1:
-            raise InputError(f"{type(self).__name__}.pieces: expected a positive integer, got {quoted(pieces)}")
+            raise InputError(f"{type(self).__name__}.pieces", expected="a positive integer", given=pieces)
         return int(2 * radius)
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.component import edits_of
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.table import Table
 from warpkit.precision import wide, working
@@ -34,7 +34,7 @@ _plans = weakref.WeakKeyDictionary()
 
 def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
     """`Kernel.table`."""
-    require(dtype in _FLOATS, f"dtype: expected a floating-point type, got {quoted(dtype)}")
+    require(dtype in _FLOATS, "dtype", expected="a floating-point type", given=dtype)
     kept = fitted(kernel, working(dtype))
     return None if kept is None else kept.coefficients.clone()
 
@@ -186,8 +186,10 @@ def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None
     distance = fraction[..., None] + (kernel.radius - 1) - taps.to(device, dtype)
     values = kernel(distance) if phi is None else torch.func.functional_call(kernel, phi, (distance,))
     if not isinstance(values, Tensor) or values.shape != distance.shape:
-        given = list(values.shape) if isinstance(values, Tensor) else quoted(values)
-        raise InputError(f"{type(kernel).__name__}: expected a weight for each of {list(distance.shape)}, got {given}")
+        given = list(values.shape) if isinstance(values, Tensor) else values
+        raise InputError(
+            f"{type(kernel).__name__}", expected=f"a weight for each of {list(distance.shape)}", given=given
+        )
     return values.to(dtype)
 
 

@@ -6,7 +6,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit.component import Component
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
@@ -20,7 +20,7 @@ class ConvLocalization(Component):
 
     def __init__(self, channels: Sequence[int] = (16, 32), features: int = 64, ndim: int = 2) -> None:
         super().__init__()
-        require(ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {quoted(ndim)}")
+        require(ndim in (1, 2, 3), "ndim", expected="1, 2 or 3", given=ndim)
         _check_widths("channels", channels)
         _check_widths("features", [features])
         conv = (LazyConv1d, LazyConv2d, LazyConv3d)[ndim - 1]
@@ -35,7 +35,7 @@ class ConvLocalization(Component):
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F"]:
         """Image to features."""
         if image.ndim != self.ndim + 2:  # torch would take one axis less for an image without a batch
-            raise InputError(f"image: expected [N, C, *S] with {self.ndim} axes in S, got {list(image.shape)}")
+            raise InputError("image", expected=f"[N, C, *S] with {self.ndim} axes in S", given=list(image.shape))
         return self.layers(image)  # type: ignore[no-any-return]
 
 
@@ -60,4 +60,4 @@ class DenseLocalization(Component):
 
 def _check_widths(what: str, widths: Sequence[int]) -> None:
     valid = isinstance(widths, list | tuple) and len(widths) > 0 and all(isinstance(w, int) and w > 0 for w in widths)
-    require(valid, f"{what}: expected positive integers, got {quoted(widths)}")
+    require(valid, what, expected="positive integers", given=widths)

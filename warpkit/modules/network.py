@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.sequential import Sequential
 from warpkit.quoting import listed
 
@@ -40,18 +40,18 @@ class Network(Sequential):
         super().__init__(layers)
         names = tuple(inputs)
         valid = len(names) > 0 and len({*names, WARPED}) == len(names) + 1 and all(isinstance(n, str) for n in names)
-        require(valid, f"inputs: expected different names, none of them {WARPED!r}, got {quoted(inputs)}")
+        require(valid, "inputs", expected=f"different names, none of them {WARPED!r}", given=inputs)
         routes = [None] * len(self) if theta_from is None else [None if r is None else tuple(r) for r in theta_from]
-        told = f"theta_from: expected {len(self)} entries, one a layer, got {quoted(theta_from)}"
-        require(len(routes) == len(self), told)
+        entries = f"{len(self)} entries, one a layer"
+        require(len(routes) == len(self), "theta_from", expected=entries, given=theta_from)
         for route in routes:
             known = route is None or (len(route) > 0 and set(route) <= {*names, WARPED})
-            require(known, f"theta_from: expected some of {listed((WARPED, *names))}, got {quoted(route)}")
+            require(known, "theta_from", expected=f"some of {listed((WARPED, *names))}", given=route)
         self.inputs, self.theta_from = names, tuple(routes)
 
     def forward(self, *images: Float[Tensor, "N C *S"]) -> Tensor:
         """The images, in the order of `inputs` → what the last layer gives."""
-        require(len(images) == len(self.inputs), f"expected {listed(self.inputs)}, got {len(images)} images")
+        require(len(images) == len(self.inputs), "images", expected=listed(self.inputs), given=len(images))
         given = dict(zip(self.inputs, images, strict=True))
         x = images[0]
         for layer, route in zip(self, self.theta_from, strict=True):

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit.component import Component
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.base import modules
 from warpkit.modules.spatial_transformer import ThetaFrom
 
@@ -24,7 +24,7 @@ class Parallel(Component):
     def __init__(self, transformers: Sequence[nn.Module | str | dict[str, Any]]) -> None:
         super().__init__()
         valid = isinstance(transformers, list | tuple | nn.ModuleList) and len(transformers) > 0
-        require(valid, f"transformers: expected one at least, got {quoted(transformers)}")
+        require(valid, "transformers", expected="one at least", given=transformers)
         self.transformers = nn.ModuleList(modules.own(t) for t in transformers)
 
     def spec_options(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit.component import Component
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 _DEEP = 50  # from here on a block has three convolutions, and four times as many channels at its end
@@ -30,8 +30,8 @@ class ResNet(Component):
     def __init__(self, depth: int = 50, channels: int = 3) -> None:
         super().__init__()
         known = type(depth) is int and depth in _BLOCKS
-        require(known, f"depth: expected one of {', '.join(map(str, _BLOCKS))}, got {quoted(depth)}")
-        require(type(channels) is int and channels > 0, f"channels: expected 1 or more, got {quoted(channels)}")
+        require(known, "depth", expected=f"one of {', '.join(map(str, _BLOCKS))}", given=depth)
+        require(type(channels) is int and channels > 0, "channels", expected="1 or more", given=channels)
         self.depth = depth
         self.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -67,10 +67,10 @@ class ResNet(Component):
             ("has, which this network has not,", given.keys() - mine.keys()),
         ):
             depth = f"is it of another depth than {self.depth}?"
-            require(not names, f"weights: {file} {what} {', '.join(sorted(names)[:3])}: {depth}")
+            require(not names, f"weights: {file} {what} {', '.join(sorted(names)[:3])}", hint=depth)
         for name, value in given.items():
-            told = f"weights: {file}: {name} is {list(value.shape)}, expected {list(mine[name].shape)}"
-            require(value.shape == mine[name].shape, told)
+            where, wanted = f"weights: {file}: {name}", f"{list(mine[name].shape)}"
+            require(value.shape == mine[name].shape, where, expected=wanted, given=list(value.shape))
         self.load_state_dict({**mine, **given})
 
 
@@ -112,7 +112,7 @@ def _read(file: Path) -> dict[str, Tensor]:
         kept = _safetensors(file) if file.suffix == ".safetensors" else _pickled(file)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"weights: {file} is no state dict: torch.save(model.state_dict(), FILE) writes one"
+            f"weights: {file} is no state dict", hint="torch.save(model.state_dict(), FILE) writes one"
         ) from error
     except Exception as error:  # what a damaged file makes torch and safetensors stumble over
         told = next(iter(str(error).splitlines()), type(error).__name__)

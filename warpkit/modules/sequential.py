@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from warpkit.component import Component
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.base import modules
 
 
@@ -17,7 +17,7 @@ class Sequential(Component, nn.Sequential):
     """
 
     def __init__(self, layers: Sequence[nn.Module | str | dict[str, Any]]) -> None:
-        require(isinstance(layers, list | tuple), f"layers: expected a list, got {quoted(layers)}")
+        require(isinstance(layers, list | tuple), "layers", expected="a list", given=layers)
         super().__init__(*(modules.own(layer) for layer in layers))
 
     def spec_options(self) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
 from warpkit.component import Component
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import LazyLinear, modules
 from warpkit.precision import KeepsPrecision, wide, working
+from warpkit.quoting import Told
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
@@ -99,9 +100,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         self.size = None if size is None else check_size(size, ndim)
         check_padding(padding_mode, ndim)
         check_fill(fill)
-        require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {quoted(align_corners)}")
+        require(isinstance(align_corners, bool), "align_corners", expected="True or False", given=align_corners)
         valid = features is None or (isinstance(features, int) and features > 0)
-        require(valid, f"features: expected a positive integer, got {quoted(features)}")
+        require(valid, "features", expected="a positive integer", given=features)
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         with tracing.constants():
             start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
@@ -124,13 +125,13 @@ class SpatialTransformer(Component, KeepsPrecision):
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
         """The parameters for each image, in float32 at least."""
         if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
-            given = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
-            raise InputError(f"image: expected [N, C, *S] with {self.transform.ndim} axes in S, got {given}")
+            given = list(image.shape) if isinstance(image, Tensor) else image
+            raise InputError("image", expected=f"[N, C, *S] with {self.transform.ndim} axes in S", given=given)
         if self.steps > 1:
             return self._composed(image, theta_from)
         seen = image if theta_from is None else theta_from(image) if callable(theta_from) else theta_from
         if not isinstance(seen, Tensor):
-            raise InputError(f"theta_from: expected a tensor, or a function that gives one, got {quoted(seen)}")
+            raise InputError("theta_from", expected="a tensor, or a function that gives one", given=seen)
         return self._limited(self._regress(seen))
 
     def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
@@ -177,14 +178,16 @@ class SpatialTransformer(Component, KeepsPrecision):
         if not torch.compiler.is_compiling():
             self._make_weights(seen)
         features = self.localization(seen)
-        shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
+        shape = list(features.shape) if isinstance(features, Tensor) else features
         require(
             isinstance(features, Tensor) and features.ndim == 2,
-            f"localization: expected features [N, F], it gave {shape}",
+            "localization",
+            expected="features [N, F]",
+            given=shape,
         )
         wanted = self.regression.in_features
         if wanted not in (0, features.shape[1]):
-            raise InputError(f"localization: expected {wanted} features, it gave {features.shape[1]}")
+            raise InputError("localization", expected=f"{wanted} features", given=features.shape[1])
         with tracing.no_autocast(features.device):
             given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
@@ -209,7 +212,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         """θ over several steps: V(Δ(p)) = U(M(Δ(p))), so each step multiplies M from the right."""
         require(
             not isinstance(theta_from, Tensor),
-            "theta_from: with steps > 1, expected a function of the image warped so far, got a tensor",
+            "theta_from",
+            expected="a function of the image warped so far, where steps > 1",
+            given=theta_from,
         )
         exact = wide(image.device)
         matrix = self.transform.matrix(self.init.to(image.device, exact)[None])
@@ -251,12 +256,12 @@ def _numbers(
     try:
         found = torch.as_tensor(given, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise InputError(f"{what}: expected {count} numbers, got {quoted(given)}") from error
-    require(found.shape == (count,), f"{what}: expected {count} numbers, got shape {list(found.shape)}")
+        raise InputError(what, expected=f"{count} numbers", given=given) from error
+    require(found.shape == (count,), what, expected=f"{count} numbers", given=Told(f"shape {list(found.shape)}"))
     # NaN is not at least anything.
     valid = tracing.is_traced(found) or bool(((found >= low) & (found.isfinite() | (not finite))).all())
     wanted = "finite numbers" if finite else f"numbers of at least {low}"
-    require(valid, f"{what}: expected {wanted}, got {quoted(given)}")
+    require(valid, what, expected=wanted, given=given)
     return found
 
 
@@ -268,13 +273,11 @@ def _identity(transform: Transform) -> Tensor:
     try:
         return transform.identity()
     except InputError as error:
-        raise InputError(f"{error}: give init, where θ starts") from error
+        raise error.hinting("give init, where θ starts") from error
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
-    require(
-        isinstance(steps, int) and 1 <= steps <= 1000, f"steps: expected a whole number, 1 to 1000, got {quoted(steps)}"
-    )
+    require(isinstance(steps, int) and 1 <= steps <= 1000, "steps", expected="a whole number, 1 to 1000", given=steps)
     if steps > 1:
         name = type(transform).__name__
         require(transform.is_matrix, f"steps: {name} is no matrix transform, so its steps cannot be composed")

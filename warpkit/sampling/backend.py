@@ -154,7 +154,7 @@ def _ranked(revision: int) -> tuple[str, ...]:
         for name in backends.names():
             try:
                 priority = backends.shared(name, _CPU).priority
-                require(type(priority) is int, f"priority: expected a whole number, got {quoted(priority)}")
+                require(type(priority) is int, "priority", expected="a whole number", given=priority)
                 found[name] = priority
             except Exception as error:  # a stranger's that is broken stops nobody
                 what = shown(type(error).__name__)

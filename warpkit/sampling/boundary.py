@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted, unknown
+from warpkit.errors import InputError, unknown
 from warpkit.geometry import FLOATS
 
 PADDING_MODES = ("zeros", "border", "reflection", "wrap", "none")
@@ -49,7 +49,7 @@ def for_each_axis(what: str, given: Any, dimensions: int) -> tuple[Any, ...]:
     if not isinstance(given, list | tuple):
         return (given,) * dimensions
     if len(given) != dimensions:
-        raise InputError(f"{what}: expected one, or {dimensions} in the order x, y, z, got {len(given)}")
+        raise InputError(what, expected=f"one, or {dimensions} in the order x, y, z", given=len(given))
     return tuple(given)
 
 
@@ -73,7 +73,7 @@ def check_fill(given: Any, channels: int | None = None, image: Tensor | None = N
         right = given.ndim <= 1 and given.layout == torch.strided and not given.is_nested
         right = right and given.dtype in (*FLOATS, dtype)
         if right and given.device.type != "cpu" and image is not None and given.device != image.device:
-            raise InputError(f"fill is on {given.device}, image on {image.device}; expected the same device")
+            raise InputError("fill", expected=f"the device of image, {image.device}", given=given.device)
         found: Tensor | None = given.reshape(-1) if right else None
     else:
         found = _numbers(given, dtype)
@@ -81,7 +81,7 @@ def check_fill(given: Any, channels: int | None = None, image: Tensor | None = N
         each = "each channel" if channels is None else f"each of {channels} channels"
         whole = not (dtype.is_floating_point or dtype.is_complex)
         kind = f"a number that {dtype} holds" if whole else "a finite number or NaN"
-        raise InputError(f"fill: expected {kind}, or one for {each}, got {quoted(given)}")
+        raise InputError("fill", expected=f"{kind}, or one for {each}", given=given)
     return found
 
 

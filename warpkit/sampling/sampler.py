@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted
+from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, is_dense
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide, working
+from warpkit.quoting import Told
 from warpkit.sampling import operators
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
@@ -116,13 +117,15 @@ def push(
     check_floats("coords", coords)
     dimensions = coords.shape[-1] if coords.ndim > 1 else 0
     if not 1 <= dimensions <= 3:
-        raise InputError(f"coords: expected [N, *T, D] with D of 1 to 3, got {list(coords.shape)}")
+        raise InputError("coords", expected="[N, *T, D] with D of 1 to 3", given=list(coords.shape))
     check_coordinates("coords", coords, dimensions)
     rule = rule_for(None, kernel, padding_mode, 0.0, align_corners, dimensions=dimensions, device=values.device)
     target, out = coords.shape[1:-1], check_size(size, dimensions)
     if values.ndim < 2 or values.shape[2:] != target or values.shape[1] == 0:
         raise InputError(
-            f"values: expected [N, C, {', '.join(map(str, target))}], a value for each point, got {list(values.shape)}"
+            "values",
+            expected=f"[N, C, {', '.join(map(str, target))}], a value for each point",
+            given=list(values.shape),
         )
     batch = common_batch("values", values, "coords", coords)
     with tracing.no_autocast(values.device):
@@ -187,7 +190,7 @@ def rule_for(
         _check_image(image)
         dimensions, device = image.ndim - 2, image.device
     if not isinstance(align_corners, bool):
-        raise InputError(f"align_corners: expected True or False, got {quoted(align_corners)}")
+        raise InputError("align_corners", expected="True or False", given=align_corners)
     if isinstance(kernel, list | tuple):
         resolved = tuple(kernels.shared(k, device) for k in for_each_axis("kernel", kernel, dimensions))
     else:
@@ -228,25 +231,25 @@ def _check_points(coords: Any, image: Tensor) -> None:
             and coords.ndim > 1
             and coords.shape[-1] == image.ndim - 1 < 4
         ):
-            raise InputError(f"{error}{missing_axis(image)}") from None
+            raise error.hinting(missing_axis(image)) from None
         raise
 
 
 def _check_image(image: Any) -> None:
     if not isinstance(image, Tensor):
-        raise InputError(f"image: expected a tensor [N, C, *S], got {type(image).__name__}")
+        raise InputError("image", expected="a tensor [N, C, *S]", given=image)
     if not is_dense(image) or image.dtype not in _IMAGE_TYPES:
         kind = "nested" if image.is_nested else "sparse" if image.layout != torch.strided else str(image.dtype)
-        raise InputError(f"image: expected a dense tensor of real, complex, integer or boolean type, got {kind}")
+        raise InputError("image", expected="a dense tensor of real, complex, integer or boolean type", given=Told(kind))
     if not 3 <= image.ndim <= 5:
-        hint = ". Are batch and channels missing: image[None, None]?" if image.ndim == 2 else ""
-        raise InputError(f"image: expected [N, C, *S] with one to three axes in S, got {list(image.shape)}{hint}")
+        hint = "Are batch and channels missing: image[None, None]?" if image.ndim == 2 else ""
+        raise InputError("image", expected="[N, C, *S] with one to three axes in S", given=list(image.shape), hint=hint)
     if 0 in image.shape[1:]:
-        raise InputError(f"image: empty, {list(image.shape)}")
+        raise InputError("image", expected="a channel and a pixel at least", given=list(image.shape))
 
 
 def missing_axis(image: Tensor) -> str:
     """What to ask about an image that has one axis less than what else was given says."""
     shape = list(image.shape)
     batch, channels = [1, *shape], [shape[0], 1, *shape[1:]]
-    return f". Is the image's batch missing (image[None], {batch}), or are its channels (image[:, None], {channels})?"
+    return f"Is the image's batch missing (image[None], {batch}), or are its channels (image[:, None], {channels})?"

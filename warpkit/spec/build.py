@@ -15,7 +15,7 @@ from warpkit.component import inputs_of, note_inputs
 from warpkit.errors import quoted, require, unknown
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
-from warpkit.quoting import listed, shown
+from warpkit.quoting import Told, listed, shown
 from warpkit.spec.components import Components, Shapes
 from warpkit.spec.mistakes import TooManyError, not_too_deep, under
 from warpkit.spec.read import overridden, read
@@ -105,7 +105,7 @@ def _check_memory(module: nn.Module) -> None:
         return
     largest = shown(max(sizes, key=lambda name: sizes[name], default=""))
     told = f"its weights need {size / 1e9:.0f} GB ({largest} most), and this machine has {most / 1e9:.0f}"
-    require(size < 0.75 * most, f"spec: {told}")
+    require(size < 0.75 * most, told, path="spec")
 
 
 class _Builder(Components):
@@ -114,11 +114,9 @@ class _Builder(Components):
     def check_version(self, given: Any) -> None:
         """A spec of another version may say the same in other words."""
         if type(given) is int and given > VERSION:
-            self.complain(
-                "version", f"got {quoted(given)}, this warpkit reads {VERSION}: pip install --upgrade warpkit"
-            )
+            self.complain("version", expected=f"{VERSION}", given=given, hint="pip install --upgrade warpkit")
         elif type(given) is not int or given != VERSION:
-            self.complain("version", f"got {quoted(given)}, expected {VERSION}")
+            self.complain("version", expected=f"{VERSION}", given=given)
 
     def shapes(self, table: dict[str, Any]) -> Shapes | None:
         """Of one image of each input; None where they are not given."""
@@ -129,7 +127,7 @@ class _Builder(Components):
         if "input" in table:
             self.complain("input", "beside `inputs`: one of them is enough")
         if not isinstance(given, dict) or not given or not all(isinstance(name, str) for name in given):
-            self.complain("inputs", f"got {quoted(given)}, expected a table: a name and a shape [C, *S] for each image")
+            self.complain("inputs", expected="a table: a name and a shape [C, *S] for each image", given=given)
             return None
         if WARPED in given:
             self.complain(f"inputs.{WARPED}", "this is the name of the first image, as it is warped so far")
@@ -141,10 +139,10 @@ class _Builder(Components):
         if axes and all(type(n) is int and 0 < n < 2**31 for n in given):
             if math.prod(given) <= _LARGEST:
                 return tuple(given)
-            self.complain(path, f"got {quoted(given)}, an image of more than {_LARGEST:.0e} numbers")
+            self.complain(path, expected=f"an image of at most {_LARGEST:.0e} numbers", given=given)
             return None
-        several = " (several images are `inputs`)" if path == _ONE and isinstance(given, dict) else ""
-        self.complain(path, f"got {quoted(given)}, expected the shape of one image, [C, *S]{several}")
+        several = "several images are `inputs`" if path == _ONE and isinstance(given, dict) else ""
+        self.complain(path, expected="the shape of one image, [C, *S]", given=given, hint=several)
         return None
 
     def build(self, table: dict[str, Any], shapes: Shapes | None) -> nn.Module | None:
@@ -171,12 +169,12 @@ class _Builder(Components):
     def _layers_alone(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
         strays = [key for key in table if key != "layers"]
         for key in strays if "layers" in table else ():
-            self.complain(under("", key), str(unknown("key", key, ["layers", *_TOP[:3]])), then="doubt")
+            self.complain(under("", key), unknown("key", key, ["layers", *_TOP[:3]]), then="doubt")
             self._is_sized = True  # it may have meant `input`: what would follow from that is no mistake
         if "layers" not in table:
-            told = listed(map(quoted, table), 10) or "nothing"
-            near = unknown("key", next(iter(table), ""), ["layers", "type", *_TOP[:3]]) if table else ""
-            self.complain("layers", f"missing; got {told}" + (f" ({near})" if near else ""))
+            told = Told(listed(map(quoted, table), 10) or "nothing")
+            near = unknown("key", next(iter(table), ""), ["layers", "type", *_TOP[:3]]) if table else None
+            self.complain("layers", "missing", given=told, hint=near.hint if near else "")
             return None
         return self.component(modules, {"type": "sequential", "layers": table["layers"]}, "", shape)  # type: ignore[no-any-return]
 
@@ -184,11 +182,11 @@ class _Builder(Components):
         """A network of several images."""
         layers = table.pop("layers", None)
         for key in table:
-            self.complain(under("", key), str(unknown("key beside `inputs`", key, ["layers", *_TOP[:3]])), then="doubt")
+            self.complain(under("", key), unknown("key beside `inputs`", key, ["layers", *_TOP[:3]]), then="doubt")
         if not isinstance(layers, list | tuple):
             if layers is None and table:  # one of the other keys may mean it
                 return None
-            self.complain("layers", f"expected a list, got {quoted(layers)}")
+            self.complain("layers", expected="a list", given=layers)
             return None
         assert self._inputs is not None
         plain = []
@@ -211,12 +209,12 @@ class _Builder(Components):
         if given is None:
             return None
         if not isinstance(given, list | tuple) or not given:
-            self.complain(path, f"got {quoted(given)}, expected a list of names")
+            self.complain(path, expected="a list of names", given=given)
             return None
         known = [WARPED, *(self._inputs or ())]
         wrong = [i for i, name in enumerate(given) if not isinstance(name, str) or name not in known]
         for i in wrong:
-            self.complain(f"{path}[{i}]", str(unknown("input", given[i], known)))
+            self.complain(f"{path}[{i}]", unknown("input", given[i], known))
         return None if wrong else tuple(given)
 
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:

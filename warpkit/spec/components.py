@@ -15,7 +15,7 @@ from warpkit.kernels.base import Kernel
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED
 from warpkit.modules.sequential import Sequential
-from warpkit.quoting import listed
+from warpkit.quoting import Told, listed
 from warpkit.registry import Registry
 from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
@@ -77,9 +77,7 @@ class Components(Mistakes):
             name, table = registry._parse(given)
             table = dict(table)
             label = table.pop("id", None)
-            require(
-                label is None or (isinstance(label, str) and label != ""), f"id: expected a name, got {quoted(label)}"
-            )
+            require(label is None or (isinstance(label, str) and label != ""), "id", expected="a name", given=label)
             cls = self._class(registry, name)
             options = self._options(registry, name, cls, table, path, shape, seen)
             if self.blocking == before and options is not None:
@@ -132,9 +130,9 @@ class Components(Mistakes):
         made = self._named.get(name) if isinstance(name, str) else None
         if not isinstance(name, str) or name not in self._named:
             known = [label for label in self._named if isinstance(label, str)]
-            self.complain(under(path, "use"), str(unknown("id", name, known)))
+            self.complain(under(path, "use"), unknown("id", name, known))
         elif len(given) > 1:
-            self.complain(path, f"`use` stands alone, got {listed(given, 10)}")
+            self.complain(path, "`use` stands alone", given=Told(listed(given, 10)))
         elif made is not None and not _is_a(registry, made):
             self.complain(path, f"{quoted(name)} is no {registry.kind}")
             return None
@@ -161,21 +159,20 @@ class Components(Mistakes):
             value, where = table[option], under(path, option)
             if option not in known:
                 if not takes_any(registry.options(name)):
-                    self.complain(
-                        where, str(unknown(f"option of {registry.kind} {quoted(name)}", option, known)), then="doubt"
-                    )
+                    of = f"option of {registry.kind} {quoted(name)}"
+                    self.complain(where, unknown(of, option, known), then="doubt")
                 else:
                     made[option] = value
                 continue
             kind = registry_of(hints.get(option))
             below = seen if seen is not None and kind is modules else shape
             if value is None and known[option].default is not None:
-                self.complain(where, "got None: leave it out for its default")
+                self.complain(where, given=None, hint="leave it out for its default")
             elif cls is Sequential and option == "layers":
                 if isinstance(value, list | tuple):
                     made[option] = self._layers(value, where, shape)
                 else:
-                    self.complain(where, f"got {quoted(value)}, expected a list")
+                    self.complain(where, expected="a list", given=value)
             elif kind is not None and isinstance(value, list | tuple) and takes_several(hints[option]):
                 made[option] = [self.component(kind, part, f"{where}[{i}]", below) for i, part in enumerate(value)]
             elif kind is not None:
@@ -221,8 +218,7 @@ class Components(Mistakes):
                 if given == width:
                     values[option] = width
                 elif is_torch_s(cls) and option != "ndim":
-                    told = f"got {given}, expected {width}, which comes in"
-                    self.complain(under(path, option), told, then="go on")
+                    self.complain(under(path, option), expected=f"{width}, which comes in", given=given, then="go on")
                     values[option] = width
             if values:
                 self.inferred[path] = values
@@ -256,7 +252,7 @@ class Components(Mistakes):
         found = [shape if name == WARPED else (self._inputs or {}).get(name, shape) for name in route]
         if len({s[1:] for s in found}) != 1:
             told = listed(f"{name} {list(s)}" for name, s in zip(route, found, strict=True))
-            self.complain(path, f"images of one size are joined, got {told}")
+            self.complain(path, "images of one size are joined", given=Told(told))
             return None
         return (sum(s[0] for s in found), *found[0][1:])
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.component import inferred_of, inputs_of, label_of, options_of
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, at, require
 from warpkit.kernels.base import Kernel
 from warpkit.modules.network import Network
 from warpkit.quoting import listed, shown
@@ -49,13 +49,11 @@ def to_spec(module: nn.Module) -> dict[str, Any]:
 def spec_and_plan(module: nn.Module) -> tuple[dict[str, Any], Plan]:
     """The spec of `to_spec`, and what was found out when it was tried."""
     named = isinstance(module, nn.Module) and not isinstance(module, Kernel | Transform)
-    require(named, f"to_spec: expected a network or a layer, got {quoted(module)}")
+    require(named, "to_spec", expected="a network or a layer", given=module)
     spec = _Writer().whole(module)
-    try:
+    with at("to_spec: no spec describes this module"):
         plan = planned(spec)
         check_weights(weights_of(plan.module), weights_of(module))
-    except InputError as error:
-        raise InputError(f"to_spec: no spec describes this module: {error}") from error
     return spec, plan
 
 
@@ -72,7 +70,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
     """What a state_dict holds, each tensor of a shared module once."""
     state = module.state_dict()
     for name, value in state.items():
-        require(isinstance(value, Tensor), f"{shown(name)} is no tensor, got {quoted(value)}")
+        require(isinstance(value, Tensor), shown(name), expected="a tensor", given=value)
     held = dict(module.named_parameters()) | dict(module.named_buffers())
     return {name: tensor for name, tensor in held.items() if name in state}
 
@@ -84,9 +82,9 @@ def check_weights(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> No
     for name, given in weights.items():
         known, place = expected[name], shown(name)
         if not is_lazy(known):
-            require(given.shape == known.shape, f"{place} is {list(given.shape)}, expected {list(known.shape)}")
+            require(given.shape == known.shape, place, expected=f"{list(known.shape)}", given=list(given.shape))
         same_kind = given.is_floating_point() == known.is_floating_point() and not given.is_complex()
-        require(same_kind, f"{place} is {given.dtype}, expected {known.dtype}")
+        require(same_kind, place, expected=f"{known.dtype}", given=given.dtype)
 
 
 def check_types(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
@@ -102,7 +100,7 @@ def check_types(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None
 
 class _Writer:
     def __init__(self) -> None:
-        self._mistakes: list[str] = []
+        self._mistakes: list[InputError] = []
         self._count: Counter[int] = Counter()
         self._labels: dict[int, str] = {}
         self._is_sized = False
@@ -116,7 +114,7 @@ class _Writer:
         if isinstance(module, Network):
             spec["inputs"] = {name: list((inputs or {}).get(name, ())) for name in module.inputs}
             if inputs is None:
-                self._mistakes.append("inputs: their shapes are not known: build it from a spec")
+                self._complain("inputs", "their shapes are not known", hint="build it from a spec")
             layers = [self._written(layer, f"layers[{i}]") for i, layer in enumerate(module)]
             for i, route in enumerate(module.theta_from):
                 if route is not None:
@@ -130,9 +128,12 @@ class _Writer:
             table = {"type": table} if isinstance(table, str) else table
             spec |= {"layers": table.get("layers", [])} if _is_sequential(table) else table
         if self._mistakes:
-            more = ["and more"] if len(self._mistakes) > _TOLD else []
-            raise InputError("to_spec: " + "\n         ".join(self._mistakes[:_TOLD] + more))
+            more = [InputError("and more")] if len(self._mistakes) > _TOLD else []
+            raise InputError(path="to_spec", mistakes=self._mistakes[:_TOLD] + more)
         return spec
+
+    def _complain(self, path: str, what: str = "", **facts: Any) -> None:
+        self._mistakes.append(InputError(what, path=path, **facts))
 
     def _look(self, made: Any) -> None:
         """Count how often each component is used."""
@@ -148,8 +149,7 @@ class _Writer:
         registry = registry_for(made)
         name = None if registry is None else name_of(registry, type(made))
         if registry is None or name is None:
-            name_of_class = shown(type(made).__name__)
-            self._mistakes.append(f"{path or 'the module'}: {name_of_class} has no registered name")
+            self._complain(path or "the module", f"{shown(type(made).__name__)} has no registered name")
             return ""
         table: dict[str, Any] = {"type": name}
         if self._count[id(made)] > 1:
@@ -164,7 +164,7 @@ class _Writer:
             default = known[option].default if option in known else inspect.Parameter.empty
             if default is inspect.Parameter.empty or not _equal(value, default):
                 if value is None:
-                    self._mistakes.append(f"{where}: None cannot be written, and is not the default")
+                    self._complain(where, "None cannot be written, and is not the default")
                 table[option] = value
         return name if len(table) == 1 else table
 
@@ -175,7 +175,7 @@ class _Writer:
             return value.tolist()
         if isinstance(value, list | tuple):
             if any(part is None for part in value):
-                self._mistakes.append(f"{path}: None cannot be written, got {quoted(value)}")
+                self._complain(path, "None cannot be written", given=value)
             return [self._value(part, f"{path}[{i}]") for i, part in enumerate(value)]
         if isinstance(value, enum.Enum):
             return value.value
@@ -183,7 +183,7 @@ class _Writer:
             return {key: self._value(part, under(path, key)) for key, part in value.items()}
         if value is None or isinstance(value, bool | int | float | str):
             return value
-        self._mistakes.append(f"{path}: {quoted(value, 60)} is no plain data")
+        self._complain(path, expected="plain data", given=value)
         return None
 
     def _label(self, made: Any, name: str) -> str:

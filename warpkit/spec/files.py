@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, at, quoted, require
 from warpkit.files import written_whole
 from warpkit.quoting import listed, reason, shown
 from warpkit.spec.build import build, planned
@@ -41,18 +41,16 @@ def save(module: nn.Module, path: str | Path) -> None:
     that have not seen an input, and for weights that are no tensors or that `load` would refuse.
     """
     safetensors = _safetensors()
-    require(isinstance(module, nn.Module), f"save: expected a module, got {quoted(module)}")
+    require(isinstance(module, nn.Module), "save", expected="a module", given=module)
     path = _path("save", path)
     lazy = [name for name, p in module.named_parameters() if is_lazy(p)]
-    require(not lazy, f"save: {listed(lazy, 5)} has not seen an input yet: call the module once")
+    require(not lazy, f"save: {listed(lazy, 5)} has not seen an input yet", hint="call the module once")
     weights = weights_of(module)
     nowhere = [name for name, tensor in weights.items() if tensor.is_meta]
     require(not nowhere, f"save: {listed(nowhere, 5)} is on meta, and has no numbers")
     spec, plan = spec_and_plan(module)
-    try:
+    with at("save"):
         check_types(weights_of(plan.module), weights)
-    except InputError as error:
-        raise InputError(f"save: {error}") from error
     head = {"format": _FORMAT, "warpkit": importlib.metadata.version("warpkit"), "spec": spec, "plugins": _needed(spec)}
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     with written_whole(path) as draft:
@@ -81,7 +79,7 @@ def load(path: str | Path) -> nn.Module:
             require(len(text) <= _SPEC, f"its spec has more than {_SPEC:,} letters")
             return _loaded(file, json.loads(text), path)
     except InputError as error:
-        raise InputError(f"load: {shown(path)}: {error}") from error
+        raise error.at(f"load: {shown(path)}") from error
     except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise InputError(f"load: {shown(path)} is no file of warpkit.save: {reason(error)}") from error
 
@@ -90,8 +88,8 @@ def _loaded(file: Any, head: Any, path: Path) -> nn.Module:
     """The module of an open file."""
     right = isinstance(head, dict) and isinstance(head.get("spec"), dict) and isinstance(head.get("plugins"), list)
     require(right, "it is no file of warpkit.save: its spec is missing")
-    told = f"it was written by warpkit {quoted(head.get('warpkit'), 40)}: upgrade warpkit"
-    require(head.get("format") == _FORMAT, told)
+    told = f"it was written by warpkit {quoted(head.get('warpkit'), 40)}"
+    require(head.get("format") == _FORMAT, told, hint="upgrade warpkit")
     _check_plugins(head["plugins"], path)
     expected = weights_of(planned(head["spec"]).whole)
     given = _described(file)
@@ -117,7 +115,7 @@ def _described(file: Any) -> dict[str, Tensor]:
 
 def _path(what: str, given: Any) -> Path:
     right = isinstance(given, str | Path) and "\0" not in str(given) and len(str(given)) < 4096
-    require(right, f"{what}: expected a path, got {quoted(given)}")
+    require(right, what, expected="a path", given=given)
     return Path(given)
 
 
@@ -125,7 +123,7 @@ def _safetensors() -> Any:
     try:
         import safetensors.torch
     except ImportError as error:
-        raise InputError("saving and loading needs safetensors: pip install 'warpkit[spec]'") from error
+        raise InputError("saving and loading needs safetensors", hint="pip install 'warpkit[spec]'") from error
     return safetensors.torch
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.errors import InputError, quoted, unknown
+from warpkit.errors import InputError, unknown
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.modules.base import modules
 from warpkit.quoting import shown
@@ -55,7 +55,7 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
             raise unknown("value", value, [str(member.value) for member in hint])
         return found[0]
     if is_torch_s and option in _POSITIVE and any(isinstance(n, int) and n < 1 for n in numbers):
-        raise InputError(f"got {quoted(value)}, expected {'positive numbers' if len(numbers) > 1 else 'at least 1'}")
+        raise InputError(expected="positive numbers" if len(numbers) > 1 else "at least 1", given=value)
     from pydantic import ValidationError
 
     try:
@@ -72,7 +72,7 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
                 pass
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
-        raise InputError(f"got {quoted(value)}, expected {shown(expected)}") from error
+        raise InputError(expected=shown(expected), given=value) from error
 
 
 @functools.lru_cache(maxsize=256)

@@ -1,6 +1,5 @@
 """The mistakes of a spec, each with its place."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,21 +19,23 @@ class Mistakes:
     """All that is wrong, told at once."""
 
     def __init__(self) -> None:
-        self.mistakes: list[str] = []
+        self.mistakes: list[InputError] = []
         self.blocking = 0  # mistakes, and what could not be built for them
         self.doubted = 0  # mistakes behind which nothing is said about shapes
 
     def raise_mistakes(self) -> None:
         """All of them in one `InputError`."""
         if self.mistakes:
-            more = ["there are more mistakes"] if len(self.mistakes) >= _MOST else []
-            raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes + more)))
+            more = [InputError("there are more mistakes")] if len(self.mistakes) >= _MOST else []
+            once = {str(mistake): mistake for mistake in self.mistakes + more}
+            raise InputError(path="spec", mistakes=list(once.values()))
 
-    def complain(self, path: str, message: str, *, then: str = "stop") -> None:
+    def complain(self, path: str, what: str | InputError = "", *, then: str = "stop", **facts: Any) -> None:
         """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
-        is told, too.
+        is told, too. `facts` are `InputError`'s.
         """
-        self.mistakes.append(f"{shown(path)}: {message}" if path else message)
+        error = what if isinstance(what, InputError) else InputError(what, **facts)
+        self.mistakes.append(error.at(shown(path)))
         if len(self.mistakes) >= _MOST:
             raise TooManyError
         self.blocking += then == "stop"
@@ -42,19 +43,14 @@ class Mistakes:
 
     @contextmanager
     def at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
-        """An `InputError` inside becomes a complaint at `path`, or at the option that its message begins with.
+        """An `InputError` inside becomes a complaint at `path`, or at the option that it is about.
 
         With `options`, of a stranger's constructor, any other error does, too.
         """
         try:
             yield
         except InputError as error:
-            message = str(error)
-            about = re.match(r"(?:unknown )?(\w+)(: )?", message)
-            if options is not None and about and about[1] in options:
-                path = under(path, about[1])
-                message = message[about.end() :] if about[2] else message
-            self.complain(path, message)
+            self.complain(under(path, error.what) if error.what in (options or ()) else path, error)
         except (NeedsNumbersError, TooManyError, RecursionError):
             raise
         except Exception as error:  # whatever a stranger's constructor does

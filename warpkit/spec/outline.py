@@ -176,7 +176,7 @@ def _run(module: nn.Module, shapes: list[Shape]) -> tuple[nn.Module, _Calls]:
         return _run_on("cpu", module, shapes)
     except Exception as error:
         given = listed(str(list(shape)) for shape in shapes)
-        raise InputError(f"inputs: images of {given} do not fit: {reason(error)}") from error
+        raise InputError(f"images of {given} do not fit: {reason(error)}", path="inputs") from error
 
 
 @torch.no_grad()

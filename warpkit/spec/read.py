@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, at, quoted, require
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.quoting import listed, shown
@@ -26,33 +26,36 @@ _PART = r"""(?:"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+'|[\w-]++)[ \t]*+\.[ \t]*+"""
 _DOTTED = re.compile(rf"""(?<![\w"'\\-])(?:{_PART}){{{_PARTS}}}""")
 
 
-def read(spec: dict[str, Any] | str | Path) -> dict[str, Any]:
+def read(spec: dict[str, Any] | str | Path, what: str = "spec") -> dict[str, Any]:
     """The data of a spec: itself, or what a TOML, YAML or JSON file holds (by its suffix).
 
-    Raises `InputError` for a file that is not there, of another kind, or that cannot be parsed, and for data that is
-    larger or deeper than any network.
+    `what` an error calls it. Raises `InputError` for a file that is not there, of another kind, or that cannot be
+    parsed, and for data that is larger or deeper than any network.
     """
-    if isinstance(spec, dict):
-        check_extent(spec)
-        return spec
-    require(isinstance(spec, str | Path), f"spec: expected a dict or a path, got {quoted(spec)}")
+    with at(what):
+        data = spec if isinstance(spec, dict) else _of_file(spec)
+        check_extent(data)
+        return data
+
+
+def _of_file(spec: Any) -> dict[str, Any]:
+    require(isinstance(spec, str | Path), expected="a dict or a path", given=spec)
     path = Path(spec)
     right = path.suffix.lower() in SUFFIXES
-    require(right, f"spec: expected a file that ends in .toml, .yaml or .json, got {quoted(str(spec), 300)}")
-    require(is_file(path), f"spec: no such file: {quoted(str(path), 300)}")
+    require(right, expected="a file that ends in .toml, .yaml or .json", given=quoted(str(spec), 300))
+    require(is_file(path), f"no such file: {quoted(str(path), 300)}")
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(_LETTERS + 1)
-        require(len(text) <= _LETTERS, f"spec: {shown(path)} has more than {_LETTERS:,} letters")
+        require(len(text) <= _LETTERS, f"{shown(path)} has more than {_LETTERS:,} letters")
         data = _parse(text, path)
     except InputError:
         raise
     except Exception as error:  # each parser has its own
         deep = isinstance(error, RecursionError)
         told = "nested too deeply" if deep else shown(" ".join(str(error).split()), 300)
-        raise InputError(f"spec: {shown(path)} cannot be parsed: {told}") from error
-    require(isinstance(data, dict), f"spec: {shown(path)} holds {type(data).__name__}, expected a table")
-    check_extent(data)
+        raise InputError(f"{shown(path)} cannot be parsed: {told}") from error
+    require(isinstance(data, dict), expected="a table", given=data, path=shown(path))
     return data  # type: ignore[no-any-return]
 
 
@@ -63,14 +66,14 @@ def check_extent(data: Any) -> None:
         value, depth = left.pop()
         if isinstance(value, dict | list | tuple):
             count += len(value)
-            require(count <= _VALUES, f"spec: more than {_VALUES:,} values in it")
-            require(depth < _DEEP, f"spec: nested more than {_DEEP} deep")
+            require(count <= _VALUES, f"more than {_VALUES:,} values in it")
+            require(depth < _DEEP, f"nested more than {_DEEP} deep")
             left += [(part, depth + 1) for part in (value.values() if isinstance(value, dict) else value)]
 
 
 def _parse(text: str, path: Path) -> Any:
     if path.suffix.lower() == ".toml":
-        require(_DOTTED.search(text) is None, f"spec: {shown(path)}: a key of more than {_PARTS} parts")
+        require(_DOTTED.search(text) is None, f"a key of more than {_PARTS} parts", path=shown(path))
         return tomllib.loads(text)
     if path.suffix.lower() == ".json":
         return json.loads(text, object_pairs_hook=_table)
@@ -81,7 +84,7 @@ def _parse_yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise InputError("spec: reading YAML needs PyYAML: pip install 'warpkit[spec]'") from error
+        raise InputError("reading YAML needs PyYAML", hint="pip install 'warpkit[spec]'") from error
 
     class Loader(yaml.SafeLoader):
         """YAML 1.2 in three points: 1e-5 is a number, what only looks like one is text, and a key stands once."""
@@ -96,11 +99,11 @@ def _parse_yaml(text: str) -> Any:
             self.values += 1
             node = super().compose_node(parent, index)
             if is_alias:
-                require(id(node) in self.extent, "spec: an alias stands inside of what it stands for")
+                require(id(node) in self.extent, "an alias stands inside of what it stands for")
                 self.values += self.extent[id(node)]
             else:
                 self.extent[id(node)] = self.values - before
-            require(self.values <= _VALUES, f"spec: more than {_VALUES:,} values in it")
+            require(self.values <= _VALUES, f"more than {_VALUES:,} values in it")
             return node
 
         def compose_scalar_node(self, anchor: Any) -> Any:
@@ -127,7 +130,7 @@ def _parse_yaml(text: str) -> Any:
 def _check_once(keys: list[Any]) -> None:
     counts = Counter(key for key in keys if isinstance(key, str) and key != "<<")
     twice = sorted(key for key, count in counts.items() if count > 1)
-    require(not twice, f"spec: {listed(map(quoted, twice), 10)} is given twice in one table")
+    require(not twice, f"{listed(map(quoted, twice), 10)} is given twice in one table")
 
 
 def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -150,7 +153,7 @@ def overridden(spec: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
     `type` drops the options that it does not know. Raises `InputError` for a path that leads nowhere.
     """
     right = isinstance(overrides, Mapping) and all(isinstance(path, str) and path for path in overrides)
-    require(right, f"overrides: expected paths and values, {{'layers.0.p': 0.5}}, got {quoted(overrides)}")
+    require(right, "overrides", expected="paths and values, {'layers.0.p': 0.5}", given=overrides)
     data = copy.deepcopy(spec) if overrides else spec
     for path, value in overrides.items():
         keys = re.sub(r"\[(\d+)\]", r".\1", path).split(".") if len(path) < 10_000 else []
@@ -159,7 +162,8 @@ def overridden(spec: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
         for i, key in enumerate(keys[:-1]):
             holder = _inside(holder, key, shown(".".join(keys[: i + 1]), 80))
         _set(holder, keys[-1], value, shown(path, 80))
-        check_extent(data)
+        with at(f"override {shown(path, 80)}"):
+            check_extent(data)
     return data
 
 
@@ -195,5 +199,5 @@ def _set(holder: Any, key: str, value: Any, path: str) -> None:
 
 def _index(holder: list[Any], key: str, path: str) -> int:
     right = re.fullmatch("[0-9]{1,6}", key) is not None and int(key) < len(holder)
-    require(right, f"override {path}: expected a number from 0 to {len(holder) - 1}, got {quoted(key)}")
+    require(right, f"override {path}", expected=f"a number from 0 to {len(holder) - 1}", given=key)
     return int(key)

@@ -119,8 +119,8 @@ def few_steps(module: nn.Module) -> Iterator[None]:
 
 def _shape(given: Any) -> Shape:
     right = isinstance(given, Tensor) and given.ndim > 0 and given.shape[0] == BATCH
-    told = list(given.shape) if isinstance(given, Tensor) else type(given).__name__
-    require(right, f"for {BATCH} images it gives {told}, expected [{BATCH}, …]")
+    told = list(given.shape) if isinstance(given, Tensor) else given
+    require(right, f"what it gives for {BATCH} images", expected=f"[{BATCH}, …]", given=told)
     return tuple(given.shape[1:])
 
 

@@ -121,7 +121,7 @@ def transform_figure(transform: Transform, theta: Float[Tensor, " P"] | None = N
     Without θ it is a mild random one near the identity, always the same. Raises `InputError` in other dimensions.
     """
     name = type(transform).__name__
-    require(transform.ndim in (1, 2, 3), f"{name}: expected 1 to 3 dimensions, got {transform.ndim}")
+    require(transform.ndim in (1, 2, 3), name, expected="1 to 3 dimensions", given=transform.ndim)
     theta = _mild(transform) if theta is None else theta.detach()
     words = [f"{value:.3g}" for value in theta[:8].tolist()] + [f"… {len(theta)} numbers"] * (len(theta) > 8)
     figure = _figure(10.4 if transform.ndim == 2 else 6.4, 5.0, f"{name}\nθ = ({', '.join(words)})")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel, kernels
+from warpkit.quoting import Told
 from warpkit.registry import Registry
 from warpkit.sampling.backend import Backend, backends
 from warpkit.testing.backends import backend_checks
@@ -126,7 +127,7 @@ def session_for(
 ) -> Session:
     """One component under test; `kind` is "kernel", "transform" or "backend"."""
     registry, checks = _KINDS[kind]
-    require(isinstance(seed, int) and seed >= 0, f"seed: expected a whole number from 0 on, got {quoted(seed)}")
+    require(isinstance(seed, int) and seed >= 0, "seed", expected="a whole number from 0 on", given=seed)
     with undisturbed():
         made = registry.own(component)
     examples = THOROUGH if thorough else EXAMPLES
@@ -140,7 +141,7 @@ def _start(transform: Any, theta: Tensor | Sequence[float] | None) -> Tensor | N
         return None
     given = torch.as_tensor(theta, dtype=torch.float64).detach().cpu()
     count = getattr(transform, "num_params", None)
-    require(given.shape == (count,), f"theta: expected {count} numbers, got {quoted(theta)}")
+    require(given.shape == (count,), "theta", expected=f"{count} numbers", given=theta)
     return given
 
 
@@ -219,14 +220,18 @@ def parametrize_with_checks(
     """
     require(
         isinstance(components, list | tuple) and len(components) > 0,
-        f"parametrize_with_checks: expected a list of components, got {quoted(components)}",
+        "parametrize_with_checks",
+        expected="a list of components",
+        given=components,
     )
 
     def decorate(function: Any) -> Any:
         import pytest
 
         names = list(inspect.signature(function).parameters)
-        require("check" in names, f"{function.__name__}: expected an argument `check`, got ({', '.join(names)})")
+        require(
+            "check" in names, function.__name__, expected="an argument `check`", given=Told(f"({', '.join(names)})")
+        )
         first = [
             name for name in names[: names.index("check")] if name in ("component", "kernel", "transform", "backend")
         ]
@@ -249,13 +254,13 @@ def kind_of(component: Any) -> str:
         found = [kind for kind, (registry, _) in _KINDS.items() if name in registry.names()]
         if not found:
             raise unknown("component", name, [n for registry, _ in _KINDS.values() for n in registry.names()])
-        require(len(found) == 1, f"{quoted(name)} is the name of a {' and of a '.join(found)}: give an object")
+        require(len(found) == 1, f"{quoted(name)} is the name of a {' and of a '.join(found)}", hint="give an object")
         return found[0]
     for kind, (registry, _) in _KINDS.items():
         if isinstance(component, registry.base):
             return kind
-    hint = " (a class: give an object of it)" if isinstance(component, type) else ""
-    raise InputError(f"expected a kernel, transform or backend, or its name, got {component!r:.80}{hint}")
+    hint = "give an object of this class" if isinstance(component, type) else ""
+    raise InputError(expected="a kernel, transform or backend, or its name", given=component, hint=hint)
 
 
 def registry_of(name: str) -> Registry[Any]:

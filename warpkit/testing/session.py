@@ -15,7 +15,7 @@ from hypothesis.errors import Flaky, Unsatisfiable
 from hypothesis.internal.conjecture import providers
 from torch import Tensor
 
-from warpkit.errors import quoted, require, unknown
+from warpkit.errors import require, unknown
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
 from warpkit.testing.report import NO_ERROR, Report, Result, Status
@@ -42,7 +42,9 @@ class Session:
         self.expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
         require(
             all(isinstance(reason, str) and reason.strip() for reason in self.expected.values()),
-            f"expected_failures: expected {{'check': 'reason'}}, got {quoted(self.expected)}",
+            "expected_failures",
+            expected="{'check': 'reason'}",
+            given=self.expected,
         )
         for name in self.expected:
             if name not in checks.names():

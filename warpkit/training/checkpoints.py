@@ -67,7 +67,8 @@ def find_checkpoint(run: Run, weights: Mapping[str, Tensor]) -> bool:
             warnings.warn(f"{why}: {goes_on}", CheckpointWarning, stacklevel=2)
             os.replace(before, last)
         return True
-    require(not troubles, f"{'; '.join(troubles)}: take {'it' if len(troubles) == 1 else 'them'} away to begin again")
+    anew = f"take {'it' if len(troubles) == 1 else 'them'} away to begin again"
+    require(not troubles, "; ".join(troubles), hint=anew)
     return False
 
 
@@ -83,7 +84,7 @@ def restoring(run: Run, keeper: Keeper) -> Iterator[None]:
         if keeper.has_begun or not file.is_file():
             raise
         told = f"{type(error).__name__}: {error}"
-        raise InputError(f"{file} does not hold all of a run ({told}): {_ANEW}") from error
+        raise InputError(f"{file} does not hold all of a run ({told})", hint=_ANEW) from error
 
 
 def _read(file: Path) -> Any:
@@ -101,8 +102,8 @@ def _check(file: Path, held: Any, weights: Mapping[str, Tensor]) -> None:
     kept = callbacks.get("Keeper") if isinstance(callbacks, dict) else None
     rows = kept.get("rows") if isinstance(kept, dict) else None
     missing = [part for part in _PARTS if part not in parts] + ["rows"] * (not isinstance(rows, list))
-    require(not missing, f"{file} is no checkpoint of a run: it lacks {', '.join(missing)}: {_ANEW}")
+    require(not missing, f"{file} is no checkpoint of a run: it lacks {', '.join(missing)}", hint=_ANEW)
     found = parts["state_dict"] if isinstance(parts["state_dict"], dict) else {}
     shapes = {name: value.shape for name, value in found.items() if isinstance(value, Tensor)}
     same = shapes == {name: value.shape for name, value in weights.items()} and len(found) == len(shapes)
-    require(same, f"{file} holds the weights of another model: {_ANEW}")
+    require(same, f"{file} holds the weights of another model", hint=_ANEW)

@@ -34,8 +34,8 @@ def train(
     `seed` decides which images and which distortions are drawn, in which order; the model starts as it is given.
     `progress(step, loss)` is called after each step, from 1 on. Raises `InputError` without steps or images.
     """
-    require(steps >= 1, f"steps: expected 1 or more, got {steps}")
-    require(batch >= 1, f"batch: expected 1 or more, got {batch}")
+    require(steps >= 1, "steps", expected="1 or more", given=steps)
+    require(batch >= 1, "batch", expected="1 or more", given=batch)
     require(len(data.labels) > 0, "training needs images, got none")
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), rate)

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.errors import InputError, at, quoted, require, unknown
 from warpkit.modules.resnet import ResNet
+from warpkit.quoting import reason
 from warpkit.spec.build import build, planned
 from warpkit.spec.read import SUFFIXES, overridden, read
 from warpkit.training.runs import Run
@@ -166,11 +167,10 @@ def plans(
     experiment = checked(Experiment, overridden(written, changes), "")
     for name, entry in experiment.models.items():
         others = experiment.models.keys() - {name}
-        known = entry.beside is None or entry.beside in others
-        require(known, f"experiment: models.{name}.beside: {unknown('other model', entry.beside, others)}")
-        require(
-            name in written.get("models", {}), f"override models.{name}: {unknown('model', name, written['models'])}"
-        )
+        if entry.beside is not None and entry.beside not in others:
+            raise unknown("other model", entry.beside, others).at(f"experiment: models.{name}.beside")
+        if name not in written.get("models", {}):
+            raise unknown("model", name, written["models"]).at(f"override models.{name}")
     for name in models or []:
         if name not in experiment.models:
             raise unknown("model", name, experiment.models)
@@ -202,19 +202,21 @@ def plans(
 
 def _try_out(plan: Plan, task: Task) -> None:
     """Raise `InputError` for a model that cannot do the task: before another one is trained for hours."""
-    most, size = task.train_images, plan.training.batch
+    most, size, path = task.train_images, plan.training.batch, f"experiment: models.{plan.model}"
     told = f"training.batch: {size} is more than the {most} images there are to train on"
-    require(size <= most, f"experiment: models.{plan.model}: {told}")
+    require(size <= most, told, path=path)
     least = f"training.batch: {size} is too few for this task, which compares images"
-    require(size >= task.least_batch, f"experiment: models.{plan.model}: {least}")
+    require(size >= task.least_batch, least, path=path)
     few = task.test_draws()[:2]
     batch = task.prepare(task.take("test", torch.arange(len(few)), few))
     try:
         model = plan.build(0).eval()
         with torch.no_grad():
             task.step(model, batch)
-    except (InputError, RuntimeError, IndexError, TypeError) as error:
-        raise InputError(f"experiment: models.{plan.model}: {str(error).splitlines()[0]}") from error
+    except InputError as error:
+        raise error.at(path) from error
+    except (RuntimeError, IndexError, TypeError) as error:
+        raise InputError(reason(error), path=path) from error
 
 
 def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
@@ -241,7 +243,7 @@ def read_task(table: Mapping[str, Any]) -> Task:
 def _data(table: Mapping[str, Any]) -> Table:
     kind = table.get("type", "digits")
     if not isinstance(kind, str) or kind not in TASKS:
-        raise InputError(f"experiment: data.type: {unknown('kind of data', kind, TASKS)}")
+        raise unknown("kind of data", kind, TASKS).at("experiment: data.type")
     return checked(TASKS[kind][0], table, "data")
 
 
@@ -257,21 +259,16 @@ def _training(shared: dict[str, Any], name: str, own: dict[str, Any]) -> Trainin
 
 
 def _spec(name: str, entry: Entry, beside: Path, shapes: dict[str, Any]) -> dict[str, Any]:
-    try:
+    with at(f"experiment: models.{name}"):
         spec = entry.spec if isinstance(entry.spec, dict) else read(_find("spec", entry.spec, "specs", beside))
         spec = overridden({"version": 1, **({} if {"input", "inputs"} & spec.keys() else shapes), **spec}, entry.set)
         planned(spec)  # which tells every mistake at once
         return spec
-    except InputError as error:
-        raise InputError(f"experiment: models.{name}: {error}") from error
 
 
 def _read(path: Path) -> dict[str, Any]:
     checked(_Stem, {"file": path.stem}, "")
-    try:
-        return read(path)
-    except InputError as error:
-        raise InputError(str(error).replace("spec:", "experiment:", 1)) from error
+    return read(path, "experiment")
 
 
 def _find(what: str, given: str, folder: str, beside: Path) -> Path:
@@ -280,7 +277,8 @@ def _find(what: str, given: str, folder: str, beside: Path) -> Path:
         return beside / given
     known = {file.name.removesuffix(".toml"): file for file in _package(folder).iterdir()}
     if given not in known:
-        raise InputError(f"{unknown(what, given, known)} A file ends in {', '.join(SUFFIXES)}: got {quoted(given)}.")
+        error = unknown(what, given, known)
+        raise error.hinting(f"{error.hint} A file ends in {', '.join(SUFFIXES)}.".strip())
     return Path(str(known[given]))
 
 

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
 from warpkit.errors import InputError, require, unknown
+from warpkit.quoting import reason
 from warpkit.spec.files import load, save
 from warpkit.training.bar import Bar
 from warpkit.training.checkpoints import BEFORE, CheckpointWarning, TwoFiles, find_checkpoint, restoring
@@ -64,8 +65,8 @@ class Fitting:
         asked = {**plan.asked(seed), "precision": self.precision}
         check_same(run, asked)
         if (done := run.result) is not None:
-            told = f"{run.folder / RESULT} does not say the error: take it away to go on"
-            require(number(done.get("error")) is not None, told)
+            told = f"{run.folder / RESULT} does not say the error"
+            require(number(done.get("error")) is not None, told, hint="take it away to go on")
             if "shares" in done or not (run.folder / WEIGHTS).is_file():
                 return done
         even = f"training.batch: {plan.training.batch} images cannot be shared by {self.devices} devices evenly"
@@ -156,7 +157,7 @@ class Fitting:
                     plugins=[TwoFiles()],
                 )
             except (MisconfigurationException, ValueError, RuntimeError) as error:  # no such accelerator, strategy …
-                raise InputError(f"this cannot be trained here: {str(error).splitlines()[0]}") from error
+                raise InputError(f"this cannot be trained here: {reason(error)}") from error
 
 
 def _precision(accelerator: str) -> str:

@@ -39,7 +39,9 @@ class Keeper(Callback):
                 and all(optimizer.state for optimizer in trainer.optimizers)
                 and all(config.scheduler.last_epoch > 0 for config in trainer.lr_scheduler_configs)
             )
-            require(whole, f"{self.run.folder / CHECKPOINT} does not hold all of a run: take it away to begin again")
+            require(
+                whole, f"{self.run.folder / CHECKPOINT} does not hold all of a run", hint="take it away to begin again"
+            )
         self.has_begun = True
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -53,7 +55,7 @@ class Keeper(Callback):
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
         loss = f"{self.run.folder}: the loss of epoch {epoch} is {measured['train/loss']}"
-        require(math.isfinite(measured["train/loss"]), f"{loss}: try a smaller training.rate, or training.clip")
+        require(math.isfinite(measured["train/loss"]), loss, hint="try a smaller training.rate, or training.clip")
         seen = self.watch.metrics() if self.watch else {}
         row = {"epoch": epoch, "step": trainer.global_step, "seconds": self.seconds}
         self.rows.append({**row, **measured, **seen})

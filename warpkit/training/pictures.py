@@ -13,6 +13,7 @@ from torch import Tensor
 from warpkit.errors import require
 from warpkit.geometry import lattice
 from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.quoting import Told
 
 _CELLS = 6  # of the grid that is drawn, along each axis
 _FINE = 8  # segments for each side of a cell: a line may be a curve
@@ -39,10 +40,10 @@ def side_by_side(
 
     Three channels are shown in colour, of any other number the mean. Raises `InputError` for volumes.
     """
-    require(len(captions) == len(images), f"captions: expected {len(images)}, one an image, got {len(captions)}")
+    require(len(captions) == len(images), "captions", expected=f"{len(images)}, one an image", given=len(captions))
     for name, transformer in transformers.items():
         axes_of = transformer.transform.ndim
-        require(axes_of == 2, f"{name}: expected a transformer of images, got one of {axes_of} axes")
+        require(axes_of == 2, name, expected="a transformer of images", given=Told(f"one of {axes_of} axes"))
     count = 1 + 2 * len(transformers)
     size = (1.25 * len(images) + 1.1, 1.4 * count + 0.3)
     figure = Figure(figsize=size, dpi=150, layout="constrained", facecolor="white")

@@ -14,13 +14,13 @@ def check_same(run: Run, asked: dict[str, Any]) -> None:
     """Raise `InputError` unless the folder is new, or holds a run of just what is asked for."""
     if not (run.folder / RUN).is_file():
         left = [name for name in (CHECKPOINT, RESULT, WEIGHTS) if (run.folder / name).exists()]
-        require(not left, f"{run.folder} holds {', '.join(left)}, but no {RUN} that says of what. {_HINT}")
+        require(not left, f"{run.folder} holds {', '.join(left)}, but no {RUN} that says of what", hint=_HINT)
         return
     before = {"weights": {}, **filled(run.asked)}  # runs that are older than this fact had no such files
     for name in _DECIDES:
         if before.get(name) != asked[name]:
             what = _differs(name, before.get(name), asked[name])
-            raise InputError(f"{run.folder} holds a run with other settings: {what}. {_HINT}")
+            raise InputError(f"{run.folder} holds a run with other settings: {what}", hint=_HINT)
 
 
 def _differs(path: str, before: Any, now: Any) -> str:

@@ -108,7 +108,7 @@ def _read_json(file: Path) -> dict[str, Any]:
         data = json.loads(_text(file))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{file} cannot be read: {error}") from error
-    require(isinstance(data, dict), f"{file}: expected a table")
+    require(isinstance(data, dict), expected="a table", path=str(file))
     level, depth = [data], 0
     while level:
         level = [part for table in level for part in (table.values() if isinstance(table, dict) else table)]

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from warpkit.errors import InputError, quoted, unknown
+from warpkit.errors import NOTHING, InputError, unknown
 
 
 class Table(BaseModel):
@@ -22,14 +22,13 @@ def checked(kind: type[T], table: Mapping[str, Any], path: str) -> T:
     try:
         return kind.model_validate(dict(table))
     except ValidationError as error:
-        raise InputError(
-            "experiment: " + "\n            ".join(_told(kind, m, path) for m in error.errors())
-        ) from error
+        raise InputError(path="experiment", mistakes=[_told(kind, m, path) for m in error.errors()]) from error
 
 
-def _told(kind: type[Table], mistake: Any, path: str) -> str:
+def _told(kind: type[Table], mistake: Any, path: str) -> InputError:
     place = ".".join(map(str, (path, *mistake["loc"]) if path else mistake["loc"]))
     if mistake["type"] == "extra_forbidden":
-        return f"{place}: {unknown('option', mistake['loc'][-1], kind.model_fields)}"
-    given = "" if mistake["type"] == "missing" else f", got {quoted(mistake['input'])}"
-    return f"{place}: {mistake['msg'][0].lower()}{mistake['msg'][1:]}{given}"
+        return unknown("option", mistake["loc"][-1], kind.model_fields).at(place)
+    what = mistake["msg"][0].lower() + mistake["msg"][1:]
+    given = NOTHING if mistake["type"] == "missing" else mistake["input"]
+    return InputError(what, given=given, path=place)

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.precision import default
 from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, reject, with_last_row
 
@@ -23,7 +23,7 @@ class Attention(MatrixTransform):
     def __init__(self, scale: float | None = None, ndim: int = 2) -> None:
         super().__init__()
         valid = scale is None or (isinstance(scale, int | float) and 0 < abs(scale) < 1e308)
-        require(valid, f"scale: expected a finite number other than 0, got {quoted(scale)}")
+        require(valid, "scale", expected="a finite number other than 0", given=scale)
         self.scale = scale
         self.ndim = check_ndim(ndim)
         self.num_params = ndim + (scale is None)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.component import Component
-from warpkit.errors import InputError, quoted
+from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, common_batch, lattice
 from warpkit.precision import working
 from warpkit.registry import Registry
@@ -74,7 +74,7 @@ class Transform(Component):
         moved: Tensor = super().__call__(theta, points)
         if moved.ndim != 3 or moved.shape[0] not in (1, batch) or moved.shape[1:] != points.shape[1:]:
             expected, given = [batch, *points.shape[1:]], list(moved.shape)
-            raise InputError(f"{type(self).__name__}.forward: expected points {expected}, it gave {given}")
+            raise InputError(f"{type(self).__name__}.forward", expected=f"points {expected}", given=given)
         return moved
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
@@ -114,13 +114,12 @@ def check_theta(transform: Transform, theta: Any) -> None:
     for name in ("ndim", "num_params"):
         if not isinstance(getattr(transform, name, None), int):
             raise InputError(
-                f"{type(transform).__name__}.{name}: expected an integer, got {quoted(getattr(transform, name, None))}"
+                f"{type(transform).__name__}.{name}", expected="an integer", given=getattr(transform, name, None)
             )
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
-        raise InputError(
-            f"theta: {type(transform).__name__} takes [N, {transform.num_params}] ({names}), got {list(theta.shape)}"
-        )
+        expected = f"[N, {transform.num_params}] for {type(transform).__name__} ({names})"
+        raise InputError("theta", expected=expected, given=list(theta.shape))
 
 
 transforms: Registry[Transform] = Registry("transform", Transform)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, of_finite, transforms
 from warpkit.transforms.matrix import apply, checked_matrix
@@ -24,7 +24,7 @@ class Compose(Transform):
 
     def __init__(self, of: Sequence[str | dict[str, object] | Transform], ndim: int | None = None) -> None:
         super().__init__()
-        require(isinstance(of, list | tuple) and len(of) > 0, f"of: expected one transform at least, got {quoted(of)}")
+        require(isinstance(of, list | tuple) and len(of) > 0, "of", expected="one transform at least", given=of)
         parts = [transforms.own(part, **({} if ndim is None else {"ndim": ndim})) for part in of]
         dimensions = sorted({part.ndim for part in parts} | ({ndim} if ndim else set()))
         require(len(dimensions) == 1, f"of: transforms of different dimensions, {dimensions}")

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.geometry import perspective
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, check_theta
@@ -45,16 +45,16 @@ def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"
     """`matrix(theta)`, one for each θ. `InputError` where a plugin gives another shape."""
     matrix, e = transform.matrix(theta), transform.ndim + 1
     if matrix.ndim != 3 or matrix.shape[0] not in (1, theta.shape[0]) or matrix.shape[1:] != (e, e):
-        expected, given = [theta.shape[0], e, e], list(matrix.shape)
-        raise InputError(f"{type(transform).__name__}.matrix: expected {expected}, it gave {given}")
+        expected, given = f"{[theta.shape[0], e, e]}", list(matrix.shape)
+        raise InputError(f"{type(transform).__name__}.matrix", expected=expected, given=given)
     return matrix.expand(theta.shape[0], e, e)
 
 
 def check_matrix(matrix: Any, ndim: int) -> None:
     """Raise `InputError` unless matrix is [N, ndim + 1, ndim + 1]."""
     if not isinstance(matrix, Tensor) or matrix.ndim != 3 or matrix.shape[1:] != (ndim + 1, ndim + 1):
-        given = list(matrix.shape) if isinstance(matrix, Tensor) else quoted(matrix)
-        raise InputError(f"matrix: expected [N, {ndim + 1}, {ndim + 1}], got {given}")
+        given = list(matrix.shape) if isinstance(matrix, Tensor) else matrix
+        raise InputError("matrix", expected=f"[N, {ndim + 1}, {ndim + 1}]", given=given)
 
 
 def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
@@ -107,5 +107,5 @@ def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 E"]:
 
 def check_ndim(ndim: int) -> int:
     """1, 2 or 3."""
-    require(type(ndim) is int and ndim in (1, 2, 3), f"ndim: expected 1, 2 or 3, got {quoted(ndim)}")
+    require(type(ndim) is int and ndim in (1, 2, 3), "ndim", expected="1, 2 or 3", given=ndim)
     return ndim

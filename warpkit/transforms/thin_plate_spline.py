@@ -7,9 +7,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.errors import InputError, quoted, require
+from warpkit.errors import InputError, require
 from warpkit.geometry import lattice
 from warpkit.precision import KeepsPrecision, default, wide
+from warpkit.quoting import Told
 from warpkit.transforms.basis import BasisTransform
 
 _MOST = 1024  # control points
@@ -82,9 +83,9 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
 
 def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
     valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
-    require(valid, f"grid: expected (rows, cols), each at least 2, got {quoted(grid)}")
-    most = f"grid: expected at most {_MOST} control points, whose linear system is solved at once, got {quoted(grid)}"
-    require(grid[0] * grid[1] <= _MOST, most)
+    require(valid, "grid", expected="(rows, cols), each at least 2", given=grid)
+    most = f"at most {_MOST} control points, whose linear system is solved at once"
+    require(grid[0] * grid[1] <= _MOST, "grid", expected=most, given=grid)
     return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
 
@@ -92,9 +93,9 @@ def _as_points(points: Sequence[Sequence[float]] | Tensor) -> Float[Tensor, "K 2
     try:
         control = torch.as_tensor(points, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise InputError(f"points: expected a list of [x, y], got {quoted(points)}") from error
+        raise InputError("points", expected="a list of [x, y]", given=points) from error
     shaped = control.ndim == 2 and control.shape[1] == 2 and len(control) >= 3 and bool(control.isfinite().all())
-    require(shaped, f"points: expected at least three finite [x, y], got shape {list(control.shape)}")
+    require(shaped, "points", expected="at least three finite [x, y]", given=Told(f"shape {list(control.shape)}"))
     size = float((control - control.mean(0)).norm(dim=1).max())
     near = torch.cdist(control, control).fill_diagonal_(torch.inf) <= 1e-6 * size
     pairs = [(int(i), int(j)) for i, j in near.nonzero() if i < j]

@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 
 
@@ -22,10 +22,10 @@ def parameter_groups(model: nn.Module, lr: float, localization: float = 0.1) -> 
     >>> [(group["name"], group["lr"]) for group in parameter_groups(net, lr=0.01)]
     [('localization', 0.001), ('rest', 0.01)]
     """
-    require(isinstance(model, nn.Module), f"model: expected a module, got {quoted(model)}")
+    require(isinstance(model, nn.Module), "model", expected="a module", given=model)
     for what, given in (("lr", lr), ("localization", localization)):
         valid = isinstance(given, int | float) and 0 <= given < float("inf")
-        require(valid, f"{what}: expected a finite number of at least 0, got {quoted(given)}")
+        require(valid, what, expected="a finite number of at least 0", given=given)
     outside = {id(p) for module in _outside(model, {}) for p in module.parameters(recurse=False)}
     slow = [p for p in model.parameters() if id(p) not in outside]
     rest = [p for p in model.parameters() if id(p) in outside]

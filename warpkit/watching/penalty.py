@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.watching.measures import beyond, corners, determinants, middles, oriented
 from warpkit.watching.transformers import transformers_of
@@ -44,7 +44,7 @@ class Penalty:
     def __init__(self, model: nn.Module, *, outside: float = 1.0, folds: float = 1.0) -> None:
         for what, given in (("outside", outside), ("folds", folds)):
             valid = isinstance(given, int | float) and 0 <= given < float("inf")
-            require(valid, f"{what}: expected a finite number of at least 0, got {quoted(given)}")
+            require(valid, what, expected="a finite number of at least 0", given=given)
         self.outside, self.folds = outside, folds
         self._seen: dict[str, tuple[SpatialTransformer, Tensor]] = {}
         found = transformers_of(model).items()

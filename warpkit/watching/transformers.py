@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 
 
@@ -26,7 +26,7 @@ def transformers_in(model: nn.Module) -> dict[str, SpatialTransformer]:
 
 def transformers_of(model: nn.Module) -> dict[str, SpatialTransformer]:
     """The same; `InputError` for a model without any."""
-    require(isinstance(model, nn.Module), f"model: expected a module, got {quoted(model)}")
+    require(isinstance(model, nn.Module), "model", expected="a module", given=model)
     found = transformers_in(model)
     require(len(found) > 0, f"model: {type(model).__name__} has no SpatialTransformer in it")
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from warpkit.errors import quoted, require
+from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.watching.measures import FIGURES, measure
 from warpkit.watching.transformers import transformers_of
@@ -62,7 +62,7 @@ class Watch:
     """What `watch` gives: the latest figures, and what was warned of. A context manager that ends with `close()`."""
 
     def __init__(self, model: nn.Module, every: int) -> None:
-        require(isinstance(every, int) and every >= 1, f"every: expected 1 or more, got {quoted(every)}")
+        require(isinstance(every, int) and every >= 1, "every", expected="1 or more", given=every)
         self.every = every
         self._watched = {path: _Watched() for path in transformers_of(model)}
         self._said: dict[str, dict[str, str]] = {path: {} for path in self._watched}
@@ -108,7 +108,7 @@ class Watch:
         """The way back. Raises `InputError` for the state of other transformers."""
         parts = [state.get(name) if isinstance(state, Mapping) else None for name in ("warnings", "calls", "history")]
         right = all(isinstance(part, Mapping) and part.keys() == self._said.keys() for part in parts)
-        require(right, f"state: expected that of {', '.join(self._said)}, got {quoted(state)}")
+        require(right, "state", expected=f"that of {', '.join(self._said)}", given=state)
         self._said = {path: dict(each) for path, each in state["warnings"].items()}
         for path, watched in self._watched.items():
             watched.calls, watched.latest = state["calls"][path], None

@@ -27,7 +27,7 @@ def pixels(image: Any) -> NDArray[Any] | None:
     """[H, W] or [H, W, C]; None for what Pillow itself reads right. `InputError` for what cannot be read to the end."""
     raw, tags = raw_mode(image), getattr(image, "tag_v2", {})
     signed = 2 in np.atleast_1d(tags.get(_SAMPLE_FORMAT, 1)) and image.mode in ("L", "I")
-    require(not signed, "whole numbers with a sign are not supported; save them without")
+    require(not signed, "whole numbers with a sign are not supported", hint="save them without")
     deep: NDArray[Any] | None
     if planes.are_apart(image):
         deep = planes.read(image)
@@ -81,7 +81,9 @@ def _portable(image: Any, raw: str) -> NDArray[np.uint16] | None:
     if most < 256:
         return None
     if tile.codec_name == "ppm_plain":
-        require(image.mode == "I", "colour with 16 bits a channel as text is not supported; save it as bytes (P6)")
+        require(
+            image.mode == "I", "colour with 16 bits a channel as text is not supported", hint="save it as bytes (P6)"
+        )
         return np.array(image).astype(np.uint16)
     shape = image.size[::-1] + (() if image.mode == "I" else (3,))
     image.fp.seek(tile.offset)

@@ -28,7 +28,8 @@ def check_holds(path: Path, photo: Photo, size: tuple[int, int], count: int = 1)
     if holds(path.suffix, photo, _TINY):
         what = f"{size[1]} × {size[0]} pixels" if count == 1 else f"{count} pictures, {what}"
     ends = [end for end in COMMON if holds(end, photo, size, count)]
-    raise InputError(f"{path}: {path.suffix} cannot hold {what}" + (f"; try {', '.join(ends)}" if ends else ""))
+    hint = f"try {', '.join(ends)}" if ends else ""
+    raise InputError(f"{path.suffix} cannot hold {what}", hint=hint, path=str(path))
 
 
 def holds(suffix: str, photo: Photo, size: tuple[int, int], count: int = 1) -> bool:

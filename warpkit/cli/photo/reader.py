@@ -46,7 +46,7 @@ def read_frames(path: Path, *, indexed: bool = False) -> list[Photo]:
         with path.open("rb") as file:  # given a path, Pillow maps some files, and mixes up a TIFF that is to be turned
             return decode(file, indexed=indexed)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise error.at(str(path)) from None
     except UnidentifiedImageError:
         raise InputError(f"{path} is no picture that Pillow can read") from None
     except Exception as error:  # Pillow's readers raise nearly anything where a file is damaged
@@ -109,7 +109,7 @@ def _plain(image: Image.Image, raw: str) -> Image.Image:
         return grey.convert("RGBA" if mode == "RGB" else "LA")
     if mode.startswith("I;16") or mode in ("L", "LA", "RGB", "RGBA", "F"):
         return image
-    require(mode != "I", "images of 32-bit integers are not supported; save it with 16 bits")
+    require(mode != "I", "images of 32-bit integers are not supported", hint="save it with 16 bits")
     if mode == "1":
         return image.convert("L")
     if mode == "La":  # grey multiplied by alpha

@@ -27,7 +27,12 @@ def check_suffix(path: Path) -> None:
     writable = sorted(end for end, kind in known.items() if kind in Image.SAVE)
     common = [end for end in COMMON if end in writable]
     given = repr(path.suffix) if path.suffix else "no suffix"
-    require(path.suffix.lower() in writable, f"{path}: cannot write a picture with {given}; try {', '.join(common)}")
+    require(
+        path.suffix.lower() in writable,
+        f"cannot write a picture with {given}",
+        hint=f"try {', '.join(common)}",
+        path=str(path),
+    )
 
 
 def write(photo: Photo, path: Path) -> None:

@@ -41,9 +41,7 @@ def radius_is_a_multiple_of_half(kernel: Kernel) -> None:
     try:
         _ = kernel.taps
     except InputError as error:
-        what, told = str(error).partition(": ")[::2]
-        expected = "a positive multiple of ½" if what.endswith("radius") else "a positive whole number"
-        raise Broken(f"{what} = {told.rpartition('got ')[2]}", expected) from error
+        raise Broken(f"{error.what} = {error.given}", str(error.expected)) from error
 
 
 @checks.add()

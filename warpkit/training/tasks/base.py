@@ -81,9 +81,9 @@ class Classification(Task):
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """Cross-entropy, averaged; which answers are wrong."""
         scores = model(*batch.inputs)
-        given = list(scores.shape) if isinstance(scores, Tensor) else type(scores).__name__
+        given = list(scores.shape) if isinstance(scores, Tensor) else scores
         wanted = [len(batch.targets), self.classes]
-        require(given == wanted, f"the model gives {given}, expected scores of shape {wanted}")
+        require(given == wanted, "the model's output", expected=f"scores of shape {wanted}", given=given)
         smoothing = self.smoothing if model.training else 0.0
         loss = functional.cross_entropy(scores, batch.targets, label_smoothing=smoothing)
         return loss, (scores.argmax(1) != batch.targets).float()

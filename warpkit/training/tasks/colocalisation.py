@@ -91,7 +91,8 @@ class Colocalisation(Task):
         with looking(model) as look:
             crops = model(images)
         given = list(crops.shape)
-        require(given[1:] == [1, _SIDE, _SIDE], f"the model gives {given}, expected crops of [N, 1, {_SIDE}, {_SIDE}]")
+        wanted = [1, _SIDE, _SIDE]
+        require(given[1:] == wanted, "the model's output", expected=f"crops of [N, 1, {_SIDE}, {_SIDE}]", given=given)
         scale = self.window / _CANVAS
         centre = targets[:, 4:] * (1 - scale)
         theta = torch.cat([torch.full_like(centre[:, :1], scale), centre], 1)
@@ -108,13 +109,14 @@ class Colocalisation(Task):
 
 def _encoder(file: str) -> nn.Module:
     """A classifier without its last layer, as it is: it does not learn."""
-    require(Path(file).is_file(), f"experiment: data.encoder: no such file: {file} (`warpkit train encoder` makes one)")
+    path = "experiment: data.encoder"
+    require(Path(file).is_file(), f"no such file: {file} (`warpkit train encoder` makes one)", path=path)
     classifier = load(file)
     layers = list(classifier.children())
-    require(isinstance(classifier, nn.Sequential) and len(layers) > 1, f"encoder: {file} holds no layers in a row")
+    require(isinstance(classifier, nn.Sequential) and len(layers) > 1, f"{file} holds no layers in a row", path=path)
     encoder = nn.Sequential(*layers[:-1], nn.Flatten()).eval().requires_grad_(False)
     try:
         encoder(torch.zeros(1, 1, _SIDE, _SIDE))
     except (RuntimeError, InputError) as error:
-        raise InputError(f"experiment: data.encoder: {file} takes no {_SIDE} × {_SIDE} digits") from error
+        raise InputError(f"{file} takes no {_SIDE} × {_SIDE} digits", path=path) from error
     return encoder

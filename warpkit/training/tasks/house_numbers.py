@@ -70,6 +70,7 @@ class HouseNumbersTask(Task):
         """Cross-entropy, summed over the places and averaged; which numbers are wrong."""
         scores = model(*batch.inputs)
         wanted = [len(batch.targets), BLANK + 1, MOST]
-        require(list(scores.shape) == wanted, f"the model gives {list(scores.shape)}, expected scores {wanted}")
+        given = list(scores.shape)
+        require(given == wanted, "the model's output", expected=f"scores of shape {wanted}", given=given)
         wrong = (scores.argmax(1) != batch.targets).any(1)
         return functional.cross_entropy(scores, batch.targets) * MOST, wrong.float()

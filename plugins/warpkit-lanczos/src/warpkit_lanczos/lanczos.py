@@ -29,7 +29,7 @@ class Lanczos(wk.Kernel):
     def __init__(self, a: int = 3) -> None:
         super().__init__()
         if isinstance(a, bool) or not isinstance(a, int) or a < 2:
-            raise wk.InputError(f"lanczos: a: expected a whole number of pixels, 2 or more, got {a!r}")
+            raise wk.InputError("a", expected="a whole number of pixels, 2 or more", given=a)
         self.a = a
         self.radius = float(a)
 

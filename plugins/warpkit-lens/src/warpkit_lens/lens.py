@@ -42,7 +42,7 @@ class Lens(wk.Transform):
         super().__init__()
         self.focal, self.center = _pair("focal", focal), _pair("center", center)
         if 0.0 in self.focal:
-            raise wk.InputError(f"lens: focal: expected numbers other than 0, got {focal!r}")
+            raise wk.InputError("focal", expected="numbers other than 0", given=focal)
 
     @classmethod
     def from_camera(cls, matrix: Sequence[Sequence[float]], size: Sequence[int]) -> "Lens":
@@ -55,9 +55,9 @@ class Lens(wk.Transform):
             height, width = size
             (fx, skew, cx), (shear, fy, cy), last = ([float(v) for v in row] for row in matrix)
         except (TypeError, ValueError) as error:
-            raise wk.InputError(f"lens: expected a camera matrix and (H, W), got {matrix!r}, {size!r}") from error
+            raise wk.InputError("lens", expected="a camera matrix and (H, W)", given=(matrix, size)) from error
         if [skew, shear, *last] != [0.0, 0.0, 0.0, 0.0, 1.0]:
-            raise wk.InputError(f"lens: expected a camera matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], got {matrix!r}")
+            raise wk.InputError("lens", expected="a camera matrix [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]", given=matrix)
         return cls((2 * fx / width, 2 * fy / height), ((2 * cx + 1) / width - 1, (2 * cy + 1) / height - 1))
 
     def identity(self) -> Float[Tensor, "P"]:
@@ -81,7 +81,7 @@ def _pair(name: str, given: Any) -> tuple[float, float]:
     try:
         x, y = (float(v) for v in given)
     except (TypeError, ValueError) as error:
-        raise wk.InputError(f"lens: {name}: expected two numbers, x and y, got {given!r}") from error
+        raise wk.InputError(name, expected="two numbers, x and y", given=given) from error
     if not (math.isfinite(x) and math.isfinite(y)):
-        raise wk.InputError(f"lens: {name}: expected two finite numbers, got {given!r}")
+        raise wk.InputError(name, expected="two finite numbers", given=given)
     return x, y
