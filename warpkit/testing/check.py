@@ -1,5 +1,6 @@
 """What a check is: one claim, tried with generated inputs, and what its failure tells."""
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -103,6 +104,12 @@ class Checks:
             return function
 
         return take
+
+    def after(self, *needs: str) -> "Checks":
+        """The same checks, each of which needs these others too."""
+        later = Checks(self.kind)
+        later._checks = {c.name: dataclasses.replace(c, needs=(*needs, *c.needs)) for c in self}
+        return later
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self._checks.values())

@@ -15,6 +15,7 @@ from warpkit.transforms.base import Transform
 
 START = "_warpkit_start"  # the attribute that holds the θ around which a transform is tried
 _NEAR_PHI = 3
+_PLACES = (-0.83, -0.41, 0.07, 0.29, 0.66, 0.94)  # of a kernel's radius: off the usual joints
 _MANY = 16  # parameters; more of them are drawn as a seed: nobody reads them, and drawing takes time
 _SPREAD, _FAR, _FARTHEST = 0.25, 2.0, 10.0  # of θ around where a transform starts
 _M = TypeVar("_M", bound=nn.Module)
@@ -183,6 +184,16 @@ def centre(transform: Transform) -> Tensor:
 
 
 # For both
+
+
+def example(component: nn.Module, batch: int = 2) -> tuple[Tensor, ...]:
+    """Inputs of a component, float64: distances [6] of a kernel; θ [batch, P] and points [1, 4, D] of a transform."""
+    if isinstance(component, Kernel):
+        return (tensor(component, _PLACES) * component.radius,)
+    assert isinstance(component, Transform)
+    start = centre(component).to(device(component))
+    theta = start + 0.15 * uniform(5, batch, component.num_params).to(start)
+    return theta, 0.9 * uniform(6, 1, 4, component.ndim).to(start)
 
 
 def parameters(module: nn.Module) -> Tensor:
