@@ -1,4 +1,4 @@
-"""What torch can do with a kernel or a transform: other devices, compiling, copying and storing.
+"""The features of torch that work with every kernel and transform: other devices, compiling, copying and storing.
 
 The claims are the same for both kinds; `inputs.example` gives each what it takes.
 """

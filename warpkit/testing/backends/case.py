@@ -83,16 +83,14 @@ class Case:
         return made.to(self.device, wide(torch.device(self.device)))
 
     def _points(self) -> Tensor:
-        """Points in and around the image; in pixels, each is a twentieth or more away from every multiple of a quarter."""
+        """Points in and around the image, each a twentieth of a pixel or more away from every quarter of a pixel."""
         u = (inputs.uniform(self.seed + 1, self.sets, *self.out, len(self.size), 2) + 1) / 2
         n = torch.tensor(self.size[::-1], dtype=torch.float64)
         pixels = ((u[..., 0] * (n + 4)).mul(4).floor() + 0.2 + 0.6 * u[..., 1]) / 4 - 2.5
         return 2 * pixels / (n - 1).clamp(min=1) - 1 if self.aligned else (2 * pixels + 1) / n - 1
 
     def _matrices(self) -> Tensor:
-        """Matrices near the identity that shift by no whole number of pixels; projective ones of an odd seed have a
-        horizon.
-        """
+        """Matrices near the identity, off whole pixels; the projective ones of an odd seed have a horizon in view."""
         d = len(self.size)
         moved = inputs.uniform(self.seed + 1, self.sets, d + 1, d + 1)
         matrix = torch.eye(d + 1, dtype=torch.float64) + 0.13 * moved

@@ -23,7 +23,7 @@ _DEVICES = ("cpu", "cuda", "xpu", "mps")
 
 
 def simplest(backend: Backend) -> Case:
-    """The simplest call that the backend takes: two axes, bilinear, float64 and on the CPU, as far as it takes these."""
+    """The simplest call that the backend takes: in 2-D, bilinear, float64 and on the CPU, as far as it takes these."""
     sizes = ((4, 5), (5,), (3, 4, 5))
     devices = [d for d in _DEVICES if d == "cpu" or _is_there(d)]
     for device, size, dtype, kernel, mode in itertools.product(devices, sizes, TOLERANCES, EVERY, PADDING_MODES):

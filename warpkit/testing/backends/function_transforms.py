@@ -1,4 +1,4 @@
-"""What torch.func does with a backend: vmap and forward mode."""
+"""Function transforms of torch over a backend: vmap and forward mode."""
 
 import torch
 from torch import Tensor

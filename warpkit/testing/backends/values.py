@@ -162,8 +162,7 @@ def agrees_on_layouts(backend: Backend, case: Case, layout: str) -> None:
 
 @checks.add("agrees_on_matrices", "agrees_on_shifts", case=cases(kernels=EVERY, mixed=True))
 def agrees_on_kernels(backend: Backend, case: Case) -> None:
-    """Every kernel gives the reference's values: one that is not symmetric, one in pieces, one with parameters, and
-    another on each axis.
+    """Every kernel gives the reference's values: lopsided, in pieces, with parameters, and another on each axis.
 
     Why:
         Users bring kernels of their own, and rely on them being sampled as their formula says.

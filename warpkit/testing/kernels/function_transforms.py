@@ -1,4 +1,4 @@
-"""What torch.func does with a kernel: vmap and forward mode."""
+"""Function transforms of torch over a kernel: vmap and forward mode."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What torch.func does with a transform: vmap and forward mode."""
+"""Function transforms of torch over a transform: vmap and forward mode."""
 
 import torch
 
