@@ -43,9 +43,7 @@ WORKLOADS = {
 
 
 class Work(NamedTuple):
-    """The tensors of a call: `theta` [N, D, D + 1] takes output points to input points; `grad` is the gradient of
-    the output.
-    """
+    """The tensors of a call. `theta` [N, D, D + 1] takes output points to input points; `grad` is the output's."""
 
     image: Float[Tensor, "N C *S"]
     theta: Float[Tensor, "N D D1"]
