@@ -13,7 +13,7 @@ class InputError(ValueError):
 
 
 def require(ok: bool, message: str) -> None:
-    """Raise `InputError(message)` unless `ok`."""
+    """Raise an `InputError` of this message unless `ok` holds."""
     if not ok:
         raise InputError(message)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def into_folder(write: Callable[[Path], None], usage: str | None) -> None:
-    """`write` fills the folder."""
+    """Let `write` fill the folder, which appears when it is whole."""
     if len(sys.argv) != 2:
         sys.exit(usage)
     folder = Path(sys.argv[1])

@@ -1,4 +1,4 @@
-"""A sequence of layers."""
+"""A module that is a sequence of layers."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -61,7 +61,7 @@ class Lens(wk.Transform):
         return cls((2 * fx / width, 2 * fy / height), ((2 * cx + 1) / width - 1, (2 * cy + 1) / height - 1))
 
     def identity(self) -> Float[Tensor, "P"]:
-        """No distortion."""
+        """The identity's θ, five zeros, which distorts nothing."""
         return torch.zeros(self.num_params)
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
