@@ -48,7 +48,7 @@ class Component(nn.Module):
 
 
 def edits_of(module: nn.Module) -> Any:
-    """A value that differs after an attribute was set, in a submodule too; changes inside a list or dict are not
+    """A value that changes when an attribute is set, in a submodule too; changes inside lists and dicts are not
     seen.
     """
     own = module._edits if isinstance(module, Component) else _plain_attributes(module)

@@ -13,11 +13,11 @@ _MOST = 50  # mistakes that are told
 
 
 class TooManyError(Exception):
-    """So many mistakes that no more is looked at."""
+    """There are so many mistakes that no more is looked at."""
 
 
 class Mistakes:
-    """All that is wrong, told at once."""
+    """A collection of all mistakes in a spec, which are told at once."""
 
     def __init__(self) -> None:
         self.mistakes: list[str] = []
@@ -25,14 +25,16 @@ class Mistakes:
         self.doubted = 0  # mistakes behind which nothing is said about shapes
 
     def raise_mistakes(self) -> None:
-        """All of them in one `InputError`."""
+        """Raise one `InputError` for all mistakes, if there are any."""
         if self.mistakes:
             more = ["there are more mistakes"] if len(self.mistakes) >= _MOST else []
             raise InputError("spec: " + "\n      ".join(dict.fromkeys(self.mistakes + more)))
 
     def complain(self, path: str, message: str, *, then: str = "stop") -> None:
-        """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
-        is told, too.
+        """Note a mistake at `path`; `then` says how much is looked at behind it.
+
+        "stop": it cannot be built. "doubt": it can be built, but its shape means nothing. "go on": even its shape is
+        known.
         """
         self.mistakes.append(f"{shown(path)}: {message}" if path else message)
         if len(self.mistakes) >= _MOST:
@@ -42,7 +44,7 @@ class Mistakes:
 
     @contextmanager
     def at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
-        """An `InputError` inside becomes a complaint at `path`, or at the option that its message begins with.
+        """Make any `InputError` inside a complaint at `path`, or at the option that its message begins with.
 
         With `options`, of a stranger's constructor, any other error does, too.
         """
@@ -64,14 +66,14 @@ class Mistakes:
 
 
 def under(path: str, key: Any) -> str:
-    """The path of what stands at this key."""
+    """The path of the value at this key, below another path."""
     name = shown(key, 80) if isinstance(key, str) else quoted(key)
     return f"{path}.{name}" if path else name
 
 
 @contextmanager
 def not_too_deep(what: str) -> Iterator[None]:
-    """The end of the stack becomes an `InputError`."""
+    """Decorator that turns the end of the stack into an `InputError`."""
     try:
         yield
     except RecursionError as error:
