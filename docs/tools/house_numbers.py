@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from drawn import into_folder
+from folder import into_folder
 from PIL import Image, ImageFilter
 
 from warpkit.datasets import digits

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from alignment import photographs
-from drawn import into_folder
+from folder import into_folder
 from PIL import Image
 
 NAMES = ("001.China", "002.Flower", "003.Portrait")

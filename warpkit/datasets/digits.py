@@ -58,7 +58,7 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
         first, second = (images[~of_test], labels[~of_test]), (images[of_test], labels[of_test])
     else:
         require(os.path.isdir(folder), f"digits: {quoted(str(folder), 300)} is no folder")
-        path = _place(Path(folder))
+        path = _idx_folder(Path(folder))
         first = _official(path, "train") if train else _nothing()
         second = _official(path, "t10k") if test else _nothing()
     return Digits(_labelled(*(first if train else _nothing())), _labelled(*(second if test else _nothing())))
@@ -98,7 +98,7 @@ def _rows(file: Path) -> UInt8[np.ndarray, "N columns"]:
         return np.loadtxt(lines, np.uint8, delimiter=",")
 
 
-def _place(folder: Path) -> Path:
+def _idx_folder(folder: Path) -> Path:
     """The folder, in the given one, that holds the idx files."""
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         if _has_idx(place):

@@ -22,7 +22,7 @@ from warpkit.spec.pen import (
     Spans,
     by,
     font,
-    long,
+    line_width,
     shape_width,
 )
 
@@ -63,7 +63,7 @@ class Pill(Block):
     def __init__(self, name: str, shape: Shape | None = None) -> None:
         self.line: Spans = (Span(name, bold=True),)
         self.shape = shape
-        self.width, self.height = long(self.line) + 2 * PAD, LINE + PAD
+        self.width, self.height = line_width(self.line) + 2 * PAD, LINE + PAD
         self.port = self.width / 2
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
@@ -83,7 +83,7 @@ class Box(Block):
         route: Sequence[str] = (),
     ) -> None:
         self.content, self.shape, self.mark, self.route = content, shape, mark, route
-        wide = [part.width if isinstance(part, Box) else long(part) for part in content]
+        wide = [part.width if isinstance(part, Box) else line_width(part) for part in content]
         self.width = max(wide) + 2 * PAD + (0.06 if mark else 0)
         self.height = sum(self._tall(part) for part in content) + PAD
         self.port = self.width / 2
@@ -128,7 +128,7 @@ class Transformer(Block):
         self.port = 0.15 + sampler.width / 2
         column = max(generator.width, localization.width if localization else 0.0)
         self.middle = self.port + sampler.width / 2 + (0.75 if self.times else 0.55) + column / 2  # of the right column
-        self.width = max(self.middle + column / 2, self.port + 0.12 + max(map(long, self.caption))) + 0.15
+        self.width = max(self.middle + column / 2, self.port + 0.12 + max(map(line_width, self.caption))) + 0.15
         self.top = 0.15 + localization.height if localization else 0.0
         self.low = self.top + 0.36 + max(generator.height, sampler.height) / 2  # the middle of the lower row
         self.inlet, self.theta = self.low - sampler.height / 2, self.low - generator.height / 2  # where arrows end

@@ -55,7 +55,7 @@ def text_width(text: str, of: FontProperties) -> float:
     return float(text_to_path.get_text_width_height_descent(text, of, False)[0]) / 72
 
 
-def long(spans: Spans) -> float:
+def line_width(spans: Spans) -> float:
     """The width of a line of text, in inches."""
     return sum(span.width for span in spans)
 

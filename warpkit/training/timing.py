@@ -1,4 +1,4 @@
-"""Where the time of a training step goes."""
+"""The shares of a training step's time that its parts take."""
 
 import copy
 import functools
@@ -48,7 +48,7 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
 
 
 class _Call(NamedTuple):
-    """What a transformer gets; one behind other layers passes a gradient on to them."""
+    """A transformer's input in a call; one behind other layers passes a gradient on to them."""
 
     transformer: SpatialTransformer
     image: Tensor

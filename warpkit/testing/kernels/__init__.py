@@ -2,7 +2,7 @@
 
 from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.kernels import contract, derivatives, facts, function_transforms, sampled, smoothness, table
+from warpkit.testing.kernels import contract, derivatives, facts, function_transforms, sampling, smoothness, table
 
 kernel_checks = Checks(
     "kernel",
@@ -13,5 +13,5 @@ kernel_checks = Checks(
     table.checks,
     torch_features.checks.after(*contract.BASICS),
     function_transforms.checks,
-    sampled.checks,
+    sampling.checks,
 )

@@ -2,7 +2,7 @@
 
 from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.transforms import contract, derivatives, facts, function_transforms, precision, sampled
+from warpkit.testing.transforms import contract, derivatives, facts, function_transforms, precision, sampling
 
 transform_checks = Checks(
     "transform",
@@ -12,5 +12,5 @@ transform_checks = Checks(
     derivatives.checks,
     torch_features.checks.after(*contract.BASICS),
     function_transforms.checks,
-    sampled.checks,
+    sampling.checks,
 )
