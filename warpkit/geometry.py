@@ -208,11 +208,13 @@ def rounding(dtype: torch.dtype, n: int) -> float:
 
     It forgives the rounding of coordinates that were computed in `dtype`.
     """
+    # x + 1 is rounded by up to eps, which is n / 2 · eps pixels; four times that, for the sums and products before it.
     return 2 * torch.finfo(dtype).eps * n
 
 
 def limit(n: int) -> float:
     """The largest pixel coordinate that is told from others: there every index is outside, and none overflows."""
+    # Beyond 2⁵² a float64 has no fraction left. A symbolic size counts as small: a comparison would fix it.
     return 2.0**30 if isinstance(n, torch.SymInt) or n < 2**29 else 2.0**52
 
 
@@ -222,4 +224,5 @@ def limited(x: Float[Tensor, "*S"], most: float) -> Float[Tensor, "*S"]:
         low, high = x.detach().aminmax()
         if low >= -most and high <= most:  # nearly always, and not so with a NaN: two passes fewer
             return x
+    # A NaN becomes a number too: cast to an integer it could be any index. Its output is `fill` later.
     return x.nan_to_num(-most, most, -most).clamp(-most, most)

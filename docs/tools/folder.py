@@ -1,4 +1,4 @@
-"""A folder of drawn data, named on the command line: it appears when it is whole."""
+"""The folder of drawn data that the command line names: it appears when it is whole."""
 
 import shutil
 import sys

@@ -52,6 +52,7 @@ def in_turn(calls: Sequence[Call], *, seconds: float, repeats: int | None = None
     """
     loops = [max(1, math.ceil(_SAMPLE / max(_warm(call), 1e-9))) for call in calls]
     rounds: list[tuple[float, ...]] = []
+    # A collection of garbage would fall into one of the two calls and count as its time.
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -23,6 +23,7 @@ def slope(values: Callable[[Tensor], Tensor], step: float = STEP) -> tuple[Tenso
     """
     offsets = torch.tensor([-8.0, -2.0, -1.0, 0.0, 1.0, 2.0, 8.0], dtype=torch.float64) * step
     wide_left, far_left, left, here, right, far_right, wide_right = values(offsets).detach().double().unbind(0)
+    # Differences of fourth order about the middle, of second order on either side: at a kink they are apart.
     central = (8 * (right - left) - (far_right - far_left)) / (12 * step)
     after = (4 * right - 3 * here - far_right) / (2 * step)
     before = (3 * here - 4 * left + far_left) / (2 * step)
@@ -35,6 +36,7 @@ def slope(values: Callable[[Tensor], Tensor], step: float = STEP) -> tuple[Tenso
 def slope_after(values: Callable[[Tensor], Tensor], step: float = 1e-4) -> Tensor:
     """The right-hand derivative at 0, from five points that all lie behind it."""
     offsets = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64) * step
+    # Of fourth order, from h to 5 h: the value at 0 itself may belong to the piece on the left.
     weights = torch.tensor([-77 / 12, 107 / 6, -39 / 2, 61 / 6, -25 / 12], dtype=torch.float64)
     result: Tensor = torch.tensordot(weights, values(offsets).detach().double(), dims=1) / step
     return result

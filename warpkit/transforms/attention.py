@@ -52,6 +52,7 @@ class Attention(MatrixTransform):
         check_matrix(matrix, self.ndim)
         rows = affine_part(matrix)
         theta = torch.cat([rows[:, 0, :1], rows[:, :, -1]], dim=-1)[:, -self.num_params :]
+        # Relative to the matrix's own size; 1e-6 forgives one that came out of float32.
         bad = (self.matrix(theta)[:, :-1] - rows).detach().abs().amax((1, 2)) > 1e-6 * rows.detach().abs().amax((1, 2))
         family = "one scale" if self.scale is None else f"the scale {self.scale}"
         reject(f"no attention matrix ({family}, no rotation)", bad)

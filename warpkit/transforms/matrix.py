@@ -81,6 +81,7 @@ def affine_part(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N D E"]:
     """The first D rows of an affine matrix of any scale; `InputError` names the batch entries that are not affine."""
     d = matrix.shape[-1] - 1
     last = matrix[:, d, :].detach()
+    # "not ≤" and not ">", so that a NaN is bad. A product of affine matrices keeps its zeros to rounding only.
     bad = ~((last[:, :d].abs().amax(-1) <= 1e-9 * last[:, d].abs()) & (last[:, d] != 0))
     reject("not an affine matrix", bad)
     return matrix[:, :d] / matrix[:, d:, d:]

@@ -65,7 +65,7 @@ class Lens(wk.Transform):
         return torch.zeros(self.num_params)
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
-        """Where each ideal point lies in the distorted image."""
+        """The place of each ideal point in the distorted image."""
         k1, k2, p1, p2, k3 = theta[:, :, None].unbind(1)
         (fx, fy), (cx, cy) = self.focal, self.center
         x, y = (points[..., 0] - cx) / fx, (points[..., 1] - cy) / fy
