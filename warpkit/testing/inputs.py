@@ -221,7 +221,7 @@ def size(ndim: int, low: int = 1, high: int = 5) -> st.SearchStrategy[list[int]]
 
 
 def padding(_: Any) -> st.SearchStrategy[str]:
-    """One of the padding modes that a name stands for."""
+    """A padding mode that extends the image."""
     return st.sampled_from(("zeros", "border", "reflection", "wrap"))
 
 

@@ -154,9 +154,7 @@ class Session:
 
 @contextlib.contextmanager
 def _the_same_everywhere() -> Iterator[None]:
-    """Without the numbers that hypothesis picks up in the modules that happen to be loaded: a seed would give other
-    inputs under pytest than on the command line.
-    """
+    """Keep hypothesis from the numbers in whatever modules are loaded: a seed would depend on them."""
     provider: Any = providers.HypothesisProvider
     if not hasattr(provider, "_local_constants"):  # another version of hypothesis, which does not do that
         yield

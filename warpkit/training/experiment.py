@@ -108,8 +108,9 @@ class Plan:
         return _made(self.data)
 
     def build(self, seed: int) -> nn.Module:
-        """The model with its first weights; the global random state is left alone. Raises `InputError` for a backbone's
-        weights that do not fit.
+        """The model with its first weights; the global random state is left alone.
+
+        Raises `InputError` for a backbone's weights that do not fit.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -218,8 +219,10 @@ def _try_out(plan: Plan, task: Task) -> None:
 
 
 def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
-    """Test images of a run, as it was tested, and a caption for each: one image of each class, and the classes, where
-    there are any; else the first, numbered.
+    """Test images of a run, prepared as in its test, and a caption for each.
+
+    There is one image of each class, and the caption is the class; where there are no classes, the first images are
+    numbered.
     """
     task = read_task(run.asked["data"])
     raw = task.take("test", torch.arange(task.test_images)[: 50 * count], task.test_draws()[: 50 * count])

@@ -45,8 +45,10 @@ class ColocalisationData(Table):
 
 
 class Colocalisation(Task):
-    """Find the digit. The loss, for crops Iₙ that the transformer makes of images n, an encoder e whose results are
-    brought to length 1, and for each image one crop at random, is the paper's hinge over all pairs of a batch:
+    """The task to find the digit that all images show.
+
+    The loss, for crops Iₙ that the transformer makes of images n, an encoder e whose results are brought to length 1,
+    and for each image one crop at random, is the paper's hinge over all pairs of a batch:
 
         max(0, ‖e(Iₙ) − e(Iₘ)‖² − ‖e(Iₙ) − e(randomₙ)‖² + 1)
 

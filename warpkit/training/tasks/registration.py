@@ -53,8 +53,10 @@ class RegistrationData(DigitSource):
 
 
 class Registration(DigitTask):
-    """Bring `moving` onto `fixed`. The loss is the mean square of what is left; the error is how far the corners of the
-    image are from where they belong, as a part of how far they were: 0 for a perfect match, 1 for none.
+    """The task to bring `moving` onto `fixed`.
+
+    The loss is the mean square of what is left. The error is how far the corners of the image are from where they
+    belong, as a part of how far they were: 0 for a perfect match, 1 for none.
     """
 
     def __init__(self, data: RegistrationData) -> None:
