@@ -7,7 +7,7 @@ MACHINE = Machine("Some CPU", 2, 2, 8 * 2**30, "Linux", "3.11.7", "2.13.0", "0.1
 
 
 def row(workload="photos", kernel="bilinear", direction="forward", peer="torch", ratio=2.0) -> Row:
-    """Ours takes a millisecond."""
+    """A row in which our call takes a millisecond."""
     ours = 1e-3
     return Row(
         workload=workload,

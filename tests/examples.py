@@ -18,7 +18,7 @@ class WideTriangle(wk.Kernel):
 
 
 class Lanczos(wk.Kernel):
-    """Smooth, and no polynomial."""
+    """A kernel that is smooth, and no polynomial."""
 
     radius = 3.0
     partition_of_unity = False

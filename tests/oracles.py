@@ -11,17 +11,17 @@ Weight = Callable[[float, int], float]  # k(x − m), given x and m
 
 
 def nearest(x: float, m: int) -> float:
-    """Eq. 4."""
+    """The weight of pixel m at coordinate x, by eq. 4."""
     return float(math.floor(x + 0.5) == m)
 
 
 def bilinear(x: float, m: int) -> float:
-    """Eq. 5."""
+    """The weight of pixel m at coordinate x, by eq. 5."""
     return max(0.0, 1 - abs(x - m))
 
 
 def bicubic(x: float, m: int, a: float = -0.75) -> float:
-    """Keys 1981, eq. 15."""
+    """The weight of pixel m at coordinate x, by Keys 1981, eq. 15."""
     d = abs(x - m)
     if d <= 1:
         return (a + 2) * d**3 - (a + 3) * d**2 + 1

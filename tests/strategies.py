@@ -46,7 +46,7 @@ def to_normalised(pixels: Tensor, size: tuple[int, ...], align_corners: bool) ->
 
 
 def to_pixels(coords: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-    """The way back."""
+    """The pixel coordinates of normalised ones."""
     n = torch.tensor(size[::-1], dtype=coords.dtype)
     return (coords + 1) * (n - 1) / 2 if align_corners else ((coords + 1) * n - 1) / 2
 

@@ -38,7 +38,7 @@ class OddList(list):
 
 
 def bomb(depth=200):
-    """9²⁰⁰ letters, written out."""
+    """A value of 9²⁰⁰ letters, written out."""
     value = "x"
     for _ in range(depth):
         value = [value] * 9

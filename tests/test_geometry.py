@@ -1,4 +1,4 @@
-"""Output lattices."""
+"""Lattices of outputs, and their conventions."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a component was made with, so that it can be written down as a spec again, and whether its options changed."""
+"""The options that a component was made with, so that a spec can be written from it, and whether they changed."""
 
 import inspect
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Component(nn.Module):
     _edits: int = 0
 
     def __new__(cls: type[T], *args: Any, **kwargs: Any) -> T:
-        """A new object; `__init__` tells what is wrong with its arguments."""
+        """Make a new object and note its options; `__init__` tells what is wrong with them."""
         made: T = super().__new__(cls)  # type: ignore[misc]
         try:
             bound = inspect.signature(cls.__init__).bind(made, *args, **kwargs)
@@ -43,12 +43,14 @@ class Component(nn.Module):
         object.__setattr__(self, "_edits", self._edits + 1)
 
     def spec_options(self) -> dict[str, Any]:
-        """The options that would make such an object again: those it was made with, unless a class knows better."""
+        """The options that would make such an object again: those it was made with, unless a class overrides this."""
         return dict(getattr(self, _OPTIONS, {}))
 
 
 def edits_of(module: nn.Module) -> Any:
-    """What differs after an attribute was set, in a submodule too; a change inside a list or a dict is not seen."""
+    """A value that changes when an attribute is set, in a submodule too; changes inside lists and dicts are not
+    seen.
+    """
     own = module._edits if isinstance(module, Component) else _plain_attributes(module)
     if not module._modules:
         return own
@@ -63,7 +65,7 @@ def _plain_attributes(module: nn.Module) -> tuple[tuple[str, Any], ...]:
 
 
 def note_options(made: Any, options: Mapping[str, Any]) -> None:
-    """Remember what `made` was made with."""
+    """Remember the options that `made` was made with."""
     kept = {key: type(value)(value) if type(value) in (list, dict) else value for key, value in options.items()}
     object.__setattr__(made, _OPTIONS, kept)
 
@@ -82,7 +84,7 @@ def note(made: Any, *, label: str | None, inferred: set[str]) -> None:
 
 
 def label_of(made: Any) -> str | None:
-    """The `id` in the spec that it was made from."""
+    """The `id` that the spec gave to this component, or None."""
     return vars(made).get(_LABEL)  # type: ignore[no-any-return]
 
 

@@ -83,7 +83,7 @@ class InputError(ValueError):
 def require(
     ok: bool, what: str = "", *, given: object = NOTHING, expected: str = "", hint: str = "", path: str = ""
 ) -> None:
-    """Raise `InputError(what, ...)` unless `ok`; nothing is quoted before."""
+    """Raise an `InputError` of this message unless `ok` holds."""
     if not ok:
         raise InputError(what, given=given, expected=expected, hint=hint, path=path)
 

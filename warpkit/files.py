@@ -1,4 +1,4 @@
-"""Files that a command writes appear whole or not at all, and no other file is touched."""
+"""Files that appear whole or not at all; no other file is touched."""
 
 import contextlib
 import hashlib
@@ -21,7 +21,7 @@ _MOST = 20  # bytes of a suffix that a draft keeps: what a format is known by is
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A name to write to, with the suffix of `path`; what was written becomes `path` at the end, or nothing does.
+    """A draft to write to, with the suffix of `path`; it becomes `path` at the end, or vanishes after an error.
 
     It is a draft in the same folder, which is made where it is missing. A file that is replaced hands on its mode, and
     a link goes on pointing to what is replaced. A device or a pipe is given the bytes once they are complete. Drafts
@@ -70,7 +70,7 @@ def _complaints(path: Path) -> Iterator[None]:
 
 
 def _state(path: Path) -> os.stat_result | None:
-    """What is there, through links; None where nothing is. `InputError` for what cannot be written."""
+    """The state of the file at `path`, through links; None where there is none, `InputError` if it is not writable."""
     require("\0" not in str(path), f"{quoted(str(path), 300)} is no path")
     try:
         there = os.stat(path)
@@ -89,7 +89,7 @@ def _suffix(path: Path) -> str:
 
 
 def _prefix() -> str:
-    """How drafts of this machine, or container, begin: elsewhere the ids of its processes mean nothing."""
+    """The beginning of the names of drafts of this machine or container; elsewhere its process ids mean nothing."""
     where = platform.node()
     with contextlib.suppress(OSError):  # Linux has it
         where += os.readlink("/proc/self/ns/pid")
@@ -97,7 +97,7 @@ def _prefix() -> str:
 
 
 def _draft_for(target: Path, there: os.stat_result | None) -> Path:
-    """A draft in the folder of `target`, or the nearest above it; of a file in a folder that takes none, elsewhere."""
+    """A draft in the folder of `target` or the nearest above it; elsewhere, if that folder takes no new files."""
     folder = next(folder for folder in target.parents if os.path.lexists(folder))
     try:
         return _new_draft(folder, _suffix(target), there)
@@ -108,7 +108,7 @@ def _draft_for(target: Path, there: os.stat_result | None) -> Path:
 
 
 def _put(draft: Path, target: Path, there: os.stat_result | None) -> None:
-    """The draft becomes the target.
+    """Make the draft the target.
 
     Where a new file would be somebody else's, or the system lets none be renamed (a file that is mounted, a folder that
     is protected), the bytes, which are complete, go into the file that is there.
@@ -128,7 +128,7 @@ def _put(draft: Path, target: Path, there: os.stat_result | None) -> None:
 
 
 def _new_draft(folder: Path, suffix: str, like: os.stat_result | None) -> Path:
-    """An empty file that was not there; of the same mode and owner as `like`, before anything is in it to be seen."""
+    """A new, empty file; it has the mode and owner of `like` before anything is in it to be seen."""
     draft = folder / f"{_prefix()}{os.getpid()}-{secrets.token_hex(4)}{suffix}"
     handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666 if like is None else 0o600)
     try:
@@ -143,7 +143,7 @@ def _new_draft(folder: Path, suffix: str, like: os.stat_result | None) -> Path:
 
 
 def _clear(folder: Path) -> None:
-    """Remove the drafts of processes that are no more."""
+    """Remove the drafts of processes that have ended."""
     for draft in folder.glob(f"{_prefix()}*"):
         process = draft.name.removeprefix(_prefix()).partition("-")[0]
         if process.isdecimal() and not _is_alive(int(process)):
@@ -162,12 +162,12 @@ def _is_alive(process: int) -> bool:
 
 
 def _is_stream(there: os.stat_result) -> bool:
-    """What is written to, and not replaced: a device, a pipe, and the file that our own output goes to."""
+    """Whether the file is written to and not replaced: a device, a pipe, or our own output."""
     return not stat.S_ISREG(there.st_mode) or _own_output(there) is not None
 
 
 def _own_output(there: os.stat_result) -> int | None:
-    """The descriptor of stdout or stderr, where that is meant: /dev/stdout, say."""
+    """The descriptor of stdout or stderr if that is the file, as with /dev/stdout; else None."""
     for descriptor in (1, 2):
         with contextlib.suppress(OSError):  # closed
             if os.path.samestat(os.fstat(descriptor), there):

@@ -1,4 +1,4 @@
-"""Coordinates: lattices, the way between indices, pixels and normalised coordinates, perspective, and what is checked.
+"""All formulas of coordinates: lattices; index, pixel and normalised coordinates; perspective; ε and limits.
 
 −1 and 1 are the outer edges of an axis's border pixels or, with `align_corners`, their centres. These are the only
 formulas of this kind in Python; csrc/taps.h has the same.
@@ -31,7 +31,7 @@ def lattice(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
 ) -> Float[Tensor, "*size D"]:
-    """Where the pixels of an image of this size lie, in normalised coordinates.
+    """The normalised coordinates of the pixels of an image of this size.
 
     `size` goes like an array's shape (rows first): (W,), (H, W) or (D, H, W). The result, `[*size, D]`, has x, y, z in
     its last axis and no batch: write `lattice(size)[None]` where one is expected. `dtype` is torch's default type, but
@@ -62,7 +62,7 @@ def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " 
 
 
 def check_size(size: Any, ndim: int | None = None) -> tuple[int, ...]:
-    """A size as a tuple: `ndim` positive integers (a single one counts for every axis), or one to three of them.
+    """The size as a tuple: `ndim` positive integers (one number counts for every axis), or one to three of them.
 
     Raises `InputError` for anything else, and for more pixels than any memory holds.
     """
@@ -106,12 +106,12 @@ def check_floats(what: str, given: Any) -> None:
 
 
 def is_dense(given: Tensor) -> bool:
-    """Whether it has plain strides."""
+    """Whether the tensor is strided: neither sparse nor nested."""
     return given.layout == torch.strided and not given.is_nested
 
 
 def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
-    """The batch of two tensors of which one may be shared (1); `InputError` for other sizes or two devices."""
+    """The common batch of two tensors, one of which may have 1; `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
     if n != m and n != 1 and m != 1:
         raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n)
@@ -121,26 +121,26 @@ def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
 
 
 def index_to_normalised(n: int, align_corners: bool) -> tuple[float, float]:
-    """(scale, offset): normalised = scale · index + offset. An aligned axis of one pixel has one coordinate, 0."""
+    """The pair (scale, offset) of normalised = scale · index + offset; on an aligned axis of one pixel always 0."""
     if align_corners:
         return (2 / (n - 1), -1.0) if n > 1 else (0.0, 0.0)
     return 2 / n, 1 / n - 1
 
 
 def half_extent(n: int, align_corners: bool) -> float:
-    """Pixels for a normalised coordinate of 1, on an axis of `n` pixels."""
+    """The number of pixels from 0 to 1 in normalised coordinates, on an axis of `n` pixels."""
     return (n - 1) / 2 if align_corners else n / 2
 
 
 def ratio(n: int, out: int, align_corners: bool) -> float:
-    """Pixels of an image for a pixel of an output where −1 … 1 of both meet: exactly 1 where they are equally large."""
+    """Pixels of the image for one pixel of the output, where both span −1 … 1: exactly 1 for equal sizes."""
     if align_corners:
         return (n - 1) / (out - 1) if out > 1 else 0.0
     return n / out
 
 
 def to_pixels(x: Float[Tensor, "*S"], n: int, align_corners: bool) -> Float[Tensor, "*S"]:
-    """Normalised → pixel coordinate on an axis of `n` pixels (index 0 is the first pixel's centre).
+    """The pixel coordinates of normalised ones on an axis of `n` pixels; 0 is the first pixel's centre.
 
     A finite coordinate has a finite one, however large it is.
     """
@@ -152,7 +152,7 @@ def to_pixels(x: Float[Tensor, "*S"], n: int, align_corners: bool) -> Float[Tens
 def from_shifts(
     shifts: Float[Tensor, "B *S D"], size: tuple[int, ...], align_corners: bool
 ) -> list[Float[Tensor, "B *S"]]:
-    """Pixel coordinates x, y, z of an output whose pixels are each sampled a normalised shift from where they lie.
+    """Pixel coordinates x, y, z of an output whose pixels are each sampled a normalised shift from their own place.
 
     Where the output pixel lies itself is exact, so a shift of zero is the identity, bit for bit.
     """
@@ -172,7 +172,7 @@ def from_matrix(
     size: tuple[int, ...],
     align_corners: bool,
 ) -> list[Float[Tensor, "B *out_size"]]:
-    """Pixel coordinates x, y, z of every pixel of an output; NaN on and behind a horizon.
+    """Pixel coordinates x, y, z of every pixel of an output (eq. 1); NaN on and behind a horizon.
 
     Both sides are counted from the middle, so that an identity is one to the last bit.
     """
@@ -192,7 +192,7 @@ def from_matrix(
 
 
 def _at_every_index(row: Float[Tensor, "B E"], scales: list[float], along: list[Tensor]) -> Float[Tensor, "B *size"]:
-    """A row of a matrix times every output index, which is `along` each axis."""
+    """The scalar product of a matrix row with every output index; `along` holds the indices of each axis."""
     each = (m.reshape(-1, *[1] * len(along)) * scale for m, scale in zip(row.unbind(-1), scales, strict=True))
     *slopes, start = each
     return functools.reduce(torch.add, (slope * index for slope, index in zip(slopes, along, strict=True)), start)
@@ -207,22 +207,25 @@ def perspective(numerators: list[Float[Tensor, "*S"]], w: Float[Tensor, "*S"]) -
 
 
 def rounding(dtype: torch.dtype, n: int) -> float:
-    """ε, in pixels: what is that near a joint of an axis of `n` pixels lies on its right side.
+    """The ε in pixels: a place less than that left of a joint, on an axis of `n` pixels, counts as on the joint.
 
     It forgives the rounding of coordinates that were computed in `dtype`.
     """
+    # x + 1 is rounded by up to eps, which is n / 2 · eps pixels; four times that, for the sums and products before it.
     return 2 * torch.finfo(dtype).eps * n
 
 
 def limit(n: int) -> float:
-    """How far out a pixel coordinate is told from others: there every index is outside, and none overflows."""
+    """The largest pixel coordinate that is told from others: there every index is outside, and none overflows."""
+    # Beyond 2⁵² a float64 has no fraction left. A symbolic size counts as small: a comparison would fix it.
     return 2.0**30 if isinstance(n, torch.SymInt) or n < 2**29 else 2.0**52
 
 
 def limited(x: Float[Tensor, "*S"], most: float) -> Float[Tensor, "*S"]:
-    """Within ±most; what is not finite goes far outside."""
+    """The coordinates within ±most; those that are not finite go far outside."""
     if x.device.type == "cpu" and x.numel() > 0 and not tracing.is_traced(x):
         low, high = x.detach().aminmax()
         if low >= -most and high <= most:  # nearly always, and not so with a NaN: two passes fewer
             return x
+    # A NaN becomes a number too: cast to an integer it could be any index. Its output is `fill` later.
     return x.nan_to_num(-most, most, -most).clamp(-most, most)

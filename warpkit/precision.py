@@ -1,4 +1,4 @@
-"""In which floating-point type numbers are computed and kept."""
+"""The floating-point types in which numbers are computed and kept."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from warpkit import tracing
 
 
 def working(*dtypes: torch.dtype) -> torch.dtype:
-    """The widest of these floating-point types, float32 at least."""
+    """The widest of these floating-point types, and float32 at least."""
     widest = torch.float32
     for dtype in dtypes:
         widest = torch.promote_types(widest, dtype)
@@ -26,12 +26,12 @@ def arithmetic(stored: torch.dtype, device: torch.device | str) -> torch.dtype:
 
 
 def wide(device: torch.device | str) -> torch.dtype:
-    """float64, or float32 on a device that has none."""
+    """The widest type of this device: float64, or float32 where there is none."""
     return torch.float32 if torch.device(device).type == "mps" else torch.float64
 
 
 def default() -> torch.dtype:
-    """torch's default type, float32 at least: what a narrower one would do to coordinates is not meant."""
+    """torch's default type, and float32 at least: a narrower one is not meant for coordinates."""
     return working(torch.get_default_dtype())
 
 
@@ -43,7 +43,7 @@ class KeepsPrecision(nn.Module):
     """
 
     def keep(self, name: str, value: Tensor | None) -> None:
-        """Register a constant buffer, on the default device."""
+        """Register a constant buffer on the default device."""
         placed = None if value is None else _placed(tracing.taken_in(value), torch.get_default_device())
         self.register_buffer(name, placed, persistent=False)
 

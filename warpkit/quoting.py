@@ -1,4 +1,4 @@
-"""What others wrote, short and harmless: neither a message nor a terminal gets it as it is."""
+"""Texts of others, made short and harmless before a message or a terminal gets them."""
 
 import datetime
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ class Told(str):
 
 
 def quoted(value: object, most: int = 80) -> Told:
-    """What was given, as Python writes it, in at most so many letters.
+    """A value as Python writes it, in at most `most` letters.
 
     No more is written than is shown, however large the value is, and no code of a stranger's class runs: an object is
     its class's name, a tensor or an array its shape and type.
@@ -35,14 +35,14 @@ def quoted(value: object, most: int = 80) -> Told:
 
 
 def shown(text: object, most: int = 200) -> str:
-    """A name, a path or other text without quotes, in at most so many letters, `escaped`."""
+    """A name, a path or other text without quotes, in at most `most` letters, `escaped`."""
     if isinstance(text, PurePath):
         text = str(text)
     return _cut(escaped(str.__getitem__(text, slice(most + 1))), most) if isinstance(text, str) else quoted(text, most)
 
 
 def reason(error: BaseException, most: int = 200) -> str:
-    """The first line of what an error says; its class's name where it says nothing."""
+    """The first line of an error's text, or the name of its class where it has none."""
     try:
         told = str(error)[: 2 * most].strip()
     except Exception:  # a stranger's error that cannot be written
@@ -51,14 +51,14 @@ def reason(error: BaseException, most: int = 200) -> str:
 
 
 def listed(names: Iterable[object], most: int = 100) -> str:
-    """Names with commas between them, and how many more there are than so many."""
+    """The names, separated by commas, and how many there are beyond `most`."""
     names = list(names)
     more = [f"… ({len(names) - most} more)"] if len(names) > most else []
     return ", ".join([shown(name, 80) for name in names[:most]] + more)
 
 
 def escaped(text: str) -> str:
-    """The text in one line, without what steers a terminal: control characters, bidi marks, line separators."""
+    """The text in one line; control characters, bidi marks and line separators are escaped."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -69,7 +69,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _pieces(value: Any, most: int) -> Iterator[str]:
-    """The text of a value piece by piece; of a container there is at least one for each of its parts."""
+    """The text of a value, piece by piece; a container gives at least one piece for each of its parts."""
     # The base's method, by name, for what may be a stranger's subclass only: dynamo, which traces an error that is
     # caught, cannot read that.
     kind = type(value)
@@ -107,7 +107,7 @@ _BRACKETS: Any = ((list, "[", "]"), (tuple, "(", ")"), (set, "{", "}"), (frozens
 
 
 def _object(value: Any, kind: type, most: int) -> Iterator[str]:
-    """What an object is, without what it holds."""
+    """The text of an object: its type and shape, never its contents."""
     bases = {f"{base.__module__}.{base.__name__}" for base in kind.__mro__}
     if "numpy.generic" in bases:  # a number
         yield from _pieces(value.item(), most)

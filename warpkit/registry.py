@@ -1,4 +1,4 @@
-"""Names → classes: what installed packages declare as entry points, and what decorators add.
+"""Classes by name: those that installed packages declare as entry points, and those that decorators add.
 
 Discovery reads metadata only. A plugin is imported when its name is first used; one that is broken is reported by name
 and never stops the rest.
@@ -33,7 +33,7 @@ _registries: list["Registry[Any]"] = []
 
 @dataclass(frozen=True)
 class Entry:
-    """Where a name comes from: `value` is `module:Class`, `origin` a distribution and its version, or a module."""
+    """One claim to a name: `value` is `module:Class`, `origin` a distribution and its version, or a module."""
 
     name: str
     value: str
@@ -61,7 +61,7 @@ class Registry(Generic[T]):
         _registries.append(self)
 
     def names(self) -> list[str]:
-        """Every known name, sorted; imports nothing."""
+        """The known names, sorted; nothing is imported."""
         return sorted({*self._entry_points(), *self._registered})
 
     def entries(self, name: str) -> list[Entry]:
@@ -76,7 +76,7 @@ class Registry(Generic[T]):
         return self._entry_points()[name]
 
     def load(self, name: str) -> type[T]:
-        """The class of this name, imported if need be.
+        """The class of this name, which is imported if it is not yet.
 
         Raises `InputError` for an unknown name, and for one that two packages claim, that cannot be imported or that is
         no subclass of `base`, naming the package.
@@ -90,7 +90,7 @@ class Registry(Generic[T]):
             return self._loaded[name]
 
     def register(self, name: str) -> Callable[[C], C]:
-        """Decorator: makes a class known by `name` in this process, as a notebook or a test needs.
+        """Decorator that makes a class known by `name` in this process, as a notebook or a test needs.
 
         The same class again (a cell that is run twice) replaces it; another class under a taken name is an
         `InputError`.
@@ -117,11 +117,11 @@ class Registry(Generic[T]):
         return add
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
-        """The options of this name: the parameters of its class's constructor."""
+        """The options of this name, which are the parameters of its class's constructor."""
         return _options(self.load(name))
 
     def create(self, name: str, **options: Any) -> T:
-        """A new object of this name. An unknown option, or one that is missing, is an `InputError`."""
+        """A new object of this name; `InputError` for an unknown option, and for one that is missing."""
         cls = self.load(name)
         known = _options(cls)
         require(all(isinstance(option, str) for option in options), f"{self.kind} {quoted(name)}: options are names")
@@ -139,7 +139,7 @@ class Registry(Generic[T]):
         return made
 
     def own(self, given: Any, **defaults: Any) -> T:
-        """A new object for a name or a table `{"type": name, **options}`; an object is itself.
+        """A new object for a name or a table `{"type": name, **options}`; an object is returned as it is.
 
         `defaults` are options that the class may take and that `given` need not name.
         """
@@ -150,7 +150,7 @@ class Registry(Generic[T]):
         return self.create(name, **{k: v for k, v in defaults.items() if k in known} | options)
 
     def shared(self, given: Any, device: torch.device, **defaults: Any) -> T:
-        """What `own` gives, on `device`, with nothing in it that learns; an object is itself, and never changed.
+        """The object of a name or a table, on `device`, with nothing in it that learns; an object is returned as it is.
 
         A name is always the same object, and so is a table of plain data, while it is among the last that were used. A
         table that holds an object is built afresh around it.
@@ -173,7 +173,7 @@ class Registry(Generic[T]):
         return made
 
     def _key(self, given: Any, device: torch.device, defaults: dict[str, Any]) -> str | None:
-        """Under which name it is kept; None where it holds an object."""
+        """The key under which the object is kept; None for a table that holds an object."""
         name, options = self._parse(given)
         if not is_plain(options):
             return None
@@ -261,7 +261,7 @@ class Registry(Generic[T]):
 
 
 def _declared_in(group: str) -> list[importlib.metadata.EntryPoint]:
-    """The entry points of this group; what one broken distribution cannot tell stops nobody."""
+    """The entry points of this group; a broken distribution is left out."""
     try:
         return list(importlib.metadata.entry_points(group=group))
     except Exception:  # a malformed or undecodable file of anybody's

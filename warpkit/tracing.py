@@ -1,4 +1,4 @@
-"""What torch does around our Python: the only file that touches its private names."""
+"""The states of torch around our Python code. No other file touches torch's private names."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def _no_function_modes() -> Iterator[None]:
 
 @contextlib.contextmanager
 def constants() -> Iterator[None]:
-    """For what is computed once and kept: real CPU tensors that can be trained with, whatever mode the caller is in.
+    """Make tensors that are kept: real ones on the CPU that can be trained with, whatever mode the caller is in.
 
     Without it a cache that is first filled under `torch.inference_mode`, `torch.export`, `torch.device("meta")` or a
     function transform would hold tensors that are useless afterwards, and an export would record the switches.
@@ -46,35 +46,35 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def constant(function: F) -> F:
-    """Its result is a constant of a compiled graph: torch's own decorator, without loading the compiler for it."""
+    """Decorator: the result is a constant of a compiled graph. It is torch's own, without loading the compiler."""
     function._dynamo_marked_constant = True  # type: ignore[attr-defined]
     return function
 
 
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Coordinates and weights keep their precision under autocast."""
+    """Turn autocast off, so that coordinates and weights keep their precision."""
     if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
         return torch.autocast(device.type, enabled=False)
     return contextlib.nullcontext()
 
 
 def function_transforms_active() -> bool:
-    """Whether `torch.func` or forward mode is at work: an opaque operator would give zeros there, and say nothing."""
+    """Whether `torch.func` or forward mode is active: an opaque operator would silently give zeros there."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def below_autograd() -> AbstractContextManager[object]:
-    """An operator called in here runs at once, and autograd does not see it."""
+    """Run the operators that are called inside at once, unseen by autograd."""
     return torch._C._AutoDispatchBelowAutograd()
 
 
 def in_backward() -> bool:
-    """Whether a backward pass is under way: what runs now is computed again, for a checkpoint."""
+    """Whether a backward pass is running: then a forward pass is a checkpoint's, computed again."""
     return torch._C._current_graph_task_id() != -1
 
 
 def is_recording() -> bool:
-    """Whether a compiler, or a mode of fake tensors, would be handed a kept tensor that it does not know."""
+    """Whether a compiler or a mode of fake tensors is active: they do not know tensors that were made before."""
     return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None
 
 
@@ -82,17 +82,17 @@ _FAKE = torch._C._TorchDispatchModeKey.FAKE
 
 
 def has_fake_tensors() -> bool:
-    """Whether a mode of fake tensors, without a compiler, refuses every tensor that was made before it."""
+    """Whether a mode of fake tensors is active without a compiler; it refuses tensors that were made before it."""
     return not torch.compiler.is_compiling() and torch._C._get_dispatch_mode(_FAKE) is not None
 
 
 def taken_in(kept: Tensor) -> Tensor:
-    """A kept tensor as a mode of fake tensors knows it; itself where there is none."""
+    """The kept tensor as a mode of fake tensors knows it; the tensor itself where there is no such mode."""
     return torch._C._get_dispatch_mode(_FAKE).from_tensor(kept) if has_fake_tensors() else kept
 
 
 def is_traced(tensor: Tensor) -> bool:
-    """Whether this tensor's numbers cannot be read: a compiler or a function transform holds it, or it has none."""
+    """Whether the tensor's numbers cannot be read: it is held by a compiler or a function transform, or has none."""
     return (
         torch.compiler.is_compiling()
         or tensor.is_meta
@@ -102,5 +102,5 @@ def is_traced(tensor: Tensor) -> bool:
 
 
 def tensors(module: nn.Module) -> list[Tensor]:
-    """Its parameters and buffers."""
+    """The parameters and buffers of a module."""
     return [*module.parameters(), *module.buffers()]

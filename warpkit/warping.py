@@ -1,4 +1,4 @@
-"""The door that joins transforms and the sampler."""
+"""The public function `warp`, which joins transforms and the sampler."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -69,7 +69,7 @@ def warp(
 
 
 def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
-    """The transform for an image, and its θ checked; what does not fit is often an axis that was forgotten."""
+    """The transform for this image; θ is checked, and a forgotten axis is guessed and named."""
     dimensions = image.ndim - 2
     mapping = transforms.shared(transform, image.device, ndim=dimensions)
     if mapping.ndim != dimensions:

@@ -31,7 +31,7 @@ Method = Callable[[Tensor, Tensor, str, wk.Transform], Tensor]  # moving, fixed,
 
 
 def photographs() -> list[Tensor]:
-    """[1, 3, H, W] each, 0 … 1."""
+    """Photographs as tensors [1, 3, H, W] in 0 … 1."""
     sklearn = importlib.util.find_spec("sklearn")
     assert sklearn is not None, "the photographs need scikit-learn"
     assert sklearn.origin is not None
@@ -134,7 +134,7 @@ def through(matrix: Tensor) -> Tensor:
 
 
 def in_pixels(matrix: Tensor) -> Tensor:
-    """The corners through a matrix of pixel indices."""
+    """The corners after a matrix of pixel indices."""
     half = torch.tensor([[2 / SIDE, 0, 1 / SIDE - 1], [0, 2 / SIDE, 1 / SIDE - 1], [0, 0, 1]], dtype=torch.float64)
     return through((half @ matrix @ torch.linalg.inv(half))[None])
 

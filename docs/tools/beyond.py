@@ -28,7 +28,7 @@ EDGE = torch.tensor([[[-1.0, -1], [1, -1], [1, 1], [-1, 1]]])  # x y of the corn
 
 @torch.no_grad()
 def called(run: Run) -> tuple[nn.Module, Batch, Tensor]:
-    """A run's trained model, its first test images, and what the model makes of them."""
+    """A run's trained model, its first test images, and the model's output for them."""
     task, model = read_task(run.asked["data"]), wk.load(run.folder / WEIGHTS).eval()
     batch = task.prepare(task.take("test", torch.arange(COUNT), task.test_draws()[:COUNT]))
     return model, batch, model(*batch.inputs)
@@ -36,14 +36,14 @@ def called(run: Run) -> tuple[nn.Module, Batch, Tensor]:
 
 @torch.no_grad()
 def windows(model: nn.Module, images: Sequence[Tensor]) -> list[Tensor]:
-    """The edge of what each transformer of the model takes, in the coordinates of its input."""
+    """The edge of the window that each transformer takes, in the coordinates of its input."""
     with looking(model) as look:
         model(*images)
     return [transform(theta, EDGE.expand(len(theta), 4, 2)) for transform, theta in look.seen]
 
 
 def rows(named: dict[str, Sequence[Tensor]], edges: dict[str, list[tuple[Tensor, str]]]) -> Figure:
-    """A row of images for each name, [C, H, W] in 0 … 1; two channels are red and cyan. `edges`: outlines, by name."""
+    """A row of images for each name, [C, H, W] in 0 … 1; two channels become red and cyan. `edges`: outlines."""
     count = max(map(len, named.values()))
     figure = Figure(figsize=(1.2 * count + 0.6, 1.25 * len(named)), dpi=110, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -66,7 +66,7 @@ def show(axes: Axes, image: Tensor) -> None:
 
 @torch.no_grad()
 def addition(runs: Path) -> Figure:
-    """Both channels in one picture, and what each of the two transformers makes of it."""
+    """Both channels in one picture, and the output of each of the two transformers."""
     model, batch, _ = called(Run(runs / "addition/two_st_fcn_affine/0"))
     first, second = (transformer(batch.inputs[0]) for transformer in model[0].transformers)
     named = {"two digits": batch.inputs[0], "first\ntransformer": first, "second\ntransformer": second}
@@ -75,7 +75,7 @@ def addition(runs: Path) -> Figure:
 
 
 def colocalise(runs: Path) -> Figure:
-    """Where the digits are, and where the windows went."""
+    """The digits' boxes, and the windows that were found."""
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for kind, called_ in (("translated", "alone"), ("cluttered", "among\nclutter")):
@@ -94,7 +94,7 @@ def colocalise(runs: Path) -> Figure:
 
 
 def volumes(runs: Path) -> Figure:
-    """Each volume from the front and from above, and the projection of what the transformer takes."""
+    """Each volume from the front and from above, and the projection of the transformer's output."""
     model, batch, _ = called(Run(runs / "volumes/st_cnn_affine/0"))
     with torch.no_grad():
         taken = model[0](batch.inputs[0])
@@ -110,7 +110,7 @@ def volumes(runs: Path) -> Figure:
 
 
 def registration(runs: Path) -> Figure:
-    """Fixed in red, moving in cyan: before, and after one step and two."""
+    """Fixed images in red, moving ones in cyan: before, after one step, and after two."""
     named: dict[str, Sequence[Tensor]] = {}
     for model, called_ in (("affine", "after\none step"), ("two_steps", "after\ntwo steps")):
         _, batch, output = called(Run(runs / f"registration/{model}/0"))
@@ -121,7 +121,7 @@ def registration(runs: Path) -> Figure:
 
 
 def numbers(runs: Path) -> Figure:
-    """What the transformers in front of the networks make of the crops."""
+    """The crops as the transformers in front of the networks show them."""
     named: dict[str, Sequence[Tensor]] = {}
     edges = {}
     for model, called_ in (("st_cnn_single", "one\ntransformer"), ("st_cnn_multi", "the first\nof four")):

@@ -21,7 +21,7 @@ PLURAL = {"integer": "whole numbers", "number": "numbers", "boolean": "true or f
 
 
 def words(value: dict[str, Any], named: dict[str, str] = SINGLE) -> str:
-    """A type as one reads it, of one or of several."""
+    """The words for a type, of one or of several."""
     if "if" in value:
         return f"{words(value['else'], named)} or {words(value['then'], named)}"
     if "anyOf" in value:

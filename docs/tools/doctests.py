@@ -1,4 +1,4 @@
-"""For the API reference: a doctest in a docstring is shown as code, without a heading of its own."""
+"""An extension for the API reference that shows doctests as code, without a heading of their own."""
 
 import re
 from typing import Any
@@ -9,9 +9,9 @@ DOCTEST = re.compile(r"(?<=\n\n)>>> .*?(?=\n\n|\Z)", re.DOTALL)
 
 
 class Doctests(griffe.Extension):
-    """Fences doctests, which would be nested quotations in Markdown."""
+    """Puts fences around doctests, which Markdown would take for nested quotations."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Called by griffe for each object that it has read."""
+        """Change the docstring of each object that griffe has read."""
         if obj.docstring:
             obj.docstring.value = DOCTEST.sub(r"```pycon\n\g<0>\n```", obj.docstring.value)

@@ -30,12 +30,12 @@ BEYOND = {
 
 
 def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
-    """Those of the paper's experiments that are there, in the paper's order."""
+    """The folders of the paper's experiments that exist, in the paper's order."""
     return [runs / name for name in names if (runs / name).is_dir()]
 
 
 def page(text: str) -> str:
-    """The page with its tables, each between two comments that name it, made anew."""
+    """The page with its tables made anew; each stands between two comments that name it."""
     results = read(folders(RESULTS))
     tables = {name: getattr(table, name)(results) for name in ("errors", "measured", "costs", "machines")}
     for name, those in BEYOND.items():
@@ -50,7 +50,7 @@ def page(text: str) -> str:
 
 
 def pictures(runs: Path) -> None:
-    """What the transformers do, for each experiment; how the models learn, or what the watch sees, for some."""
+    """The pictures of transformers at work for each experiment, and curves or the watch's figures for some."""
     results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:

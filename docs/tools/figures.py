@@ -27,21 +27,21 @@ BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#d9772b", "#3a8f5c", "#7a7a7a"
 
 
 def photo(side: int) -> Tensor:
-    """[1, 3, side, side], 0 … 1."""
+    """The photograph as a tensor [1, 3, side, side] in 0 … 1."""
     with Image.open(matplotlib.get_data_path() + "/sample_data/grace_hopper.jpg") as whole:
         square = whole.convert("RGB").crop((56, 0, 456, 400)).resize((side, side), Image.Resampling.LANCZOS)
     return torch.from_numpy(np.asarray(square) / 255.0).float().permute(2, 0, 1)[None]
 
 
 def show(ax: Axes, image: Tensor, title: str = "", *, size: float = 11) -> None:
-    """The image in normalised coordinates, y downwards."""
+    """Draw the image in normalised coordinates, y downwards."""
     ax.imshow(image[0].permute(1, 2, 0).clamp(0, 1).squeeze(-1), cmap="gray", vmin=0, vmax=1, extent=(-1, 1, 1, -1))
     ax.set_title(title, fontsize=size)
     ax.set_axis_off()
 
 
 def grid_lines(transform: wk.Transform, theta: Tensor, n: int = 9) -> Tensor:
-    """Where the lines of a coarse n × n grid over the output lie in the input: [2n, 100, 2]."""
+    """The lines of a coarse n × n grid over the output, where they lie in the input: [2n, 100, 2]."""
     along, across = torch.linspace(-1, 1, 100), torch.linspace(-1, 1, n)
     rows = torch.stack(torch.meshgrid(along, across, indexing="xy"), -1)
     return torch.cat([transform(theta, p.reshape(1, -1, 2)).reshape(n, 100, 2) for p in (rows, rows.flip(-1))])
@@ -50,7 +50,7 @@ def grid_lines(transform: wk.Transform, theta: Tensor, n: int = 9) -> Tensor:
 def over_and_under(
     transforms: list[tuple[str, wk.Transform, Tensor]], image: Tensor, kernel: str = "bicubic"
 ) -> Figure:
-    """One column each: the grid drawn over the image, and under it what comes out."""
+    """Draw a column for each: the grid over the image, and the output under it."""
     figure, axes = plt.subplots(2, len(transforms), figsize=(2.1 * len(transforms), 4.5), layout="constrained")
     for (title, transform, theta), (above, below) in zip(transforms, axes.T, strict=True):
         show(above, image, title)
@@ -76,7 +76,7 @@ def warps() -> Figure:
 
 
 def coordinates() -> Figure:
-    """An image of 3 rows and 5 columns under both alignments."""
+    """Draw an image of 3 rows and 5 columns under both alignments."""
     rows, columns = 3, 5
     figure, axes = plt.subplots(1, 2, figsize=(10.5, 3.7), layout="constrained")
     for ax, aligned in zip(axes, (False, True), strict=True):
@@ -107,7 +107,7 @@ def coordinates() -> Figure:
 
 
 def padding() -> Figure:
-    """A window more than twice as wide and high as the image, under each rule and under two at once."""
+    """Draw a window more than twice as wide and high as the image, under each rule and under two at once."""
     image, scale = photo(128), 2.1
     theta = torch.tensor([[scale, 0.0, 0.0]])
     modes: list[str | tuple[str, str]] = [
@@ -129,7 +129,7 @@ def padding() -> Figure:
 
 
 def taps() -> Figure:
-    """The four pixels that bicubic touches, and the weight that the formula gives each of them."""
+    """Draw the four pixels that bicubic touches, and the weight that the formula gives each of them."""
     kernel, x = wk.get_kernel("bicubic"), 5.3
     first = int(np.floor(x - kernel.radius)) + 1
     figure, ax = plt.subplots(figsize=(9, 3.6), layout="constrained")
@@ -167,7 +167,7 @@ def without_jumps(values: Tensor) -> np.ndarray:
 
 
 def joints() -> Figure:
-    """A row of pixels under three kernels, and the derivative in the coordinate."""
+    """Draw a row of pixels under three kernels, and the derivative in the coordinate."""
     row = torch.tensor([0.2, 0.9, 0.55, 0.7, 0.1, 0.4, 0.35, 0.8])
     n = len(row)
     x = torch.linspace(0, n - 1, 1401, dtype=torch.float64)[:-1]
@@ -193,13 +193,13 @@ def joints() -> Figure:
 
 
 def kernels() -> Figure:
-    """The built-in kernels on an eye of 20 × 20 pixels."""
+    """Draw the built-in kernels on an eye of 20 × 20 pixels."""
     eye = wk.warp(photo(100), "attention", torch.tensor([[0.2, -0.2, 0.1]]), size=(20, 20))
     return kernel_figure([(name, wk.get_kernel(name)) for name in ("nearest", "bilinear", "bicubic")], eye)
 
 
 def kernel_figure(chosen: list[tuple[str, wk.Kernel]], image: Tensor) -> Figure:
-    """One column each: the formula, and the image enlarged with it."""
+    """Draw a column for each kernel: the formula, and the image enlarged with it."""
     figure, axes = plt.subplots(
         2, len(chosen), figsize=(2.9 * len(chosen), 4.6), layout="constrained", height_ratios=[2, 3]
     )
@@ -216,7 +216,7 @@ def kernel_figure(chosen: list[tuple[str, wk.Kernel]], image: Tensor) -> Figure:
 
 
 def lanczos() -> Figure:
-    """Lanczos on 16 × 16 pixels of a cap and a forehead: an edge, and flat enough for the ripple to show."""
+    """Draw Lanczos on 16 × 16 pixels of a cap and a forehead: an edge, and flat enough for the ripple to show."""
     brim = wk.warp(photo(200), "attention", torch.tensor([[0.16, -0.07, -0.28]]), size=(16, 16))
     return kernel_figure(
         [
@@ -241,7 +241,7 @@ def lens() -> Figure:
 
 
 def bump() -> Figure:
-    """The quadratic B-spline, as `warpkit check --plot` draws it."""
+    """Draw the quadratic B-spline, as `warpkit check --plot` draws it."""
 
     class Bump(wk.Kernel):
         radius = 1.5
@@ -260,7 +260,7 @@ FIGURES: list[tuple[Callable[[], Figure], Path]] = [
 
 
 def save(figure: Figure, path: Path) -> None:
-    """As a PNG of 256 dithered colours, which these pictures need no more of, written whole or not at all."""
+    """Write a PNG of 256 dithered colours, which is enough for these pictures, whole or not at all."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     rgba = np.asarray(canvas.buffer_rgba())

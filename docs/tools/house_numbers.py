@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from drawn import into_folder
+from folder import into_folder
 from PIL import Image, ImageFilter
 
 from warpkit.datasets import digits
@@ -39,7 +39,7 @@ def layers(each: list[np.ndarray], random: np.random.Generator) -> list[Image.Im
 
 
 def picture(masks: list[Image.Image], random: np.random.Generator) -> Image.Image:
-    """The digits in paint, on a wall."""
+    """The picture of the digits in paint, on a wall."""
     width, height = masks[0].size
     mask = np.max([np.asarray(m) for m in masks], 0)[..., None] / 255
     wall, paint = random.uniform(0, 255, (2, 3))
@@ -52,7 +52,7 @@ def picture(masks: list[Image.Image], random: np.random.Generator) -> Image.Imag
 
 
 def draw(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> None:
-    """`count` pictures, and what `digitStruct.mat` says of them."""
+    """Draw `count` pictures, and make the `digitStruct.mat` that describes them."""
     folder.mkdir(parents=True)
     random, numbers = np.random.default_rng(seed), {}
     for i in range(1, count + 1):
@@ -69,7 +69,7 @@ def draw(folder: Path, images: np.ndarray, labels: np.ndarray, count: int, seed:
 
 
 def write(folder: Path) -> None:
-    """Both halves, each from digits of its own."""
+    """Write both halves, each from digits of its own."""
     for seed, ((split, count), half) in enumerate(zip(COUNTS.items(), digits(), strict=True)):
         pixels = (half.images[:, 0] * 255).byte().numpy()
         draw(folder / split, pixels, half.labels.numpy(), count, seed)

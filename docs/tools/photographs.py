@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from alignment import photographs
-from drawn import into_folder
+from folder import into_folder
 from PIL import Image
 
 NAMES = ("001.China", "002.Flower", "003.Portrait")
@@ -19,7 +19,7 @@ CANVAS, SIDE = 128, 64  # pixels
 
 
 def part(photo: np.ndarray, is_train: bool, random: np.random.Generator) -> Image.Image:
-    """A square from a strip of the photograph that is meant for it, of some size, brighter or darker."""
+    """A square from the strip of the photograph that is meant for it, of some size, brighter or darker."""
     height, width = photo.shape[:2]
     strip = 2 * random.integers(2) + (not is_train)
     low, high = strip * width // 4, (strip + 1) * width // 4
@@ -31,7 +31,7 @@ def part(photo: np.ndarray, is_train: bool, random: np.random.Generator) -> Imag
 
 
 def write(folder: Path) -> None:
-    """Images, and the tables that say what they show, where, and for what they are meant."""
+    """Write the images, and the tables that describe them and say what they are for."""
     random, root = np.random.default_rng(0), folder / "CUB_200_2011"
     images, labels, splits, boxes, places = [], [], [], [], []
     for label, (name, photo) in enumerate(zip(NAMES, photographs(), strict=True), 1):

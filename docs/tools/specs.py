@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def draw(spec: Path, path: Path) -> None:
-    """The picture of a spec, the same bytes each time."""
+    """Draw the picture of a spec; its bytes are the same each time."""
     module = wk.build(spec)
     figure = diagram(module, inputs_of(module))
     metadata = {"Date": None} if path.suffix == ".svg" else None

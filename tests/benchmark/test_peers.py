@@ -47,7 +47,7 @@ class OtherSlope(Torch):
 
 
 class OtherEdge(Torch):
-    """Border for zeros."""
+    """A peer that has "border" where "zeros" is asked for."""
 
     def forward(self, kernel):
         from warpkit import warp

@@ -46,7 +46,7 @@ def places(value, path=()):
 
 
 def mutated(spec, dice):
-    """One to three changes."""
+    """A spec with one to three changes."""
     spec = copy.deepcopy(spec)
     for _ in range(dice.choice([1, 1, 2, 3])):
         *path, key = dice.choice([p for p in places(spec) if p])

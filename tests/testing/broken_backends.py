@@ -497,7 +497,7 @@ class _NoForwardMode(torch.autograd.Function):
 
 @caught_by("works_under_jvp")
 class NoForwardMode(Changed):
-    """Forward mode gives zeros."""
+    """A backend whose forward mode gives zeros."""
 
     def after(self, result, image, problem):
         return _NoForwardMode.apply(result)

@@ -51,7 +51,7 @@ class Turning(wk.Transform):
 
 
 class Shifting(wk.Transform):
-    """A translation, rightly."""
+    """A translation that is right in everything."""
 
     ndim = 2
     num_params = 2
@@ -113,7 +113,7 @@ class TwoNamesForThree(Window):
 
 @caught_by("sizes_are_stated")
 class NoDimension(wk.Transform):
-    """`ndim` is forgotten."""
+    """A transform that forgets to state `ndim`."""
 
     num_params = 2
 

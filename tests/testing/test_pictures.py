@@ -11,7 +11,7 @@ from warpkit.testing.pictures import kernel_figure, transform_figure
 
 
 class WideHat(wk.Kernel):
-    """Two pieces a pixel."""
+    """A triangle with two pieces a pixel."""
 
     radius = 1.5
     pieces = 2
@@ -39,7 +39,7 @@ class Difference(wk.Kernel):
 
 
 class Broken(wk.Kernel):
-    """NaN everywhere."""
+    """A kernel that is NaN everywhere."""
 
     radius = 1.0
 
@@ -48,7 +48,7 @@ class Broken(wk.Kernel):
 
 
 class Learned(wk.Kernel):
-    """With Φ."""
+    """A kernel with a parameter Φ."""
 
     radius = 1.0
 

@@ -58,7 +58,7 @@ def test_every_batch_is_distorted_afresh():
     seen = []
 
     class Watched(Rotate):
-        """Remembers what it gave."""
+        """A distortion that remembers what it gave."""
 
         def apply(self, images, drawn, others):
             seen.append(super().apply(images, drawn, others))

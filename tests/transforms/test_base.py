@@ -136,7 +136,7 @@ class CarelessMatrix(wk.MatrixTransform):
 
 
 class Shared(wk.MatrixTransform):
-    """One matrix whatever θ."""
+    """A transform with one matrix, whatever θ is."""
 
     ndim, num_params = 2, 1
 

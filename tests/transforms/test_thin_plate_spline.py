@@ -1,4 +1,4 @@
-"""Thin-plate splines."""
+"""Thin-plate splines beside SciPy's, and their limits."""
 
 import copy
 import pickle

@@ -39,7 +39,7 @@ class CoarseToFine:
         *,
         search: bool,
     ) -> Float[Tensor, "N P"]:
-        """The best that is found, `start` among them; with `search` from many other starts too."""
+        """The best θ that is found, `start` included; `search` begins from many other starts too."""
         levels = self._levels(_scaled(moving, moving if self.loss.is_relative else fixed), _scaled(fixed, fixed))
         theta, first = self._searched(levels, start) if search else (start[:, None], 0)
         for number in range(first, len(levels)):
@@ -50,7 +50,7 @@ class CoarseToFine:
         return _best(both, found.score, 1)[:, 0]
 
     def _levels(self, moving: Tensor, fixed: Tensor) -> list[Level]:
-        """Coarsest first. Of two images of different size the smaller one waits at its finest."""
+        """The pairs of images, coarsest first. Where one pyramid is shorter, its finest image is in several pairs."""
         pyramids = [pyramid(image, self.align_corners) for image in (moving, fixed)]
         count = max(map(len, pyramids))
         pairs = zip(*([levels[min(i, len(levels) - 1)] for i in range(count)] for levels in pyramids), strict=True)
@@ -58,7 +58,7 @@ class CoarseToFine:
         return [*levels[:-1], dataclasses.replace(levels[-1], kernel=self.kernel)]  # below, images are blurred anyway
 
     def _searched(self, levels: list[Level], start: Tensor) -> tuple[Float[Tensor, "N K P"], int]:
-        """A few θ to go on with, and the level to go on at."""
+        """The θ to go on with, a few for each image, and the number of the level to go on at."""
         d, coarsest, last = self.transform.ndim, levels[0], len(levels) - 1
         affine = transforms.shared("affine", start.device, ndim=d)
         model = affine if self.transform.num_params > affine.num_params else self.transform
@@ -87,13 +87,13 @@ class CoarseToFine:
 
 
 def _best(theta: Float[Tensor, "N K P"], score: Float[Tensor, "N K"], count: int) -> Float[Tensor, "N k P"]:
-    """Those of the least scores; of equal ones the first."""
+    """The θ of the `count` lowest scores; of equal scores the first counts."""
     order = score.argsort(dim=1, stable=True)[:, :count]
     return theta.gather(1, order[..., None].expand(-1, -1, theta.shape[-1]))
 
 
 def _repeated(model: Transform, theta: Float[Tensor, "N K P"], score: Float[Tensor, "N K"]) -> Bool[Tensor, "N K"]:
-    """Whether another one of a less score does nearly the same: one of them is enough to follow."""
+    """Whether another θ of a lower score does nearly the same: one of them is enough to follow."""
     points = model(theta.flatten(0, 1), nodes(model.ndim, FEW, theta)[None]).reshape(*theta.shape[:2], -1)
     near = (points[:, :, None] - points[:, None]).square().mean(-1) < _SAME**2
     order = score.argsort(dim=1, stable=True).argsort(dim=1)
@@ -101,6 +101,6 @@ def _repeated(model: Transform, theta: Float[Tensor, "N K P"], score: Float[Tens
 
 
 def _scaled(image: Float[Tensor, "N C *S"], by: Float[Tensor, "N C *T"]) -> Float[Tensor, "N C *S"]:
-    """With the mean and variance of `by` taken to 0 and 1, so that products lose no digits."""
+    """The image, shifted and scaled as takes `by` to mean 0 and variance 1, so that products lose no digits."""
     axes, shape = tuple(range(1, by.ndim)), (-1,) + (1,) * (by.ndim - 1)
     return (image - by.mean(axes).reshape(shape)) / by.std(axes).reshape(shape)

@@ -18,7 +18,7 @@ def descend(
     steps: int,
     report: Callable[[int, Fit], None],
 ) -> tuple[Float[Tensor, "N K P"], Fit]:
-    """θ after at most `steps` steps, none of which raises the loss, and what is known there.
+    """Take up to `steps` steps, none of which raises the loss; return θ and its `Fit`.
 
     Damping is measured by how far a step moves the points, whatever the units of θ: a direction that the images say
     nothing about (a control point in the sky) stays where it is.
@@ -48,7 +48,8 @@ def descend(
 def _step(found: Fit, damping: Float[Tensor, "N K"]) -> Float[Tensor, "N K P"]:
     of_loss, of_points = (a.diagonal(dim1=-2, dim2=-1).sum(-1) for a in (found.curvature, found.metric))
     scale = damping * of_loss / of_points.clamp_min(1e-30)
-    held = 1e-9 * of_points[..., None, None] * torch.eye(found.gradient.shape[-1]).to(found.metric)  # moves no point
+    # A direction of θ that moves no point has neither curvature nor metric: without this the system is singular.
+    held = 1e-9 * of_points[..., None, None] * torch.eye(found.gradient.shape[-1]).to(found.metric)
     solved: Tensor = torch.linalg.solve_ex(
         found.curvature + scale[..., None, None] * (found.metric + held), -found.gradient[..., None]
     ).result

@@ -20,7 +20,7 @@ _MOST_POINTS = 2**16  # of the lattice: a few numbers θ are known well from 256
 
 
 class Fit(NamedTuple):
-    """What is known of K θ for each of N images."""
+    """The loss of K θ for each of N images, and its derivatives in θ."""
 
     value: Float[Tensor, "N K"]  # the loss; ∞ with too little overlap
     score: Float[Tensor, "N K"]  # overlap · log(unexplained share): compares θ of different overlap, less is better
@@ -31,7 +31,7 @@ class Fit(NamedTuple):
 
 @dataclass(frozen=True)
 class Level:
-    """Both images at one resolution."""
+    """One pair of levels of the two pyramids, on which a θ is judged."""
 
     moving: Float[Tensor, "N C *S"]
     fixed: Float[Tensor, "N C *T"]
@@ -41,21 +41,21 @@ class Level:
 
     @functools.cached_property
     def size(self) -> tuple[int, ...]:
-        """Of the lattice on which the images are compared: the fixed image's, or a sparser one."""
+        """The size of the lattice on which the images are compared: the fixed image's, or a sparser one."""
         size = self.fixed.shape[2:]
         sparser = min(1.0, (_MOST_POINTS / size.numel()) ** (1 / len(size)))
         return tuple(max(1, int(n * sparser)) for n in size)
 
     @functools.cached_property
     def target(self) -> Float[Tensor, "N C M"]:
-        """The fixed image on the lattice."""
+        """The fixed image on that lattice."""
         if self.size == self.fixed.shape[2:]:
             return self.fixed.flatten(2)
         points = lattice(self.size, align_corners=self.align_corners, dtype=self.fixed.dtype, device=self.fixed.device)
         return self._sampled(self.fixed, points[None], "bicubic").flatten(2)
 
     def fit(self, transform: Transform, theta: Float[Tensor, "N K P"], slope: bool = True) -> Fit:
-        """Without `slope`, a quick look by a bilinear kernel: gradient, curvature and metric are empty."""
+        """Judge each θ. Without `slope` it is a quick look by a bilinear kernel, and derivatives are empty."""
         n, k = theta.shape[:2]
         if slope:
             coords, motion = moved(transform, theta.flatten(0, 1), self.size, self.align_corners)
@@ -71,6 +71,7 @@ class Level:
         rows[..., 0], rows[..., 1], rows[..., 2] = 1, sampled, self.target[:, None]
         if slope:
             rows[..., 3:] = (across[..., None, :] @ motion[:, :, None]).squeeze(-2)
+        # Selected, not multiplied by zero: a point that is not finite would make 0 · NaN.
         weighted = torch.where(weight[:, :, None, :, None] > 0, rows * weight[:, :, None, :, None], 0.0)
         products = (weighted.mT @ rows.nan_to_num(0, 0, 0)).to(wide(rows.device))
         overlap = products[:, :, 0, 0, 0] / m
@@ -88,7 +89,7 @@ class Level:
         )
 
     def _seen(self, coords: Float[Tensor, "N K M D"], slope: bool) -> tuple[Tensor, Tensor]:
-        """The moving image there, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
+        """The moving image at these coordinates, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
         if not slope:
             return self._sampled(self.moving, coords, "bilinear").transpose(1, 2), coords
         # Each channel as an image of its own: one backward pass gives the slopes of all. They are the bicubic image's
@@ -107,7 +108,7 @@ class Level:
         return sample(image, coords, kernel=kernel, padding_mode="border", align_corners=self.align_corners)
 
     def _inside(self, coords: Float[Tensor, "N K M D"]) -> Float[Tensor, "N K M"]:
-        """1 inside of the moving image, 0 outside, and a ramp of one pixel between, so that the loss has no steps."""
+        """The weight of each point: 1 inside the moving image, 0 outside; a ramp of a pixel keeps the loss smooth."""
         weight = torch.ones_like(coords[..., 0])
         for x, n in zip(coords.unbind(-1), reversed(self.moving.shape[2:]), strict=True):
             index = to_pixels(x.nan_to_num(torch.inf), n, self.align_corners)
@@ -121,7 +122,7 @@ class Level:
 def moved(
     transform: Transform, theta: Float[Tensor, "B P"], size: tuple[int, ...], align_corners: bool
 ) -> tuple[Float[Tensor, "B *T D"], Float[Tensor, "B M D P"]]:
-    """Where the lattice's points go, and how that changes with θ: forward mode, with a copy of θ for each parameter."""
+    """The lattice's points after the transform, and their derivative in each parameter (forward mode, in one pass)."""
     b, p = theta.shape
     axes = torch.eye(p, dtype=theta.dtype, device=theta.device).repeat(b, 1)
     coords, motion, *_ = torch.func.jvp(

@@ -23,7 +23,7 @@ class Slope(NamedTuple):
 
 
 def mean_square(products: Float[Tensor, "B C E E"]) -> Slope:
-    """(m − f)², the mean over channels too."""
+    """The mean of (m − f)² over pixels and channels."""
     centred = _centred(products)
     value = products[..., 1, 1] - 2 * products[..., 1, 2] + products[..., 2, 2]
     if_unrelated = value + 2 * centred[..., 1, 2]
@@ -36,7 +36,7 @@ def mean_square(products: Float[Tensor, "B C E E"]) -> Slope:
 
 
 def cross_correlation(products: Float[Tensor, "B C E E"]) -> Slope:
-    """1 − the correlation of m and f, the mean over channels: brightness and contrast of each do not matter.
+    """1 − the correlation of m and f, averaged over channels; brightness and contrast of each do not matter.
 
     Its Gauss-Newton form is ½ |m̂ − f̂|², with m̂ and f̂ of mean 0 and length 1.
     """
@@ -47,6 +47,7 @@ def cross_correlation(products: Float[Tensor, "B C E E"]) -> Slope:
     correlation = torch.where(seen, centred[..., 1, 2] / (m * f).sqrt(), 0.0)
     m_j, f_j = centred[..., 1, 3:], centred[..., 2, 3:]
     gradient = correlation[..., None] * m_j / m[..., None] - f_j / (m * f).sqrt()[..., None]
+    # The derivative of m̂: what is left of ∂m/∂θ beside m itself, over m's length.
     curvature = (centred[..., 3:, 3:] - m_j[..., :, None] * m_j[..., None, :] / m[..., None, None]) / m[..., None, None]
     value = (1 - correlation).mean(1)
     return Slope(

@@ -1,4 +1,4 @@
-"""The public door: what was given is checked once, and a batch that is too large is worked on in parts."""
+"""The public function `align`: it checks its input once, and works on too large a batch in parts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -94,7 +94,7 @@ def align(
 
 
 def _checked(moving: Any, fixed: Any) -> list[Tensor]:
-    """Both, in a common floating-point type; `InputError` for what cannot be matched."""
+    """Both images in a common floating-point type; `InputError` for those that cannot be matched."""
     pair = {"moving": moving, "fixed": fixed}
     for name, image in pair.items():
         right = isinstance(image, Tensor) and is_dense(image) and 3 <= image.ndim <= 5 and not image.is_complex()

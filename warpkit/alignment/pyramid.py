@@ -12,7 +12,7 @@ _BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # Burt & Adelson 1983, "The La
 
 
 def pyramid(image: Float[Tensor, "N C *S"], align_corners: bool) -> list[Tensor]:
-    """[N, C, *S] → the levels, coarsest first, each half as large as the next, but no axis gets thin before others do.
+    """The levels of an image [N, C, *S], coarsest first, each half as large as the next.
 
     Normalised coordinates stay the same.
     """

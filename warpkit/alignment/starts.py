@@ -1,4 +1,4 @@
-"""Where the search begins: turned, scaled and shifted in all ways that are worth a try."""
+"""The starts of the search: turned, scaled and shifted in all ways that are worth a try."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ FEW, MANY = 3, 9  # nodes along each axis where a transform imitates another: an
 
 
 def affine_starts(moving: Sequence[int], fixed: Sequence[int]) -> Float[Tensor, "K D E"]:
-    """[A | t], normalised, for images of these sizes; the first is the identity.
+    """Affine starts [A | t] in normalised coordinates, for images of these sizes; the first is the identity.
 
     Angles are those of the pixels. Images of different size may show the same, or at the same scale a part of it.
     """
@@ -47,7 +47,7 @@ def _turns(d: int) -> list[Float[Tensor, "D D"]]:
 
 
 def imitate(transform: Transform, start: Float[Tensor, " P"], goal: Float[Tensor, "B M D"]) -> Float[Tensor, "B P"]:
-    """The θ that takes the nodes of a lattice as near to `goal` as the transform can: least squares, a few steps.
+    """The θ that takes the nodes of a lattice as near to `goal` as the transform can, by Gauss-Newton steps.
 
     One step is enough for a transform that is linear in θ.
     """
@@ -72,5 +72,5 @@ def imitate(transform: Transform, start: Float[Tensor, " P"], goal: Float[Tensor
 
 
 def nodes(ndim: int, count: int, like: Tensor) -> Float[Tensor, "M D"]:
-    """Of the lattice that `imitate` looks at."""
+    """The nodes of the lattice that `imitate` looks at."""
     return lattice((count,) * ndim, align_corners=True, dtype=like.dtype, device=like.device).flatten(0, -2)

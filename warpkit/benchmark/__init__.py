@@ -1,1 +1,1 @@
-"""How fast warpkit is beside others on the same work, what memory it takes, how exact it is; and a page of that."""
+"""The benchmark: how fast and exact warpkit is beside others on the same work, and what memory it takes."""

@@ -1,4 +1,4 @@
-"""How far a warp's coordinates are off, found from its output alone.
+"""The error of a warp's coordinates, found from its output alone.
 
 An image whose columns are 0, 1, 0, 1 … and bilinear interpolation: between two columns the output rises or falls by one
 a pixel, so its error is the error of x in pixels. The truth is computed in float64 from the same float32 θ. Points
@@ -59,12 +59,12 @@ def accuracy(width: int) -> Accuracy:
 
 
 def true_x(theta: Tensor, width: int) -> Tensor:
-    """[N, H, W]: the pixel coordinate that each output pixel is sampled from, ((x + 1) · W − 1) / 2 in float64."""
+    """The pixel coordinate that each output pixel is sampled from: ((x + 1) · W − 1) / 2 in float64, [N, H, W]."""
     points = lattice((_HEIGHT, width), dtype=torch.float64)
     row = theta.double()[:, 0, :, None, None]
     return ((row[:, 0] * points[..., 0] + row[:, 1] * points[..., 1] + row[:, 2] + 1) * width - 1) / 2
 
 
 def triangle(x: Tensor) -> Tensor:
-    """0, 1, 0, 1 … at whole x, linear between."""
+    """A triangle wave: 0, 1, 0, 1 … at whole x, and linear between."""
     return 1 - (x.remainder(2) - 1).abs()

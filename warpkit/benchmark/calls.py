@@ -9,7 +9,7 @@ from warpkit.benchmark.workloads import Work
 
 
 def prepare(peer: Peer, work: Work, kernel: str, direction: str) -> Callable[[], object]:
-    """A function without arguments: from matrix and image to pixels, and back to the gradients of both."""
+    """A function without arguments that takes matrix and image to pixels, and back to the gradients of both."""
     call = peer.forward(kernel)
     image, where = peer.image(work.image), peer.where(work.theta, tuple(work.image.shape[2:])).detach()
     if direction != BOTH:

@@ -1,4 +1,4 @@
-"""Whether two do the same work: their outputs and gradients, before any clock is started."""
+"""A comparison of two peers' outputs and gradients, before any clock is started: do they do the same work?"""
 
 import math
 from typing import Any
@@ -14,7 +14,7 @@ _EPS = torch.finfo(torch.float32).eps
 
 
 def differences(work: Work, peer: Peer, kernel: str, direction: str) -> dict[str, float]:
-    """Root mean square of (theirs − ours), beside that of ours: of the output, and of the gradients of image and θ."""
+    """Root mean squares of (theirs − ours), relative to ours: for the output and the gradients of image and θ."""
     return {
         what: relative(ours, theirs)
         for (what, ours), theirs in zip(
@@ -26,7 +26,7 @@ def differences(work: Work, peer: Peer, kernel: str, direction: str) -> dict[str
 
 
 def allowed(work: Work, peer: Peer, kernel: str) -> dict[str, float]:
-    """The differences that rounded coordinates make.
+    """The differences that rounded coordinates explain.
 
     A coordinate that is wrong by δ pixels changes an image of independent values by about δ of their size. Float32
     coordinates are wrong by some eps · width, fixed-point ones by what `coordinate_error` says. Where a kernel jumps,
@@ -40,7 +40,7 @@ def allowed(work: Work, peer: Peer, kernel: str) -> dict[str, float]:
 
 
 def outcome(peer: Peer, work: Work, kernel: str, direction: str) -> dict[str, Tensor]:
-    """The output, with gradients where `direction` has them; that of θ through the peer's own kind of matrix."""
+    """The output and, for `BOTH`, the gradients of image and θ; that of θ goes through the peer's own matrix."""
     size = tuple(work.image.shape[2:])
     call = peer.forward(kernel)
     if direction != BOTH:

@@ -1,4 +1,4 @@
-"""What warpkit must reach, and whether it does."""
+"""The floors that warpkit must reach, and whether it does."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ MEMORY = 1.05  # megapixels, forward + backward: over image + output + their gra
 
 @dataclass(frozen=True)
 class Floor:
-    """`value` is None where it was not measured; `at_most` turns the comparison round."""
+    """A bound for one number. `value` is None where it was not measured; `at_most` makes the bound an upper one."""
 
     what: str
     bound: float
@@ -36,7 +36,7 @@ class Floor:
 
     @property
     def met(self) -> bool | None:
-        """None where it was not measured."""
+        """Whether the bound is kept; None where nothing was measured."""
         if self.value is None:
             return None
         return self.value <= self.bound if self.at_most else self.value >= self.bound
@@ -49,7 +49,7 @@ class Floor:
 
 
 def floors(results: Results) -> list[Floor]:
-    """Every floor, with what was measured."""
+    """Every floor, with the number that was measured for it."""
     table = list(_table(results))
     tiny = [
         _ratio(results, "tiny", kernel, direction, "torch", TINY[d])
@@ -74,12 +74,12 @@ def _ratio(results: Results, workload: str, kernel: str, direction: str, peer: s
 
 
 def _timed(row: Row | None) -> float | None:
-    """A peer that did other work was not timed, and gives no ratio."""
+    """The median ratio of a row; None for a peer that did other work and was not timed."""
     return row.ratio.median if row and row.ratio and row.status in (SAME, OTHER_FORMULA) else None
 
 
 def _mean(table: list[Floor]) -> Floor:
-    """Only of the whole table."""
+    """The geometric mean over the table, only where the whole table was measured."""
     values = [floor.value for floor in table if floor.value is not None]
     whole = len(values) == len(table)
     mean = math.exp(math.fsum(map(math.log, values)) / len(values)) if whole else None
@@ -87,7 +87,7 @@ def _mean(table: list[Floor]) -> Floor:
 
 
 def _everywhere(results: Results, peer: str, bound: float) -> Floor:
-    """The least of all that was measured."""
+    """The lowest of all ratios that were measured beside this peer."""
     rows = [row for row in results.rows if row.peer == peer and (peer != "our bicubic" or row.kernel == "lanczos")]
     found = [(ratio, ", ".join(row.key[:3])) for row in rows if (ratio := _timed(row)) is not None]
     if not found:

@@ -1,4 +1,4 @@
-"""What the numbers depend on, without anything that tells whose machine it is."""
+"""The facts of a machine that the numbers depend on; none tells whose machine it is."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def describe(peers: list[Peer]) -> Machine:
-    """This machine, and the versions of these peers."""
+    """The facts of this machine, and the versions of these peers."""
     return Machine(
         processor=_processor(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -35,7 +35,7 @@ def describe(peers: list[Peer]) -> Machine:
 
 
 def copy_bandwidth(quick: bool) -> float:
-    """Bytes a second that are read and written by a copy too large for any cache."""
+    """The bytes a second that are read and written by a copy too large for any cache."""
     source = torch.ones(2**22 if quick else 2**26)  # float32
     target = torch.empty_like(source)
     times = []
@@ -55,6 +55,6 @@ def _processor() -> str:
 
 
 def _backend() -> str:
-    """The one chosen for a float image, and its instruction set."""
+    """The backend that is chosen for a float image, and its instruction set."""
     name, chosen = choose(simple_problem())
     return ", ".join(filter(None, (name, chosen.describe())))

@@ -1,4 +1,4 @@
-"""Two calls timed in turn, so that whatever else the machine does meets both."""
+"""Calls that are timed in turn, so that whatever else the machine does meets all of them."""
 
 import gc
 import math
@@ -15,7 +15,7 @@ Call = Callable[[], object]
 
 @dataclass(frozen=True)
 class Spread:
-    """The median and both quartiles."""
+    """The median and both quartiles of some measurements."""
 
     median: float
     low: float
@@ -23,12 +23,12 @@ class Spread:
 
     @property
     def relative(self) -> float:
-        """Half the distance of the quartiles, beside the median."""
+        """Half the distance of the quartiles, relative to the median."""
         return (self.high - self.low) / (2 * self.median) if self.median else 0.0
 
 
 def milliseconds(seconds: float) -> str:
-    """Three digits.
+    """A time as text, in milliseconds, to three digits.
 
     >>> milliseconds(0.01234), milliseconds(1.2345)
     ('12.3', '1,234')
@@ -38,7 +38,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Of some numbers."""
+    """The median and both quartiles of these values."""
     if len(values) == 1:
         return Spread(values[0], values[0], values[0])
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
@@ -46,12 +46,13 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def in_turn(calls: Sequence[Call], *, seconds: float, repeats: int | None = None) -> list[tuple[float, ...]]:
-    """Seconds of a call of each, round by round; every other round goes backwards.
+    """The seconds of each call, round by round; every other round goes backwards.
 
     Ends after `repeats` rounds, or when `seconds` have passed, though not before five rounds.
     """
     loops = [max(1, math.ceil(_SAMPLE / max(_warm(call), 1e-9))) for call in calls]
     rounds: list[tuple[float, ...]] = []
+    # A collection of garbage would fall into one of the two calls and count as its time.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -67,7 +68,7 @@ def in_turn(calls: Sequence[Call], *, seconds: float, repeats: int | None = None
 
 
 def _warm(call: Call) -> float:
-    """Seconds of the last of a few calls."""
+    """The seconds of the last of a few calls that warm up."""
     start, taken = time.perf_counter(), 0.0
     for _ in range(_WARM_CALLS):
         taken = _sample(call, 1)

@@ -22,7 +22,7 @@ _GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "6553
 
 
 def peaks(workload: Workload, quick: bool, threads: int, wanted: Sequence[Wanted]) -> dict[Wanted, int | None]:
-    """Bytes of each; none where the system does not tell, or the process ends before its time."""
+    """The peak memory of each, in bytes; empty or None where the system does not tell, or the process ends early."""
     if not _RESET.exists() or not wanted:
         return {}
     asked = {"workload": workload.name, "quick": quick, "threads": threads, "wanted": wanted}
@@ -39,7 +39,7 @@ def peaks(workload: Workload, quick: bool, threads: int, wanted: Sequence[Wanted
 
 
 def peak(call: Callable[[], object]) -> int | None:
-    """Bytes of one call in this process."""
+    """The peak memory of one call in this process, in bytes."""
     try:
         _RESET.write_text("5")  # proc(5): the highest value becomes the present one
         before = _status("VmRSS")
@@ -57,7 +57,7 @@ def _status(name: str) -> int:
 
 
 def _answer(asked: dict[str, object]) -> None:
-    """A line for each: bytes or null."""
+    """Print a line for each: bytes or null."""
     workload = get_workload(str(asked["workload"]))
     set_threads(int(str(asked["threads"])))
     small, real = (

@@ -22,7 +22,7 @@ _CAPTIONS = (
 
 
 def page(results: Results, pictures: tuple[str, str]) -> str:
-    """The whole page; `pictures` are the links to that of the ratios and that of the accuracy."""
+    """The whole page. `pictures` are two links: to the picture of the ratios and to that of the accuracy."""
     ratios, accuracy = (f"![{text}]({link})" for text, link in zip(_CAPTIONS, pictures, strict=True))
     text = Template(files("warpkit.benchmark").joinpath("page.md").read_text(encoding="utf-8"))
     return text.substitute(
@@ -65,7 +65,7 @@ def _ratios(results: Results) -> str:
 
 
 def ratio(row: Row) -> str:
-    """The ratio, or why there is none."""
+    """The text of a ratio, or the reason why there is none."""
     if row.ratio is None:
         return row.status
     return f"{row.ratio.median:.2f}"
@@ -123,7 +123,7 @@ def _floors(results: Results) -> str:
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """The last `numbers` columns to the right."""
+    """A Markdown table; its last `numbers` columns are aligned to the right."""
     rule = ["---"] * (len(heads) - numbers) + ["--:"] * numbers
     lines = [heads, rule, *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)

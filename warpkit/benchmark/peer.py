@@ -1,4 +1,4 @@
-"""What a peer is: a way from an image and a matrix to pixels, in its own layout and convention."""
+"""The interface of a peer: a way from an image and a matrix to pixels, in its own layout and convention."""
 
 import importlib
 import importlib.util
@@ -15,7 +15,7 @@ FORWARD, BOTH = DIRECTIONS = ("forward", "forward+backward")
 
 
 class Peer(ABC):
-    """One way to warp. `kernels`: our names → what it calls them."""
+    """One way to warp. `kernels` maps our kernels' names to the peer's."""
 
     name: str
     module: str
@@ -27,7 +27,7 @@ class Peer(ABC):
     coordinate_error = 0.0  # pixels, beyond what float32 coordinates lose
 
     def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
-        """Why it cannot do this work, or None."""
+        """The reason why the peer cannot do this work, or None."""
         if kernel not in self.kernels:
             return f"has no {kernel}"
         if len(shape) - 2 not in self.dimensions or (len(shape) == 5 and self.kernels[kernel] == "bicubic"):
@@ -38,15 +38,15 @@ class Peer(ABC):
 
     @cached_property
     def library(self) -> Any:
-        """Its module, imported when it is first used."""
+        """The peer's module, imported when it is first used."""
         return importlib.import_module(self.module)
 
     def installed(self) -> bool:
-        """Whether it can be imported."""
+        """Whether the peer's module can be imported."""
         return importlib.util.find_spec(self.module) is not None
 
     def version(self) -> str:
-        """Of the distribution that brings it."""
+        """The version of the distribution that brings the peer."""
         for name in self.distributions:
             try:
                 return version(name)
@@ -55,25 +55,25 @@ class Peer(ABC):
         return "unknown version"
 
     def image(self, image: Tensor) -> Any:
-        """[N, C, *S] in its own layout."""
+        """The image [N, C, *S] in the peer's own layout."""
         return image
 
     def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """θ [N, D, D + 1] as the matrix that it takes; differentiable."""
+        """The peer's own kind of matrix for θ [N, D, D + 1], differentiable."""
         return theta
 
     @abstractmethod
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """A function of `image` and `where`."""
+        """The function that is timed: it takes what `image` and `where` return, and returns the warped image."""
 
     def result(self, given: Any) -> Tensor:
-        """What `forward`'s function gives, as [N, C, *S]."""
+        """The output of `forward`'s function as a tensor [N, C, *S]."""
         tensor: Tensor = given
         return tensor
 
 
 def in_pixels(theta: Tensor, size: tuple[int, ...]) -> Tensor:
-    """[N, D, D + 1] → [N, D + 1, D + 1], float64, from output pixels to input pixels: S θ S⁻¹.
+    """The matrix [N, D + 1, D + 1] in float64 from output pixels to input pixels, S θ S⁻¹, for θ [N, D, D + 1].
 
     S takes normalised coordinates to pixels, ((x + 1) · n − 1) / 2 along each axis.
     """

@@ -1,4 +1,4 @@
-"""Who is measured: warpkit, and others that do the same work, each through its own front door.
+"""The peers: warpkit, and others that do the same work, each through its own front door.
 
 A call goes from a matrix to pixels. Each starts from its own kind of matrix (normalised or pixels, forward or inverse)
 and its own layout, which are made before the clock starts: no peer pays for our conventions.
@@ -24,49 +24,49 @@ _FLAGS = {"nearest": "INTER_NEAREST", "bilinear": "INTER_LINEAR", "bicubic": "IN
 
 
 class Warpkit(Peer):
-    """`warp` with "affine"; θ [N, P]. It has every kernel."""
+    """Our `warp` with "affine", which has every kernel."""
 
     name, module, distributions = "warpkit", "warpkit", ("warpkit",)
     kernels = _ANY
 
     def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
-        """Nothing."""
+        """None: warpkit can do all of the work."""
         return None
 
     def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """[N, P]."""
+        """θ [N, P], the matrix row by row."""
         return theta.flatten(1)
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """The call as a user writes it, its name looked up each time."""
+        """The call as a user writes it; the transform's name is looked up each time."""
         given = get_kernel(kernel)
         return lambda image, theta: warp(image, "affine", theta, kernel=given)
 
 
 class OurBicubic(Warpkit):
-    """Our own `bicubic`, beside which a kernel without any peer is put."""
+    """Our own `bicubic`, as the peer of a kernel that no other library has."""
 
     name = "our bicubic"
     same_formula = False
 
     def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
-        """Kernels that others have are compared with theirs."""
+        """A reason for every kernel that other libraries have: those are compared with theirs."""
         return f"has {kernel}" if kernel in ("nearest", "bilinear", "bicubic", "bspline") else None
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """Bicubic, whatever the kernel."""
+        """The bicubic warp, whatever the kernel is."""
         return super().forward("bicubic")
 
 
 class Torch(Peer):
-    """`affine_grid`, then `grid_sample`."""
+    """PyTorch's own way: `affine_grid`, then `grid_sample`."""
 
     name, module, distributions = "torch", "torch", ("torch",)
     kernels = _GRID_SAMPLE
     dimensions = (2, 3)
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """Zeros outside, align_corners=False."""
+        """The two calls, with zeros outside and align_corners=False."""
         mode = self.kernels[kernel]
 
         def call(image: Tensor, theta: Tensor) -> Tensor:
@@ -77,37 +77,37 @@ class Torch(Peer):
 
 
 class Kornia(Peer):
-    """`warp_affine`, whose matrix is in pixels, from source to destination; it samples through `grid_sample`."""
+    """kornia's `warp_affine`: its matrix is in pixels, from source to destination; it samples by `grid_sample`."""
 
     name, module, distributions = "kornia", "kornia", ("kornia",)
     kernels = _GRID_SAMPLE
 
     def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """[N, 2, 3]."""
+        """The inverse matrix [N, 2, 3] in pixels, as kornia inverts it again."""
         inverse: Tensor = torch.linalg.inv(in_pixels(theta, size))
         return inverse[:, :-1].float()
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """A pixel matrix reads the same pixels under both alignments; this one saves nothing and loses nothing."""
+        """The call with align_corners=False: a pixel matrix reads the same pixels under both, at the same cost."""
         mode, call = self.kernels[kernel], self.library.geometry.transform.warp_affine
         return lambda image, matrix: call(image, matrix, image.shape[2:], mode=mode, align_corners=False)
 
 
 class TorchInterpol(Peer):
-    """`grid_pull`: B-splines; voxels, rows first. Its `affine_grid` takes no batch (0.3.0), so the product is ours."""
+    """torch-interpol's `grid_pull` with B-splines. Its `affine_grid` takes no batch (0.3.0): the product is ours."""
 
     name, module, distributions = "torch-interpol", "interpol", ("torch-interpol",)
     kernels = _ORDERS
     dimensions = (2, 3)
 
     def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """[N, D, D + 1], its axes in the order of the image's."""
+        """The matrix [N, D, D + 1] in voxels, its axes in the order of the image's."""
         matrix, d = in_pixels(theta, size), len(size)
         order = [*range(d - 1, -1, -1), d]
         return matrix[:, order][:, :, order][:, :-1].float()
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """Taps outside are zero, as with us, when points outside are not set to zero whole: `extrapolate`."""
+        """The call with `extrapolate`: then taps outside are zero, as ours, and not whole points."""
         order, identity, pull = self.kernels[kernel], self.library.identity_grid, self.library.grid_pull
 
         def call(image: Tensor, matrix: Tensor) -> Any:
@@ -121,7 +121,7 @@ class TorchInterpol(Peer):
 
 
 class OpenCV(Peer):
-    """`warpAffine` on float32 images with up to four channels, image by image, channels last; forward only."""
+    """OpenCV's `warpAffine` on float32 images of up to four channels, one by one, channels last; forward only."""
 
     name, module = "opencv", "cv2"
     distributions = (
@@ -135,19 +135,19 @@ class OpenCV(Peer):
     coordinate_error = 1 / 64  # release 4 rounds coordinates to 1/32 pixel
 
     def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
-        """More than four channels, too."""
+        """The reason why OpenCV cannot do this work, or None; it takes no more than four channels."""
         return super().lacks(shape, kernel, direction) or ("takes up to 4 channels" if shape[1] > 4 else None)
 
     def image(self, image: Tensor) -> Any:
-        """N arrays [H, W, C]."""
+        """The images as N arrays [H, W, C]."""
         return [np.ascontiguousarray(one.permute(1, 2, 0).numpy()) for one in image]
 
     def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
-        """[N, 2, 3], pixels, destination to source."""
+        """The matrix [N, 2, 3] in pixels, from destination to source."""
         return in_pixels(theta, size)[:, :-1]
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """Zeros outside."""
+        """The calls, image by image, with zeros outside."""
         cv2 = self.library
         flags = getattr(cv2, self.kernels[kernel]) | cv2.WARP_INVERSE_MAP
 
@@ -158,7 +158,7 @@ class OpenCV(Peer):
         return call
 
     def result(self, given: Any) -> Tensor:
-        """It drops an axis of one channel."""
+        """The images as one tensor [N, C, H, W]; OpenCV drops the axis of a single channel."""
         return torch.stack([torch.from_numpy(one.reshape(*one.shape[:2], -1)).permute(2, 0, 1) for one in given])
 
 
@@ -167,7 +167,7 @@ PEERS: dict[str, Peer] = {p.name: p for p in (Torch(), Kornia(), TorchInterpol()
 
 
 def get_peer(name: str) -> Peer:
-    """By name; `InputError` for an unknown one, and for one that is not installed."""
+    """The peer of this name; `InputError` for an unknown one, and for one that is not installed."""
     if name not in PEERS:
         raise unknown("peer", name, PEERS)
     if not PEERS[name].installed():
@@ -176,12 +176,12 @@ def get_peer(name: str) -> Peer:
 
 
 def pip_line(peers: list[Peer]) -> str:
-    """What brings these."""
+    """The command that installs these peers."""
     return f"pip install {' '.join(p.distributions[0] for p in peers)}"
 
 
 def set_threads(threads: int) -> None:
-    """Of everyone who is installed."""
+    """Set the number of threads of every library that is installed."""
     torch.set_num_threads(threads)
     if PEERS["opencv"].installed():
         PEERS["opencv"].library.setNumThreads(threads)

@@ -1,4 +1,4 @@
-"""The results as pictures."""
+"""The pictures of a run: bars of the ratios, and curves of the accuracy."""
 
 import math
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def ratio_bars(results: Results) -> Figure:
 
 
 def _most(rows: Sequence[Row], kernel: str) -> int:
-    """How many peers."""
+    """The number of peers that have bars for this kernel."""
     return len({row.peer for row in rows if row.kernel == kernel})
 
 
@@ -92,7 +92,7 @@ def _bars(axes: Axes, rows: Sequence[Row], works: Sequence[tuple[str, tuple[int,
 
 
 def accuracy_curve(results: Results) -> Figure:
-    """The error over the width, one line each way."""
+    """The error over the width, a line for each way to warp."""
     require(bool(results.accuracy), "no accuracy was measured: there is nothing to draw")
     figure = Figure(figsize=(7.2, 4.0), dpi=130, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""What a run found, as plain data that can be kept and compared."""
+"""The results of a run as plain data that can be kept and compared."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,7 +16,7 @@ SAME, OTHER_RESULT, OTHER_FORMULA, ALONE = "same", "different result", "other fo
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes beyond what was held before the call, at the highest; None where it could not be measured."""
+    """Peak bytes beyond what was held before the call; None where they could not be measured."""
 
     ours: int | None
     theirs: int | None
@@ -24,7 +24,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Row:
-    """One peer, or none, on one piece of work; `ratio` is their time over ours, pair by pair.
+    """One piece of work, for one peer or none. `ratio` is the peer's time over ours, taken pair by pair.
 
     `status`: "same" work, a "different result" or a failure (not timed), "other formula" (not comparable),
     "no peer". `difference` is what `compare.differences` found, `allowed` what it may be. `least_bytes` is what has to
@@ -49,17 +49,17 @@ class Row:
 
     @property
     def key(self) -> Key:
-        """What is unique in a run."""
+        """The values that tell a row from all others of a run."""
         return self.workload, self.kernel, self.direction, self.peer
 
     def share(self, bandwidth: float) -> float | None:
-        """Of the bandwidth that a copy reaches, what our call makes use of."""
+        """The share of a copy's bandwidth that our call makes use of."""
         return self.least_bytes / self.ours.median / bandwidth if self.ours and bandwidth else None
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What the numbers depend on; `peers`: name → version."""
+    """The facts of a machine that the numbers depend on. `peers` maps names to versions."""
 
     processor: str
     cores: int
@@ -83,7 +83,7 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Results:
-    """One run. `quick`: the small sizes. `bandwidth`: bytes a second that a large copy reads and writes."""
+    """The results of one run. `quick` means small sizes; `bandwidth` is what a large copy reads and writes a second."""
 
     machine: Machine
     date: str
@@ -94,17 +94,17 @@ class Results:
     version: Literal[1] = 1
 
     def find(self, workload: str, kernel: str, direction: str, peer: str | None) -> Row | None:
-        """The row of this key."""
+        """The row of this key, or None."""
         return next((row for row in self.rows if row.key == (workload, kernel, direction, peer)), None)
 
 
 def to_json(results: Results) -> str:
-    """Text that `from_json` reads."""
+    """The run as JSON, which `from_json` reads."""
     return json.dumps(asdict(results), indent=1, ensure_ascii=False) + "\n"
 
 
 def from_json(path: Path) -> Results:
-    """The run in this file. `InputError` where there is none."""
+    """The run in this file; `InputError` where there is none."""
     try:
         return TypeAdapter(Results).validate_json(path.read_bytes())
     except OSError as error:

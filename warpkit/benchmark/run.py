@@ -1,4 +1,4 @@
-"""The rows of a run, one after the other."""
+"""The measurement itself: the rows of a run, one after the other."""
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +16,7 @@ from warpkit.benchmark.workloads import Work, Workload, make
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured, and how long. `repeats`, if given, is the number of pairs; else `seconds` are used."""
+    """The rows to measure, and for how long: `repeats` pairs if given, else `seconds` for each row."""
 
     workloads: Sequence[Workload]
     kernels: Sequence[str]
@@ -29,7 +29,7 @@ class Plan:
     memory: bool = True
 
     def rows(self) -> list[tuple[Workload, str, str, Peer | None]]:
-        """Every row that there will be; None where no peer can do the work."""
+        """Every row to come; its peer is None where no peer can do the work."""
         return [
             (workload, kernel, direction, peer)
             for workload in self.workloads
@@ -44,7 +44,7 @@ class Plan:
 
 
 def measure(plan: Plan, known: AbstractSet[Key] = frozenset()) -> Iterator[Row]:
-    """Row by row; those of `known` are left out."""
+    """Measure row by row, without those that are `known`."""
     every = [row for row in plan.rows() if (row[0].name, row[1], row[2], row[3] and row[3].name) not in known]
     for workload in plan.workloads:
         mine = [row[1:] for row in every if row[0] is workload]
@@ -74,7 +74,7 @@ def _row(
     peer: Peer | None,
     used: dict[memory.Wanted, int | None],
 ) -> Row:
-    """Compared first, timed only where the work is the same."""
+    """A row whose two parties were compared first, and timed only where they do the same work."""
     found: dict[str, float] = {}
     limits: dict[str, float] = {}
     status = ALONE if peer is None else OTHER_FORMULA

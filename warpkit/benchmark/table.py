@@ -10,7 +10,7 @@ from warpkit.benchmark.workloads import shown
 
 
 def show(results: Results, console: Console) -> None:
-    """One table a workload."""
+    """Print the results, a table for each workload."""
     it = results.machine
     facts = [
         f"{it.processor}, {it.threads} of {it.cores} cores",

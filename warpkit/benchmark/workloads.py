@@ -1,4 +1,4 @@
-"""What is warped: sizes from the uses that warps have, values from a normal distribution, a mild affine θ an image."""
+"""The workloads: sizes from the uses of warps, values from a normal distribution, a mild affine θ for each image."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from warpkit.kernels.base import Kernel, kernels
 
 @dataclass(frozen=True)
 class Workload:
-    """`shape` [N, C, *S]; `small` the same for a smoke run. `kernels`: the only ones it is for, if any are named."""
+    """Work of one size. `small` is the shape of a smoke run; `kernels` lists the only ones it is for, if not empty."""
 
     name: str
     shape: tuple[int, ...]
@@ -22,7 +22,7 @@ class Workload:
     kernels: tuple[str, ...] = ()
 
     def size(self, quick: bool) -> tuple[int, ...]:
-        """[N, C, *S] of this run."""
+        """The shape [N, C, *S] in this run."""
         return self.small if quick else self.shape
 
 
@@ -43,7 +43,7 @@ WORKLOADS = {
 
 
 class Work(NamedTuple):
-    """`theta` [N, D, D + 1] takes normalised output points to input points; `grad` is the output's gradient."""
+    """The tensors of a call. `theta` [N, D, D + 1] takes output points to input points; `grad` is the output's."""
 
     image: Float[Tensor, "N C *S"]
     theta: Float[Tensor, "N D D1"]
@@ -51,12 +51,12 @@ class Work(NamedTuple):
 
     @property
     def least_bytes(self) -> int:
-        """Of image and output: what a forward pass must at least read and write."""
+        """The bytes of image and output, which a forward pass must at least read and write."""
         return 2 * self.image.numel() * self.image.element_size()
 
 
 def make(shape: tuple[int, ...], channels_last: bool = False) -> Work:
-    """The same values each time."""
+    """The tensors of a shape, with the same values each time."""
     generator = torch.Generator().manual_seed(0)
     image, grad = (torch.randn(shape, generator=generator) for _ in range(2))
     if channels_last:
@@ -65,7 +65,7 @@ def make(shape: tuple[int, ...], channels_last: bool = False) -> Work:
 
 
 def mild(batch: int, dimensions: int) -> Float[Tensor, "N D D1"]:
-    """A turn between −½ and ½ (radians) in the plane of x and y, a scale of 0.9, a small shift."""
+    """An affine θ: a turn of −½ … ½ radians in the plane of x and y, a scale of 0.9, a small shift."""
     angle = torch.linspace(-0.5, 0.5, batch)
     theta = 0.9 * torch.eye(dimensions, dimensions + 1).repeat(batch, 1, 1)
     theta[:, 0, 0], theta[:, 0, 1], theta[:, 0, -1] = 0.9 * angle.cos(), -angle.sin(), 0.1 * angle + 0.03
@@ -74,7 +74,7 @@ def mild(batch: int, dimensions: int) -> Float[Tensor, "N D D1"]:
 
 
 class CubicBSpline(Kernel):
-    """The cubic B-spline itself, which smooths: what torch-interpol calls order 3 without its prefilter.
+    """The cubic B-spline itself, which smooths: order 3 of torch-interpol without its prefilter.
 
     M. Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing Magazine 16(6), 1999.
     """
@@ -86,7 +86,7 @@ class CubicBSpline(Kernel):
     reproduces = 1
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """Two cubics, joined at |d| = 1."""
+        """The two cubics of the B-spline, joined at |d| = 1."""
         d = distance.abs()
         return torch.where(d < 1, 2 / 3 - d**2 + d**3 / 2, (2 - d) ** 3 / 6)
 
@@ -96,29 +96,29 @@ _DEFAULT = ("bilinear", "bicubic", "bspline", "lanczos")
 
 
 def kernel_names() -> list[str]:
-    """Every kernel that can be measured."""
+    """The names of the kernels that can be measured."""
     return sorted({*kernels.names(), *_OWN})
 
 
 def default_kernels() -> list[str]:
-    """Those measured unless others are asked for; `lanczos` comes with a plugin."""
+    """The kernels that are measured unless others are asked for; `lanczos` comes with a plugin."""
     return [name for name in _DEFAULT if name in kernel_names()]
 
 
 def get_kernel(name: str) -> str | Kernel:
-    """What `warp` takes: a registered name as it is, as a user would write it."""
+    """The kernel to give to `warp`: a registered name stays a name, as a user would write it."""
     if name not in kernel_names():
         raise unknown("kernel", name, kernel_names())
     return _OWN.get(name, name)
 
 
 def get_workload(name: str) -> Workload:
-    """By name; `InputError` names the nearest."""
+    """The workload of this name; `InputError` names the nearest."""
     if name not in WORKLOADS:
         raise unknown("workload", name, WORKLOADS)
     return WORKLOADS[name]
 
 
 def shown(shape: tuple[int, ...]) -> str:
-    """16×3×224×224."""
+    """A shape as text, such as 16×3×224×224."""
     return "×".join(map(str, shape))

@@ -37,7 +37,7 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
 
 
 class _Friendly(TyperGroup):
-    """What was given wrongly becomes one red line and exit code 2; any other error is ours, and shows where it is."""
+    """Commands whose wrong input becomes one red line and exit code 2; any other error is ours, with its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -99,5 +99,5 @@ app.command("report")(report.report)
 
 
 def main() -> None:
-    """The console command `warpkit`."""
+    """Run the console command `warpkit`."""
     app()

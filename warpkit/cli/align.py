@@ -1,4 +1,4 @@
-"""`warpkit align`: two photographs in, the one brought onto the other out."""
+"""`warpkit align`: bring one photograph onto another."""
 
 import json
 from pathlib import Path
@@ -106,7 +106,7 @@ def align(
 
 
 def _comparable(moving: "Photo", fixed: "Photo") -> tuple["Tensor", "Tensor"]:
-    """Both as [1, C, H, W], 0 … 255: colours without alpha, or grey where one of them is."""
+    """Both photographs as [1, C, H, W] in 0 … 255: colours without alpha, or grey where one of them is grey."""
     import torch
 
     pair = []
@@ -120,7 +120,7 @@ def _comparable(moving: "Photo", fixed: "Photo") -> tuple["Tensor", "Tensor"]:
 
 
 def _overlaid(moving: "Tensor", fixed: "Tensor", transform: "Transform", thetas: list["Tensor"]) -> "Tensor":
-    """[3, H, K · W], a panel for each θ: FIXED in red, MOVING in cyan, which are grey together where they agree."""
+    """A panel for each θ, [3, H, K · W]: FIXED in red and MOVING in cyan, which are grey where they agree."""
     import torch
 
     from warpkit.warping import warp

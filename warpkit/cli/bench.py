@@ -86,7 +86,7 @@ def bench(
 
 
 def _check_outputs(kept: Path | None, plot: Path | None, page: Path | None) -> None:
-    """Before anything is measured that could be lost."""
+    """Raise `InputError` for files that cannot be written, before anything is measured that could be lost."""
     if plot is not None or page is not None:
         import matplotlib.backend_bases
 
@@ -142,7 +142,7 @@ def _plan(
 
 
 def _installed(console: Terminal) -> "list[Peer]":
-    """Every peer that there is; a line about those that are not."""
+    """The peers that are installed; a line names those that are not."""
     from warpkit.benchmark.peers import PEERS, pip_line
 
     missing = [it for it in PEERS.values() if not it.installed()]
@@ -235,7 +235,7 @@ def _draw(draw: "Callable[[Results], Any]", results: "Results", path: Path) -> N
 
 
 def _reached(results: "Results", console: Terminal) -> bool:
-    """Prints each floor that is missed, and by how much."""
+    """Print each floor that is missed, and by how much; return whether all are reached."""
     from warpkit.benchmark.floors import floors
 
     every = floors(results)

@@ -1,4 +1,4 @@
-"""`warpkit list`: everything that has a name."""
+"""`warpkit list`: all components that have a name."""
 
 import inspect
 import json
@@ -56,12 +56,12 @@ def catalogue(
 
 
 def _is_torch_s(item: Item) -> bool:
-    """A layer that is known everywhere: its name is enough."""
+    """Whether it is a layer of torch.nn: such are known everywhere, and the name is enough."""
     return item.value.startswith("torch.nn:") and item.error is None
 
 
 def collect() -> list[Item]:
-    """Every claim to every name; what cannot be used has its error, and stops nothing."""
+    """Every claim to every name; a component that cannot be loaded has its error, and stops nothing."""
     from warpkit.kernels.base import kernels
     from warpkit.modules.base import modules
     from warpkit.sampling.backend import backends
@@ -91,7 +91,7 @@ def _look(registry: Any, entry: "Entry") -> Item:
 
 
 def _option(option: inspect.Parameter) -> dict[str, Any]:
-    """JSON's own value where it has one, else how Python writes it."""
+    """The option's default as JSON's own value where it has one, else as Python writes it."""
     if option.kind is option.VAR_KEYWORD:
         return {"required": False}
     if option.default is option.empty:

@@ -1,4 +1,4 @@
-"""`warpkit check`: is a plugin right?"""
+"""`warpkit check`: run the conformance kit on a plugin."""
 
 import importlib
 import importlib.util
@@ -32,10 +32,10 @@ _COLOURS = {
 
 
 class CheckCommand(TyperCommand):
-    """Takes several numbers after --theta."""
+    """A command that takes several numbers after --theta."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Numbers that belong to one flag are joined before they are read as words of their own."""
+        """Join the numbers that belong to one flag, before they are read as words of their own."""
         return super().parse_args(ctx, join_numbers(args, ("--theta",)))
 
 
@@ -110,7 +110,7 @@ def _made(target: str, options: dict[str, Any]) -> Any:
 
 
 def _module(place: str) -> Any:
-    """A module by its dotted name, looked for in the current folder too, or the file of one."""
+    """A module, by its dotted name, which is looked for in the current folder too, or by its file."""
     path = Path(place)
     is_file = path.suffix == ".py"
     require(not is_file or path.is_file(), f"{shown(place)}: no such file")
@@ -134,7 +134,7 @@ def _executed(path: Path) -> Any:
 
 
 def _show(report: "Report", console: Terminal) -> None:
-    """A row for each check, then all about those that are not as they should be."""
+    """Print a row for each check, then all about those that are not as they should be."""
     table = Table("check", "result", "", box=None, pad_edge=False)
     for result in report.results:
         table.add_row(result.check.name, Text(result.status, _COLOURS[result.status]), _short(result))
@@ -155,7 +155,7 @@ def _short(result: "Result") -> str:
 
 
 def _check_plot(plot: Path) -> None:
-    """Before anything is checked that could be lost."""
+    """Raise `InputError` for a picture that cannot be written, before anything is checked that could be lost."""
     import matplotlib.backend_bases
 
     known = matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes()

@@ -26,7 +26,7 @@ _STEPS = {"r": 2000, "rts": 1000}  # what fits into two minutes on two cores; th
 
 @dataclass(frozen=True)
 class Trained:
-    """A model and what came of it; `error` is the share of wrong answers, 0 … 1."""
+    """A trained model; `error` is the share of wrong answers, 0 … 1."""
 
     model: "nn.Module"
     error: float
@@ -34,7 +34,7 @@ class Trained:
 
     @property
     def parameters(self) -> int:
-        """How many numbers it has learnt."""
+        """The number of numbers that the model has learnt."""
         return sum(p.numel() for p in self.model.parameters())
 
 
@@ -91,7 +91,7 @@ def demo(
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Batches this small gain little from more threads, which wait for each other wherever cores are shared.
+    """Use one thread: batches this small gain little from more, which wait for each other where cores are shared.
 
     It also makes the result the same for any number of cores.
     """

@@ -1,4 +1,4 @@
-"""`warpkit evaluate`: trained models, tested again."""
+"""`warpkit evaluate`: test trained models again."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

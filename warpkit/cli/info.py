@@ -1,4 +1,4 @@
-"""`warpkit info`: what a bug report needs."""
+"""`warpkit info`: the facts that a bug report needs."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, entry_points, version
@@ -53,7 +53,7 @@ def _version(distribution: str) -> str:
 
 
 def _backends() -> dict[str, str]:
-    """What can be said of each, the one that is chosen for a small image on the CPU marked."""
+    """A description of each backend; the one that is chosen for a small image on the CPU is marked."""
     import torch
 
     from warpkit.sampling.backend import backends, choose
@@ -74,7 +74,7 @@ def _backends() -> dict[str, str]:
 
 
 def _plugins() -> dict[str, list[str]]:
-    """Distribution and version → what it adds; warpkit's own are left out."""
+    """The components that each distribution adds, by its name and version; warpkit's own are left out."""
     plugins: dict[str, list[str]] = {}
     for kind in _KINDS:
         for point in entry_points(group=f"warpkit.{kind}"):

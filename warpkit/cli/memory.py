@@ -1,4 +1,4 @@
-"""Is there room for a picture? Asked before it is made: a system that has run out kills whom it likes."""
+"""Room for a picture, asked for before it is made: a system out of memory kills whatever process it likes."""
 
 import os
 import resource
@@ -27,7 +27,7 @@ def check_memory(frames: Sequence["Photo"], sizes: Sequence[tuple[int, int]], tr
 
 
 def require_room(needed: int, what: str, hint: str = "") -> None:
-    """Raise `InputError` where that many bytes are more than there is."""
+    """Raise `InputError` where that many bytes are more than there are."""
     free, gib = available(), 2**30
     require(
         needed <= free, f"{what} need some {needed / gib:,.1f} GiB of memory, and {free / gib:,.1f} are free", hint=hint
@@ -35,7 +35,7 @@ def require_room(needed: int, what: str, hint: str = "") -> None:
 
 
 def _needed(photo: "Photo", size: tuple[int, int], transform: "Transform") -> int:
-    """Bytes, from above, by measurement: whole numbers are summed in float64, with taps and weights of every pixel."""
+    """An upper bound, by measurement, of the bytes: whole numbers are summed in float64, with taps and weights."""
     channels = len(photo.pixels)
     whole = not (photo.pixels.is_floating_point() or photo.has_alpha)
     sampled = 110 + 30 * channels if whole else 8 + 16 * channels
@@ -48,7 +48,7 @@ def _pixels(size: tuple[int, int]) -> int:
 
 
 def available() -> int:
-    """Bytes that this process can still have: of the machine, its group of processes, and its own limit."""
+    """The bytes that this process can still have: of the machine, its group of processes, and its own limit."""
     limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     with suppress(OSError, KeyError):
         limits.append(1024 * _table("/proc/meminfo")["MemAvailable:"])
@@ -67,6 +67,6 @@ def _number(name: str) -> int:
 
 
 def _table(file: str) -> dict[str, int]:
-    """The lines that say a word and a whole number."""
+    """The lines of a file that consist of a word and a whole number, as a dict."""
     rows = [line.split() for line in Path(file).read_text("utf-8").splitlines()]
     return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal()}

@@ -1,4 +1,4 @@
-"""`warpkit new`: a package of your own, complete, whose tests pass at once."""
+"""`warpkit new`: write a complete package for a plugin, whose tests pass at once."""
 
 import contextlib
 import datetime
@@ -59,7 +59,7 @@ def new(
 
 
 def _checked(given: str) -> str:
-    """The name; "my-kernel" is my_kernel. `InputError` for what Python or pip could not call by it."""
+    """The name; "my-kernel" becomes my_kernel. `InputError` for one that Python or pip could not use."""
     name = given.replace("-", "_")
     if not _NAME.fullmatch(name):
         near = "_".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", given)).lower()
@@ -71,7 +71,7 @@ def _checked(given: str) -> str:
 
 
 def _words(kind: str, name: str) -> dict[str, str]:
-    """What is filled in."""
+    """The words that the templates' $-names stand for."""
     title = "".join(map(str.capitalize, name.split("_")))
     return {
         "kind": kind,
@@ -84,7 +84,7 @@ def _words(kind: str, name: str) -> dict[str, str]:
 
 
 def _check_free(kind: str, name: str, distribution: str) -> None:
-    """`InputError` where something that is installed has the name, or the package's name, and says whose it is."""
+    """Raise `InputError`, with the owner, where an installed component or package has the name already."""
     from warpkit.kernels.base import kernels
     from warpkit.transforms.base import transforms
 
@@ -110,7 +110,7 @@ def _filled(text: str, words: dict[str, str]) -> str:
 
 
 def _write(target: Path, files: dict[str, str]) -> None:
-    """All of them or none: under another name beside it first. Raises `InputError` where the system refuses."""
+    """Write all files or none: under another name first, then renamed. `InputError` where the system refuses."""
     draft = target.with_name(f".{target.name}-{secrets.token_hex(4)}")
     try:
         for path, text in files.items():

@@ -1,4 +1,4 @@
-"""`warpkit report`: runs as one page to be read beside the paper."""
+"""`warpkit report`: put runs on one page, to be read beside the paper."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

@@ -1,4 +1,4 @@
-"""`warpkit schema`: what editors complete and underline a spec by."""
+"""`warpkit schema`: write the JSON Schema by which editors complete and check a spec."""
 
 import json
 from pathlib import Path

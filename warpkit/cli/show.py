@@ -1,4 +1,4 @@
-"""`warpkit show`: what a spec describes, as a tree and as a diagram."""
+"""`warpkit show`: show what a spec describes, as a tree and as a diagram."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -103,5 +103,5 @@ def _by(shape: tuple[int, ...] | None) -> str:
 
 
 def _number(count: int | None) -> str:
-    """Nothing for no parameters; a question mark where an input decides."""
+    """The count as text: empty for no parameters, a question mark where an input decides."""
     return "?" if count is None else f"{count:,}" if count else ""

@@ -1,4 +1,4 @@
-"""Everything that a command says goes through here: what others wrote is text in it, and steers no terminal."""
+"""The output of all commands: texts that others wrote cannot steer a terminal."""
 
 import json
 from collections.abc import Iterable
@@ -19,26 +19,26 @@ class Terminal(Console):
         super().__init__(**({"markup": False, "highlight": False, "emoji": False} | options))
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Before a table measures it."""
+        """Escape the text before a table measures it."""
         return super().render_str(harmless(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Rich's own controls, which move the cursor and are no text, pass."""
+        """Escape all text that is drawn; Rich's own controls, which move the cursor, pass."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else segment._replace(text=harmless(segment.text))
 
 
 def say(text: str, *, err: bool = False, red: bool = False) -> None:
-    """A line, on stdout or stderr."""
+    """Print a line on stdout or stderr."""
     typer.secho(harmless(text), err=err, fg="red" if red else None)
 
 
 def say_json(data: Any) -> None:
-    """For programs: what a terminal would act on is written as JSON's own escapes."""
+    """Print data as JSON; characters that a terminal would act on are written as JSON's own escapes."""
     text = json.dumps(data, indent=2, ensure_ascii=False)
     typer.echo("".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text))
 
 
 def harmless(text: str) -> str:
-    """The text with its lines; whatever else is no letter is escaped."""
+    """The text with its lines kept, and every character that cannot be printed escaped."""
     return "\n".join(map(escaped, text.split("\n")))

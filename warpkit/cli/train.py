@@ -1,4 +1,4 @@
-"""`warpkit train`: an experiment, from its file to its results."""
+"""`warpkit train`: run an experiment, from its file to its results."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`warpkit validate`: every mistake in a spec."""
+"""`warpkit validate`: tell every mistake in a spec."""
 
 from pathlib import Path
 from typing import Annotated

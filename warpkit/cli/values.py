@@ -1,4 +1,4 @@
-"""Numbers and options as people type them."""
+"""Numbers and options as people type them on a command line."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _NUMBERS = re.compile(rf"{_NUMBER.pattern}([,\s]+{_NUMBER.pattern})*,?")
 
 
 def join_numbers(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
-    """The numbers that follow one of these flags, joined to one argument.
+    """The arguments, with the numbers that follow one of these flags joined to one argument.
 
     A parser of options takes one word after a flag, and a number below zero for another flag.
 
@@ -34,7 +34,7 @@ def join_numbers(arguments: Sequence[str], flags: Iterable[str]) -> list[str]:
 
 
 def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
-    """The numbers in these words, between them spaces or commas. `InputError` for one that is none."""
+    """The numbers in these words, separated by spaces or commas; `InputError` for a word that is no number."""
     numbers = []
     for word in (word for text in given for word in re.split(r"[\s,\[\]()]+", text) if word):
         try:
@@ -47,7 +47,7 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
 
 
 def parse_size(given: str) -> tuple[int, int]:
-    """Rows and columns: "480 640", "480,640" or "480x640"."""
+    """The rows and columns in "480 640", "480,640" or "480x640"."""
     words = re.findall(r"\d+", given)
     require(
         re.fullmatch(r"[\s\d,xX×()]+", given) is not None
@@ -61,7 +61,7 @@ def parse_size(given: str) -> tuple[int, int]:
 
 
 def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:
-    """`key=value` → {key: value}; a value is JSON or TOML, and what is neither is text.
+    """The options in texts `key=value`, as a dict; a value is JSON or TOML, and anything else is text.
 
     >>> parse_options("--set", ["grid=[3, 3]", "scale=0.5", "mode=fast"])
     {'grid': [3, 3], 'scale': 0.5, 'mode': 'fast'}

@@ -1,4 +1,4 @@
-"""`warpkit warp`: a photograph in, a photograph out."""
+"""`warpkit warp`: warp a photograph."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class WarpCommand(TyperCommand):
-    """Takes several numbers after one flag, negative ones too: `--theta 0.9 -0.2 0 0.2 0.9 0`."""
+    """A command that takes several numbers after one flag, negative ones too: `--theta 0.9 -0.2 0 0.2 0.9 0`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Numbers that belong to one flag are joined before they are read as words of their own."""
+        """Join the numbers that belong to one flag, before they are read as words of their own."""
         return super().parse_args(ctx, join_numbers(args, ("--theta", "--size", "--fill")))
 
 
@@ -114,7 +114,7 @@ def warp(
 
 
 def transform_of(name: str, options: dict[str, Any]) -> "Transform":
-    """By name; `InputError` unless it is one of photographs."""
+    """The transform of this name; `InputError` unless it works on photographs."""
     from warpkit.transforms.base import transforms
 
     component = transforms.create(name, **options)
@@ -123,7 +123,7 @@ def transform_of(name: str, options: dict[str, Any]) -> "Transform":
 
 
 def theta_of(transform: "Transform", given: list[float]) -> "Tensor":
-    """[P], from --theta; the identity where nothing is given."""
+    """θ [P] from the numbers after --theta; the identity where there are none."""
     import torch
 
     names = transform.param_names
@@ -142,7 +142,7 @@ def theta_of(transform: "Transform", given: list[float]) -> "Tensor":
 
 
 def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":
-    """[C, H, W] → [C, *size], of the same type.
+    """The pixels [C, H, W], warped to [C, *size] of the same type.
 
     With alpha, colours are multiplied by it before they are sampled and divided by it afterwards: the colour of a
     transparent pixel means nothing, is often black, and at full weight would put a dark seam around what is seen.

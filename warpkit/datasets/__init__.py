@@ -1,4 +1,4 @@
-"""Pictures to try spatial transformers on: handwritten digits and ways to distort them, house numbers, birds."""
+"""Pictures to train spatial transformers on: distorted handwritten digits, house numbers, birds."""
 
 from warpkit.datasets.addition import Addition
 from warpkit.datasets.colocalisation import Located, colocalisation, iou

@@ -1,4 +1,4 @@
-"""MNIST addition: two channels with a distorted digit each; what is wanted is their sum (the paper's appendix)."""
+"""MNIST addition: two channels with a distorted digit each, to be added up (the paper's appendix)."""
 
 import torch
 from jaxtyping import Float, Float32, Int64
@@ -15,7 +15,7 @@ class Addition(Distortion):
     _each = RotateScaleTranslate()
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """Which digit is added, in 0 … 1; then what RTS draws, for the first digit and for the second."""
+        """The digit that is added, in 0 … 1, then RTS's draws for the first digit and the second: [count, 9]."""
         partner = torch.rand(count, 1, generator=generator, device=generator.device)
         return torch.cat([partner, *(self._each.draw(count, generator) for _ in range(2))], 1)
 
@@ -29,7 +29,7 @@ class Addition(Distortion):
         return images, digits.labels[indices] + digits.labels[partners]
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M _ H W"]) -> Placed:
-        """Pairs `[N, 2, H, W]` on canvases of 3/2 of their size."""
+        """The pairs [N, 2, H, W], each digit distorted on a canvas of 3/2 of its size."""
         single = images.flatten(0, 1)[:, None]
         out = self._each.apply(single, drawn[:, 1:].reshape(-1, 4), single)
         return out.reshape(*images.shape[:2], *out.shape[2:])

@@ -1,4 +1,4 @@
-"""An archive that others publish, unpacked within the limits of what it should hold."""
+"""The unpacking of an archive that others publish, within the limits of what it should hold."""
 
 import gzip
 import os
@@ -11,7 +11,7 @@ _HEADER = 2**20  # bytes that describe a file; extensions of a header are read w
 
 
 class Limits(NamedTuple):
-    """How many files and folders a data set has at most, and how many bytes in all of them."""
+    """The most files and folders that a data set has, and the most bytes in all of them."""
 
     files: int
     bytes: int
@@ -40,7 +40,7 @@ def unpack(packed: Path, folder: Path, limits: Limits) -> None:
 
 
 class _Stream(gzip.GzipFile):
-    """What is inflated, as far as `left` goes."""
+    """A gzip stream that inflates no more than `left` bytes."""
 
     left = _HEADER
 

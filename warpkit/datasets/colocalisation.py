@@ -14,7 +14,7 @@ Boxes = Float[Tensor, "N 4"]
 
 
 class Located(NamedTuple):
-    """Images, and where in each the digit's 28×28 frame lies: left, top, right and bottom edge, in pixels."""
+    """Images, and for each the box of its digit's 28×28 frame: left, top, right and bottom edge, in pixels."""
 
     images: Float[Tensor, "N 1 84 84"]
     boxes: Boxes
@@ -45,7 +45,7 @@ def colocalisation(
 
 
 def iou(first: Boxes, second: Boxes) -> Float[Tensor, " N"]:
-    """Intersection over union of each pair of boxes (left, top, right, bottom); found, in the paper, is > 0.5."""
+    """The intersection over union of each pair of boxes (left, top, right, bottom); the paper's "found" is > 0.5."""
     low, high = torch.maximum(first[:, :2], second[:, :2]), torch.minimum(first[:, 2:], second[:, 2:])
     shared = (high - low).clamp(min=0).prod(1)
     areas = [(box[:, 2:] - box[:, :2]).prod(1) for box in (first, second)]

@@ -1,4 +1,4 @@
-"""Birds of 200 species (CUB-200-2011), with a box around each and where its parts are.
+"""Birds of 200 species (CUB-200-2011), with a box around each and the places of its parts.
 
 Source: C. Wah et al., "The Caltech-UCSD Birds-200-2011 dataset", CNS-TR-2011-001, 2011.
 """
@@ -27,7 +27,7 @@ _LARGEST = 1e6  # number in a list: of an image, or of pixels
 
 
 class Bird(NamedTuple):
-    """A crop: its pixels (0 … 255), the species, and what of the box and which of the parts lie in it, in its pixels.
+    """A crop: pixels (0 … 255), species, and the box and the parts as far as they lie in it, in its own pixels.
 
     The box is left, top, right and bottom edge (all equal where it is outside); a part that is not visible is at 0, 0.
     """
@@ -55,11 +55,11 @@ class Birds(Dataset[Bird]):
     part_names: list[str]
     files: list[Path]
     labels: Int64[Tensor, " N"]
-    """The species, from 0."""
+    """The species of each bird, from 0."""
     boxes: Float32[Tensor, "N 4"]
-    """In pixels of the picture: left, top, right and bottom edge."""
+    """The box around each bird, in pixels of the picture: left, top, right and bottom edge."""
     parts: Float32[Tensor, "N K 2"]
-    """x, y in pixels of the picture, zeros where a part is not visible."""
+    """The place x, y of each part, in pixels of the picture; zeros where a part is not visible."""
     visible: Bool[Tensor, "N K"]
 
     def __init__(
@@ -103,7 +103,7 @@ class Birds(Dataset[Bird]):
         return self.crop(index)
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N 2"]:
-        """Places of crops at random, for `crop`."""
+        """Random places of crops, for `crop`: [count, 2], uniform in 0 … 1."""
         return torch.rand(count, 2, generator=generator, device=generator.device)
 
     def crop(self, index: int, place: tuple[float, float] | Float[Tensor, "2"] = (0.5, 0.5)) -> Bird:
@@ -133,7 +133,7 @@ class Birds(Dataset[Bird]):
 
 
 def _names(file: Path, *, are_files: bool = False) -> tuple[Int64[np.ndarray, " N"], list[str]]:
-    """A number and a name in each line."""
+    """The numbers and the names in the lines of a file."""
     ids: dict[int, str] = {}
     for count, line in enumerate(_text(file).splitlines(), 1):
         if line.strip():
@@ -149,14 +149,14 @@ def _names(file: Path, *, are_files: bool = False) -> tuple[Int64[np.ndarray, " 
 
 
 def _is_inside(name: str) -> bool:
-    """Whether it leads to a file below the folder, under a name that a file can have."""
+    """Whether the name leads to a file below the folder, and is one that a file can have."""
     parts = name.split("/")
     fits = len(name.encode()) < 1024 and all(len(part.encode()) < 256 for part in parts)
     return fits and name.isprintable() and not {"", ".", ".."}.intersection(parts)
 
 
 def _numbers(file: Path, columns: int, *keys: Int64[np.ndarray, " _"]) -> Float64[np.ndarray, "N columns"]:
-    """Lines of the keys and then `columns` numbers, in the keys' order, each combination of which is there once."""
+    """The numbers behind the keys in each line, in the keys' order; each combination of keys is there once."""
     lines = _text(file).splitlines()
     _SOURCE.require(any(map(str.strip, lines)), f"{file} is empty")
     try:

@@ -1,4 +1,4 @@
-"""What SVHN's `digitStruct.mat` says of each image: its name, its digits and their boxes."""
+"""SVHN's `digitStruct.mat`: the name of each image, its digits and their boxes."""
 
 import contextlib
 import io
@@ -24,7 +24,7 @@ _BYTES = 2**28  # of the short form, more than that of any split
 
 
 class Index(NamedTuple):
-    """Of each image its name, its digits (`BLANK` after the last) and their boxes (left, top, right, bottom)."""
+    """The name of each image, its digits (`BLANK` after the last) and their boxes (left, top, right, bottom)."""
 
     names: np.ndarray
     labels: UInt8[np.ndarray, "N digits"]
@@ -32,7 +32,7 @@ class Index(NamedTuple):
 
 
 def digit_struct(source: Source, file: Path, least: int) -> Index:
-    """What the file says, with room for `least` digits or more.
+    """The names, digits and boxes in this file, with room for `least` digits or more.
 
     It is taken from the short form beside it where that is of the same file and sound; else that is made anew, as far
     as the folder can be written. Raises `InputError` for a file that is missing, damaged or of something else.
@@ -52,7 +52,7 @@ def digit_struct(source: Source, file: Path, least: int) -> Index:
 
 
 def _read(source: Source, file: Path) -> dict[str, np.ndarray]:
-    """What the file says, from a process of its own."""
+    """The arrays in the file, read by a process of its own."""
     source.package("h5py")
     program = [sys.executable, "-P", struct_reader.__file__, str(file)]
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # each would take of the memory that is allowed
@@ -65,7 +65,7 @@ def _read(source: Source, file: Path) -> dict[str, np.ndarray]:
 
 
 def _arrays(content: bytes) -> dict[str, np.ndarray]:
-    """The arrays of an .npz; an error for pickles, and for more than there can be."""
+    """The arrays of an .npz file; an error for pickles, and for more bytes than there can be."""
     with zipfile.ZipFile(io.BytesIO(content)) as entries:
         if sum(entry.file_size for entry in entries.infolist()) > _BYTES:
             raise ValueError("it is too large")
@@ -74,7 +74,7 @@ def _arrays(content: bytes) -> dict[str, np.ndarray]:
 
 
 def _index(source: Source, file: Path, said: Mapping[str, np.ndarray], least: int) -> Index:
-    """The digits in rows. Raises `InputError` for what contradicts itself."""
+    """The digits in rows. Raises `InputError` for arrays that contradict each other."""
     names, counts, digits = (said[name] for name in ("names", "counts", "digits"))
     source.require(
         len(names) == len(counts) > 0,
@@ -97,7 +97,7 @@ def _index(source: Source, file: Path, said: Mapping[str, np.ndarray], least: in
 
 
 def as_classes(source: Source, file: Path, labels: np.ndarray) -> Int64[np.ndarray, " N"]:
-    """0 … 9 of 1 … 10: MATLAB counts from 1, and 10 is the digit 0."""
+    """The classes 0 … 9 for labels 1 … 10: MATLAB counts from 1, and 10 is the digit 0."""
     wrong = labels[~np.isin(labels, np.arange(1, 11))]
     source.require(len(wrong) == 0, expected="labels 1 … 10", given=wrong[:1].tolist(), path=file)
     return labels.astype(np.int64) % 10

@@ -26,14 +26,14 @@ _MAGIC = 2048  # idx: unsigned bytes; to this, how many dimensions they have
 
 
 class Labelled(NamedTuple):
-    """Images in 0 … 1 with the digit that each shows."""
+    """Images in 0 … 1, and the digit that each shows."""
 
     images: Float32[Tensor, "N 1 28 28"]
     labels: Int64[Tensor, " N"]
 
 
 class Digits(NamedTuple):
-    """`train, test = digits()`."""
+    """Digits to train with and digits to test on, as in `train, test = digits()`."""
 
     train: Labelled
     test: Labelled
@@ -59,7 +59,7 @@ def digits(folder: str | os.PathLike[str] | None = None, *, train: bool = True, 
         first, second = (images[~of_test], labels[~of_test]), (images[of_test], labels[of_test])
     else:
         require(os.path.isdir(folder), f"digits: {quoted(str(folder), 300)} is no folder")
-        path = _place(Path(folder))
+        path = _idx_folder(Path(folder))
         first = _official(path, "train") if train else _nothing()
         second = _official(path, "t10k") if test else _nothing()
     return Digits(_labelled(*(first if train else _nothing())), _labelled(*(second if test else _nothing())))
@@ -100,8 +100,8 @@ def _rows(file: Path) -> UInt8[np.ndarray, "N columns"]:
         return np.loadtxt(lines, np.uint8, delimiter=",")
 
 
-def _place(folder: Path) -> Path:
-    """Where in it the idx files lie."""
+def _idx_folder(folder: Path) -> Path:
+    """The folder, in the given one, that holds the idx files."""
     for place in (folder, folder / "raw", folder / "MNIST" / "raw"):
         if _has_idx(place):
             return place
@@ -128,7 +128,7 @@ def _official(folder: Path, half: str) -> tuple[Bytes, Bytes]:
 
 
 def _names(stem: str, dimensions: int) -> list[str]:
-    """The official name and the dotted spelling, plain before gzipped."""
+    """The names of a file: the official one and the dotted spelling, plain before gzipped."""
     return [f"{stem}{dot}idx{dimensions}-ubyte{end}" for end in ("", ".gz") for dot in ("-", ".")]
 
 
@@ -142,7 +142,7 @@ def _find(folder: Path, stem: str, dimensions: int) -> Path:
 
 
 def _read_idx(file: Path, shape: tuple[int, ...]) -> Bytes:
-    """An idx file: a magic number, the size of each dimension (four bytes each, big-endian), then one byte a value.
+    """The values in an idx file: magic number, sizes (four bytes each, big-endian), then a byte for each value.
 
     `shape`: of each of the things that it holds. No more is read than the head announces.
     """
@@ -168,7 +168,7 @@ def _read_idx(file: Path, shape: tuple[int, ...]) -> Bytes:
 
 
 def _unzipped(file: Path) -> BufferedReader | gzip.GzipFile:
-    """The content, whatever the name says: a gzip stream is known by its first bytes."""
+    """The content of the file; a gzip stream is known by its first bytes, whatever the name says."""
     with file.open("rb") as content:
         packed = content.read(2) == b"\x1f\x8b"
     return gzip.open(file) if packed else file.open("rb")

@@ -22,30 +22,30 @@ _FLAT = 0.1  # of P: a corner that turns by less, where 1 is a right angle betwe
 
 
 class Distortion(ABC):
-    """Called with images `[N, C, H, W]` and a generator, it gives distorted ones, maybe on a larger canvas."""
+    """A distortion, called with images `[N, C, H, W]` and a generator; the results may be on a larger canvas."""
 
     @abstractmethod
     def draw(self, count: int, generator: Generator) -> Draws:
-        """What is random about each of `count` images, `[count, K]`, on the generator's device."""
+        """The random numbers for each of `count` images, `[count, K]`, on the generator's device."""
 
     @abstractmethod
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """The images, distorted as was drawn; `others` are what clutter is cut out of."""
+        """The images, distorted by the numbers drawn for them; clutter is cut out of `others`."""
 
     def __call__(self, images: Images, generator: Generator) -> Placed:
-        """`images` distorted at random; clutter is cut out of themselves."""
+        """Distort `images` at random; clutter is cut out of themselves."""
         return self.apply(images, self.draw(len(images), generator).to(images), images)
 
 
 class Undistorted(Distortion):
-    """None: as they are, to know what a classifier of them is capable of."""
+    """No distortion, to know what a classifier is capable of."""
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """Nothing."""
+        """Empty rows [count, 0]: nothing is random."""
         return torch.empty(count, 0, device=generator.device)
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """The images."""
+        """The images as they are."""
         return images
 
 
@@ -53,11 +53,11 @@ class Rotate(Distortion):
     """R: turned by an angle uniform in ±90°."""
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The angle."""
+        """The angle of each image, in radians: [count, 1]."""
         return uniform(count, generator, (-math.pi / 2, math.pi / 2))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of the image's size."""
+        """The images, turned, on a canvas of their own size."""
         n = len(images)
         return place(images, drawn[:, 0], images.new_ones(n), images.new_zeros(n, 2), _size(images))
 
@@ -69,11 +69,11 @@ class RotateScaleTranslate(Distortion):
     """
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The angle, the scale, and the place in −1 … 1 of the room there is, x and y."""
+        """The angle, the scale, and the place x y in −1 … 1 of the room there is: [count, 4]."""
         return uniform(count, generator, (-math.pi / 4, math.pi / 4), (0.7, 1.2), (-1, 1), (-1, 1))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of 3/2 of the image's size."""
+        """The images, turned, scaled and moved, on a canvas of 3/2 of their size."""
         rows, columns = _larger(images)
         angle, scale, *_ = drawn.T
         filled = images.new_tensor([images.shape[3] / columns, images.shape[2] / rows])
@@ -88,7 +88,7 @@ class Project(Distortion):
     """
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The scale, and by how many pixels each corner is moved: x y of the four, row by row."""
+        """The scale, and the pixels x y by which each of the four corners moves, row by row: [count, 9]."""
         drawn = torch.cat([uniform(count, generator, (0.75, 1.0)), 5 * _normal(count, 8, generator)], 1)
         flat = (_turns(drawn) < _FLAT).any(1)
         if flat.any():
@@ -96,7 +96,7 @@ class Project(Distortion):
         return drawn
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of 3/2 of the image's size, as moved corners may lie far out."""
+        """The images, projected, on a canvas of 3/2 of their size, as moved corners may lie far out."""
         canvas, corners = _larger(images), lattice((2, 2), align_corners=True).reshape(4, 2).to(images)
         sides = images.new_tensor([images.shape[3], images.shape[2]])
         pixels = drawn[:, :1, None] * corners * sides / 2 + drawn[:, 1:].reshape(-1, 4, 2)
@@ -105,14 +105,14 @@ class Project(Distortion):
 
 
 class Deform(Distortion):
-    """E: a thin-plate spline whose 4×4 control points look where a normal of 1.5 pixels' deviation says, x and y."""
+    """E: a thin-plate spline; its 4×4 control points are moved by a normal of 1.5 pixels' deviation, x and y."""
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """By how many pixels each control point is moved, x y interleaved."""
+        """The pixels by which each control point is moved, x y interleaved: [count, 32]."""
         return 1.5 * _normal(count, 32, generator)
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of the image's size."""
+        """The images, bent, on a canvas of their own size."""
         points = lattice((4, 4), align_corners=True).reshape(16, 2).to(images)
         looks_at = points + drawn.reshape(-1, 16, 2) * _pixel(images)
         return warp(images, "thin_plate_spline", looks_at.flatten(1))
@@ -125,11 +125,11 @@ class TranslateClutter(Distortion):
         self.canvas, self.crops, self.side = canvas, crops, side
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The place x y; then for each crop which digit, from where in it x y, and to where x y: all in 0 … 1."""
+        """The place x y; then for each crop its digit, its place x y there and its target x y: all in 0 … 1."""
         return uniform(count, generator, *[(0.0, 1.0)] * (2 + 5 * self.crops))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """On a canvas of `canvas` × `canvas` pixels."""
+        """The images among clutter, on a canvas of `canvas` × `canvas` pixels."""
         room, corner = self._corner(images, drawn)
         centre = (corner * 2 - room) / self.canvas
         n = len(images)
@@ -138,7 +138,7 @@ class TranslateClutter(Distortion):
         return torch.maximum(digits, self._clutter(drawn[:, 2:].reshape(n, self.crops, 5), others))
 
     def boxes(self, images: Images, drawn: Draws) -> Float[Tensor, "N 4"]:
-        """Where `apply` puts the images: left, top, right and bottom edge in pixels of the canvas."""
+        """The boxes of the images that `apply` places: left, top, right and bottom edge in pixels of the canvas."""
         room, corner = self._corner(images, drawn)
         return torch.cat([corner, corner + self.canvas - room], 1)
 
@@ -167,18 +167,18 @@ class TranslateClutter(Distortion):
 
 
 class Glimpse(Distortion):
-    """What a window sees that is not well placed: a digit, or a part of one, on a canvas of the image's size.
+    """The view of a window that is not well placed: a digit or a part of one, on a canvas of the image's size.
 
     The window's side is 0.9 … 2 times the image's, and the image's middle lies up to 0.35 of that side off the
     window's, along either axis.
     """
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The window's side, and its place x y in halves of it."""
+        """The window's side, in sides of the image, and its place x y in halves of its side: [count, 3]."""
         return uniform(count, generator, (0.9, 2.0), (-0.7, 0.7), (-0.7, 0.7))
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """What the window sees."""
+        """The images as their windows show them."""
         scale, x, y = drawn.T
         theta = torch.stack([scale, scale * x, scale * y], 1)
         return warp(images, "attention", theta)
@@ -259,13 +259,13 @@ def _larger(images: Images) -> tuple[int, int]:
 
 
 def _pixel(images: Images) -> Float[Tensor, "2"]:
-    """The size of a pixel, x y, normalised."""
+    """The size x y of a pixel in normalised coordinates."""
     pixel: Tensor = images.new_tensor([2 / images.shape[3], 2 / images.shape[2]])
     return pixel
 
 
 def uniform(count: int, generator: Generator, *limits: tuple[float, float]) -> Draws:
-    """A column for each pair of limits, drawn where the generator lives."""
+    """Uniform random numbers [count, K], a column for each pair of limits, on the generator's device."""
     low, high = torch.tensor(limits, device=generator.device).T
     unit = torch.rand(count, len(limits), generator=generator, device=generator.device)
     return torch.lerp(low, high, unit)

@@ -1,4 +1,4 @@
-"""Arrays of numbers out of MATLAB's files of level 5 (until 7.2): no damage of a file leads to more than an error.
+"""Arrays of numbers from MATLAB's files of level 5 (until 7.2); a damaged file leads to no more than an error.
 
 Source: The MathWorks, "MAT-File Format", R2015b, chapter 1. A file is a head of 128 bytes and then variables; a
 variable is an element (a tag of type and size, and the data), mostly one that is deflated as a whole; inside there are
@@ -25,7 +25,7 @@ Take = Callable[[int], bytes]  # just so many bytes; EOFError where they are not
 
 
 def read_matrices(file: BufferedReader, names: tuple[str, ...], most: int) -> dict[str, np.ndarray]:
-    """The variables of these names that there are.
+    """The variables of these names that the file has.
 
     `most`: bytes of a variable's values. Raises `ValueError` for what is not as the format has it or is larger,
     `EOFError` for a file that is cut off, `zlib.error` for one that is damaged.
@@ -67,7 +67,7 @@ def _matrix(take: Take, most: int, names: tuple[str, ...]) -> tuple[str, np.ndar
 
 
 def _element(take: Take, most: int, padded: bool = False) -> tuple[int, bytes]:
-    """Type and data. Up to four bytes stand in the tag itself; behind others there is room up to a multiple of 8."""
+    """The type and the data of an element. Up to four bytes stand in its tag; others are padded to eight."""
     tag = take(8)
     kind, size = struct.unpack("<2I", tag)
     if kind >> 16:
@@ -82,13 +82,13 @@ def _element(take: Take, most: int, padded: bool = False) -> tuple[int, bytes]:
 
 
 class _Deflated:
-    """An element that is deflated, inflated as far as it is asked for."""
+    """A deflated element, which is inflated only as far as it is asked for."""
 
     def __init__(self, file: BufferedReader, size: int) -> None:
         self._file, self._left, self._inflate = file, size, zlib.decompressobj()
 
     def take(self, count: int) -> bytes:
-        """The next bytes."""
+        """The next `count` bytes; `EOFError` where there are fewer."""
         parts = []
         while count:
             parts.append(_whole(self._next(count), 1))
@@ -96,14 +96,14 @@ class _Deflated:
         return b"".join(parts)
 
     def finish(self) -> None:
-        """Inflate the room behind the last element, and so bring the check sum to be compared."""
+        """Inflate the room behind the last element, so that zlib compares the check sum."""
         rest = 0
         while part := self._next(8):
             rest += len(part)
             _require(rest < 8, "a variable goes on after its end")
 
     def _next(self, most: int) -> bytes:
-        """Some bytes, none at the end."""
+        """At most this many of the next bytes; none at the end."""
         while not self._inflate.eof:
             given = self._inflate.unconsumed_tail
             if not given:

@@ -1,4 +1,4 @@
-"""Data that others publish: whatever is missing or corrupt is named, with where to get it."""
+"""Data sets that others publish: a missing or corrupt file is named, with where to get it."""
 
 import contextlib
 import importlib
@@ -20,21 +20,21 @@ _PIXELS = 50_000_000  # of a picture: more than any of these data sets has
 
 
 class Source(NamedTuple):
-    """What a data set is called, the page that it is published on, and what its archives hold at most."""
+    """A data set's name, the page that it is published on, and the limits of its archives."""
 
     name: str
     url: str
     limits: Limits
 
     def problem(self, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = "") -> InputError:
-        """The error for a file that is not as it should be; `path`, where one is given, is the file's."""
+        """The error for a file, at `path`, that is missing or wrong; it names the page to get it from."""
         hint = f"get it from {self.url}"
         return InputError(what, given=given, expected=expected, hint=hint, path=str(path)).at(self.name)
 
     def require(
         self, ok: bool, what: str = "", *, given: object = NOTHING, expected: str = "", path: object = ""
     ) -> None:
-        """Raise `problem(what, ...)` unless `ok`."""
+        """Raise the error of `problem(what, ...)` unless `ok` holds."""
         if not ok:
             raise self.problem(what, given=given, expected=expected, path=path)
 
@@ -44,7 +44,7 @@ class Source(NamedTuple):
             raise unknown(f"split of {self.name}", split, known)
 
     def check_complete(self, missing: Sequence[Path], count: int) -> None:
-        """Raise `problem` where any of `count` images is missing."""
+        """Raise the error of `problem` where any of `count` images is missing."""
         if missing:
             raise self.problem(f"{len(missing)} of {count} images are missing, {missing[0]} first")
 
@@ -84,7 +84,7 @@ class Source(NamedTuple):
         return found
 
     def image(self, path: Path) -> Any:
-        """A Pillow image in RGB, grey ones too, of the two formats that data sets come in."""
+        """The image in a JPEG or PNG file, as Pillow's, in RGB (a grey one too)."""
         pillow = self.package("PIL.Image")
         try:
             with pillow.open(path, formats=("JPEG", "PNG")) as image:
@@ -98,5 +98,5 @@ class Source(NamedTuple):
 
 
 def as_tensor(image: Any) -> UInt8[torch.Tensor, "3 H W"]:
-    """The pixels of a Pillow image in RGB, as they are."""
+    """The pixels [3, H, W] of a Pillow image in RGB."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()

@@ -1,4 +1,4 @@
-"""A program of its own: what digitStruct.mat says, as .npz on the standard output.
+"""A program of its own that reads digitStruct.mat and writes an .npz to the standard output.
 
 HDF5's library may read and write out of bounds where a damaged file leads it: that ends this process and no other. Once
 the file is open, the process can open nothing else, whatever a file links to, and its memory is limited.

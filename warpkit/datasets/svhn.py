@@ -1,4 +1,4 @@
-"""House numbers out of Street View (SVHN): whole numbers of up to five digits, and single digits cut out of them.
+"""House numbers from Street View (SVHN): whole numbers of up to five digits, and single digits cut out of them.
 
 Source: Y. Netzer et al., "Reading digits in natural images with unsupervised feature learning", NIPS workshop, 2011.
 """
@@ -30,14 +30,14 @@ _CROPPED = 531_131  # digits, of which "extra" has most
 
 
 class HouseDigits(NamedTuple):
-    """Digits, their neighbours to the left and right in view, as they are kept (0 … 255), and which each is (0 … 9)."""
+    """Single digits with their neighbours in view: pixels as they are kept (0 … 255), and classes (0 … 9)."""
 
     images: UInt8[Tensor, "N 3 32 32"]
     labels: Int64[Tensor, " N"]
 
 
 def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseDigits:
-    """The cropped digits of `train_32x32.mat`, `test_32x32.mat` or `extra_32x32.mat` (73,257, 26,032 and 531,131).
+    """The cropped digits of a split, from `train_32x32.mat` (73,257), `test_…` (26,032) or `extra_…` (531,131).
 
     Raises `InputError` for a file that is missing, cut off or holds something else, naming it and where to get it.
     """
@@ -71,7 +71,7 @@ def house_digits(folder: str | os.PathLike[str], split: str = "train") -> HouseD
 
 
 class HouseNumber(NamedTuple):
-    """A house number: its pixels (0 … 255), its digits from the left, `BLANK` = 10 after the last, and how many."""
+    """A house number: pixels (0 … 255), digits from the left with `BLANK` = 10 after the last, and their number."""
 
     image: UInt8[Tensor, "3 size size"]
     label: Int64[Tensor, "5"]
@@ -101,9 +101,9 @@ class HouseNumbers(Dataset[HouseNumber]):
     labels: Int64[Tensor, "N 5"]
     """The digits, and `BLANK` = 10 after the last: five heads of eleven classes."""
     lengths: Int64[Tensor, " N"]
-    """How many digits each has."""
+    """The number of digits of each image."""
     boxes: Float32[Tensor, "N 5 4"]
-    """Of each digit, in pixels of the picture: left, top, right and bottom edge; zeros after the last."""
+    """The box of each digit, in pixels of the picture: left, top, right and bottom edge; zeros after the last."""
     left_out: list[str]
     """The files of numbers of more than five digits."""
 

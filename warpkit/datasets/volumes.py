@@ -23,19 +23,19 @@ class Extrude(Distortion):
         self.canvas, self.depth, self.turn, self.scale = canvas, depth, turn, scale
 
     def draw(self, count: int, generator: Generator) -> Draws:
-        """The angles about x, y and z, the scale, and the place x y z in −1 … 1 of the room there is."""
+        """The angles about x, y and z, the scale, and the place x y z in −1 … 1 of the room there is: [count, 7]."""
         return uniform(count, generator, *[(-self.turn, self.turn)] * 3, self.scale, *[(-1.0, 1.0)] * 3)
 
     def apply(
         self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]
     ) -> Float[Tensor, "N C canvas canvas canvas"]:
-        """Volumes of canvas × canvas × canvas voxels."""
+        """The volumes [N, C, canvas, canvas, canvas] that the digits are placed in."""
         solid = images[:, :, None].expand(-1, -1, self.depth, -1, -1)
         theta = Affine(3).inverse(self.where(images, drawn))
         return warp(solid, "affine", theta, size=(self.canvas,) * 3)
 
     def where(self, images: Images, drawn: Draws) -> Float[Tensor, "N 12"]:
-        """Where the digit is: θ of the 3-D affine transform that brings it back, from a volume to depth × H × W.
+        """The place of each digit: θ of the 3-D affine transform that samples it back, as depth × H × W.
 
         It takes q in the digit to p in the volume, so its last column is the digit's middle, normalised x y z:
 
@@ -49,7 +49,7 @@ class Extrude(Distortion):
 
 
 def _turned(angles: Float[Tensor, "N 3"]) -> Float[Tensor, "N 3 3"]:
-    """R_z R_y R_x, each taking the next axis towards the one after it."""
+    """The matrices R_z R_y R_x; each turns the next axis towards the one after it."""
     rotation = torch.eye(3).to(angles).expand(len(angles), 3, 3)
     for axis in range(3):
         i, j = (axis + 1) % 3, (axis + 2) % 3

@@ -1,1 +1,1 @@
-"""Sampling kernels: `base` and `table`, then one file a kernel."""
+"""Sampling kernels: `base`, `table` and `fitting`, then one file for each kernel."""

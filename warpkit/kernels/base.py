@@ -1,4 +1,4 @@
-"""A kernel is one formula; everything else about it is found out."""
+"""The interface of a kernel: one formula; everything else about it is found out."""
 
 import torch
 from jaxtyping import Float
@@ -45,7 +45,7 @@ class Kernel(Component):
 
     @property
     def taps(self) -> int:
-        """How many pixels the kernel touches along an axis: 2 · radius."""
+        """The number of pixels that the kernel touches along an axis: 2 · radius."""
         radius, pieces = getattr(self, "radius", None), self.pieces
         if isinstance(radius, bool) or not isinstance(radius, int | float) or not 0 < radius < _FAR or 2 * radius % 1:
             raise InputError(
@@ -56,7 +56,7 @@ class Kernel(Component):
         return int(2 * radius)
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """The formula: k at signed distances in pixels."""
+        """The formula: the weight k at signed distances in pixels."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, distance)")
 
     def table(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:

@@ -27,7 +27,7 @@ class Bicubic(Kernel):
 
     @property
     def reproduces(self) -> int:  # type: ignore[override]
-        """Degree of the polynomials that it gives back."""
+        """The degree of the polynomials that sampling gives back exactly."""
         return 2 if isinstance(self.a, float) and self.a == -0.5 else 0
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:

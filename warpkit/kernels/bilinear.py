@@ -18,5 +18,5 @@ class Bilinear(Kernel):
     reproduces = 1
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """1 − |d|."""
+        """The triangle 1 − |d| of eq. 5."""
         return 1 - distance.abs()

@@ -1,4 +1,4 @@
-"""Formula → table: between joints the weight of each tap is a polynomial in the fraction.
+"""From formula to table: between joints the weight of each tap is a polynomial in the fraction.
 
 It is interpolated at Chebyshev nodes, which is linear in the formula's values: gradients reach Φ through it. The way
 goes over Chebyshev coefficients, whose conversion to powers is exact integers; the powers' own linear system is so
@@ -33,14 +33,14 @@ _plans = weakref.WeakKeyDictionary()
 
 
 def table(kernel: Kernel, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
-    """`Kernel.table`."""
+    """The kernel's table as `Kernel.table` promises it: a copy, which the caller may change."""
     require(dtype in _FLOATS, "dtype", expected="a floating-point type", given=dtype)
     kept = fitted(kernel, working(dtype))
     return None if kept is None else kept.coefficients.clone()
 
 
 def fitted(kernel: Kernel, dtype: torch.dtype) -> Table | None:
-    """The table, for numbers of this type; not to be changed, since without Φ it is a kept one."""
+    """The table for numbers of this type. Without Φ it is shared: it must not be changed."""
     degree, numbers = plan(kernel, dtype)
     if degree is None:
         return None
@@ -52,12 +52,12 @@ def fitted(kernel: Kernel, dtype: torch.dtype) -> Table | None:
 
 
 def weighing(kernel: Kernel, dtype: torch.dtype) -> "Table | Formula":
-    """What gives the weights for numbers of this type: the table, or the formula where no table carries it."""
+    """The source of the weights for numbers of this type: the table, or the formula where no table carries it."""
     return fitted(kernel, dtype) or Formula(kernel)
 
 
 class Formula(NamedTuple):
-    """A kernel that no table carries, evaluated from its formula. It has what a `Table` has, but for derivatives."""
+    """A kernel that no table carries, evaluated from its formula. Like a `Table`, but without derivatives."""
 
     kernel: Kernel
 
@@ -68,21 +68,21 @@ class Formula(NamedTuple):
 
     @property
     def taps(self) -> int:
-        """How many pixels it touches along an axis."""
+        """The number of pixels that the kernel touches along an axis."""
         return self.kernel.taps
 
     @property
     def pieces(self) -> int:
-        """Into how many parts the kernel cuts the fraction's range."""
+        """The number of parts into which the kernel cuts the fraction's range."""
         return self.kernel.pieces
 
     @property
     def order(self) -> int:
-        """It was never differentiated."""
+        """The number of times that it was differentiated, which is always 0."""
         return 0
 
     def weights(self, fraction: Float[Tensor, "*S"], eps: float) -> list[Float[Tensor, "*S"]]:
-        """The weight of each tap at fractions 0 ≤ f < 1, in their dtype. At a joint, the piece to the right."""
+        """The weight of each tap at fractions 0 ≤ f < 1, in their dtype; at a joint, that of the piece to the right."""
         kernel = self.kernel
         # A hair inside the cell, so that the formula and its derivative are those of this cell.
         hair = 8 * kernel.radius * torch.finfo(fraction.dtype).eps
@@ -97,7 +97,7 @@ def _as_tensor(numbers: Numbers) -> Float[Tensor, "pieces taps K"]:
 
 
 def plan(kernel: Kernel, dtype: torch.dtype) -> tuple[int | None, Numbers | None]:
-    """The degree that carries the formula and its derivative in each Φ (None: there is none), and the table.
+    """The degree that carries the formula and its derivative in each Φ (None where there is none), and the table.
 
     Without Φ the table is kept, as numbers. With Φ it is made at each use, and only the degree is kept.
     """
@@ -136,13 +136,13 @@ def _exact(kernel: Kernel, degree: int) -> Float[Tensor, "pieces taps K"]:
 
 
 def _snapped(values: Float[Tensor, "*S"], unit: float, within: float) -> Float[Tensor, "*S"]:
-    """What is almost a multiple of `unit`, made one."""
+    """The values, of which those within `within` of a multiple of `unit` become it."""
     change = (values / unit).round() * unit - values
     return values + torch.where(change.abs() < within, change, 0.0).detach()
 
 
 def _degree(kernel: Kernel, dtype: torch.dtype, first: int) -> int | None:
-    """A degree within tolerance: `first` if it serves, else the least."""
+    """A degree within the tolerance: `first` if it is, else the lowest; None where there is none."""
     probes = [(i + 0.5) / 61 for i in range(61)] + [1e-7, 1 - 1e-7]
     truth = _with_derivatives(kernel, probes)
     scale = truth.abs().amax((1, 2, 3), keepdim=True).clamp(min=1e-30)
@@ -166,7 +166,7 @@ def _degree(kernel: Kernel, dtype: torch.dtype, first: int) -> int | None:
 
 
 def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns pieces u taps"]:
-    """k and its derivative in each Φ, on the CPU."""
+    """The weights and their derivative in each Φ, on the CPU."""
     values = _values(kernel, u)[None].double().cpu()
     phi = {name: p.detach().to(wide(p.device)) for name, p in kernel.named_parameters()}
     if not phi:
@@ -177,7 +177,7 @@ def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns 
 
 
 def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None) -> Float[Tensor, "pieces u taps"]:
-    """k at each tap's distance, for every piece and each u inside it."""
+    """The weight k at each tap's distance, for every piece and each u inside it."""
     taps = torch.arange(kernel.taps)
     device = next((t.device for t in tracing.tensors(kernel)), torch.device("cpu"))
     dtype = wide(device)
@@ -194,12 +194,12 @@ def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None
 
 
 def _nodes(degree: int) -> list[float]:
-    """Chebyshev nodes in 0 … 1: all inside the piece."""
+    """The Chebyshev nodes of this degree in 0 … 1; all lie inside the piece."""
     return [(math.cos(math.pi * (2 * j + 1) / (2 * degree + 2)) + 1) / 2 for j in range(degree + 1)]
 
 
 def _powers_through(values: Float[Tensor, "*B nodes taps"], degree: int) -> Float[Tensor, "*B K taps"]:
-    """Coefficients, in ascending powers of u, of the polynomials through these values at the nodes."""
+    """The coefficients, in ascending powers of u, of the polynomials through these values at the nodes."""
     n = degree + 1
     cosines = [[(1 + (k > 0)) / n * math.cos(math.pi * k * (2 * j + 1) / (2 * n)) for j in range(n)] for k in range(n)]
     chebyshev = values.new_tensor(cosines) @ values
@@ -207,7 +207,7 @@ def _powers_through(values: Float[Tensor, "*B nodes taps"], degree: int) -> Floa
 
 
 def _chebyshev_in_powers(degree: int) -> list[list[float]]:
-    """Row k: T_k(2u − 1) in ascending powers of u, by T_k+1 = 2 (2u − 1) T_k − T_k−1; whole numbers, so exact."""
+    """T_k(2u − 1) in ascending powers of u, row k, by T_k+1 = 2 (2u − 1) T_k − T_k−1: exact integers."""
     rows = [[1], [-1, 2]]
     while len(rows) <= degree:
         two, one = rows[-2] + [0, 0], rows[-1] + [0]

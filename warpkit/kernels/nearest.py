@@ -1,4 +1,4 @@
-"""The nearest pixel."""
+"""The kernel that takes the nearest pixel."""
 
 import torch
 from jaxtyping import Float
@@ -19,5 +19,5 @@ class Nearest(Kernel):
     reproduces = 0
 
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """1 inside."""
+        """The weight 1 for the one pixel inside the radius."""
         return torch.ones_like(distance)

@@ -1,4 +1,4 @@
-"""A kernel as data: between joints the weight of each tap is a polynomial in the fraction, and so is its derivative."""
+"""A kernel as data: between joints the weight of each tap, and its derivative, is a polynomial in the fraction."""
 
 from typing import Any, NamedTuple
 
@@ -20,18 +20,19 @@ class Table(NamedTuple):
 
     @property
     def pieces(self) -> int:
-        """Into how many polynomials the fraction's range is cut."""
+        """The number of polynomials into which the fraction's range is cut."""
         return self.coefficients.shape[0]
 
     @property
     def taps(self) -> int:
-        """How many pixels it touches along an axis: 2 · radius."""
+        """The number of pixels that the kernel touches along an axis: 2 · radius."""
         return self.coefficients.shape[1]
 
     def derivative(self) -> "Table":
-        """The weights' derivative in the pixel coordinate, right-hand at joints: as wide, the last power is zero."""
+        """The table of the weights' derivative in the pixel coordinate (eq. 7), right-hand at joints."""
         c = self.coefficients
         powers = torch.arange(1, c.shape[2], dtype=c.dtype, device=c.device)
+        # f = (p + u) / pieces, so d/df is `pieces` times d/du.
         slopes = torch.nn.functional.pad(c[..., 1:] * powers * self.pieces, (0, 1))
         return Table(slopes, self.unity, self.order + 1)
 

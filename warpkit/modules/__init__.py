@@ -1,1 +1,1 @@
-"""Spatial transformers, the localization networks they come with, and several side by side."""
+"""Spatial transformers, alone and side by side, and the localization networks that they come with."""

@@ -19,16 +19,16 @@ class _MadeTrainable:
 
 
 class LazyLinear(_MadeTrainable, nn.LazyLinear):
-    """`nn.LazyLinear`, made trainable."""
+    """A `nn.LazyLinear` that stays trainable after `torch.inference_mode`."""
 
 
 class LazyConv1d(_MadeTrainable, nn.LazyConv1d):  # type: ignore[misc]
-    """`nn.LazyConv1d`, made trainable."""
+    """A `nn.LazyConv1d` that stays trainable after `torch.inference_mode`."""
 
 
 class LazyConv2d(_MadeTrainable, nn.LazyConv2d):  # type: ignore[misc]
-    """`nn.LazyConv2d`, made trainable."""
+    """A `nn.LazyConv2d` that stays trainable after `torch.inference_mode`."""
 
 
 class LazyConv3d(_MadeTrainable, nn.LazyConv3d):  # type: ignore[misc]
-    """`nn.LazyConv3d`, made trainable."""
+    """A `nn.LazyConv3d` that stays trainable after `torch.inference_mode`."""

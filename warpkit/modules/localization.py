@@ -1,4 +1,4 @@
-"""Localization networks: image → features. The transformer that uses one adds the regression to θ."""
+"""Localization networks, from an image to features. The transformer adds the regression to θ."""
 
 from collections.abc import Sequence
 
@@ -33,7 +33,7 @@ class ConvLocalization(Component):
         self.layers = nn.Sequential(*layers, pool(4), nn.Flatten(), LazyLinear(features), nn.ReLU())
 
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F"]:
-        """Image to features."""
+        """The features [N, F] of images [N, C, *S]; `InputError` for another number of axes."""
         if image.ndim != self.ndim + 2:  # torch would take one axis less for an image without a batch
             raise InputError("image", expected=f"[N, C, *S] with {self.ndim} axes in S", given=list(image.shape))
         return self.layers(image)  # type: ignore[no-any-return]
@@ -54,7 +54,7 @@ class DenseLocalization(Component):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F"]:
-        """Image to features."""
+        """The features [N, F] of images [N, C, *S], all of one size."""
         return self.layers(image)  # type: ignore[no-any-return]
 
 

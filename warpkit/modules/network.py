@@ -1,4 +1,4 @@
-"""A network of several images."""
+"""A network that takes several images."""
 
 import functools
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ WARPED = "warped"
 
 
 class Network(Sequential):
-    """Layers in a row on the first of several images; a layer may read θ from others, as registration does.
+    """A sequence of layers on the first of several images; a layer may read θ from others, as registration does.
 
     Args:
         layers: modules, names or tables.
@@ -50,7 +50,7 @@ class Network(Sequential):
         self.inputs, self.theta_from = names, tuple(routes)
 
     def forward(self, *images: Float[Tensor, "N C *S"]) -> Tensor:
-        """The images, in the order of `inputs` → what the last layer gives."""
+        """The last layer's output, for images in the order of `inputs`; `InputError` for another number of them."""
         require(len(images) == len(self.inputs), "images", expected=listed(self.inputs), given=len(images))
         given = dict(zip(self.inputs, images, strict=True))
         x = images[0]

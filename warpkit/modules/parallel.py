@@ -1,4 +1,4 @@
-"""Several transformers on one input."""
+"""Several transformers side by side on one input."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +14,9 @@ from warpkit.modules.spatial_transformer import ThetaFrom
 
 
 class Parallel(Component):
-    """Each transformer on the same input, their results joined along channels. They may share a localization network.
+    """Several transformers on the same input; their results are joined along channels.
 
-    Jaderberg et al. 2015, section 3.4 and 4.3.
+    They may share a localization network: Jaderberg et al. 2015, section 3.4 and 4.3.
 
     `transformers`: modules (or names, tables) that take an image and, optionally, `theta_from`.
     """
@@ -28,10 +28,10 @@ class Parallel(Component):
         self.transformers = nn.ModuleList(modules.own(t) for t in transformers)
 
     def spec_options(self) -> dict[str, Any]:
-        """The transformers as they are."""
+        """The option `transformers`: the modules themselves."""
         return {"transformers": list(self.transformers)}
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N K *T"]:
-        """[N, C, *S] → [N, C · transformers, *size]."""
+        """The transformers' outputs for images [N, C, *S], joined along channels."""
         more = {} if theta_from is None else {"theta_from": theta_from}
         return torch.cat([t(image, **more) for t in self.transformers], dim=1)

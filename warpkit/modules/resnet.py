@@ -1,4 +1,4 @@
-"""ResNet, to look at photographs with: weights that others trained fit in."""
+"""ResNet, a backbone for photographs, into which weights that others trained can be loaded."""
 
 import pickle
 from pathlib import Path
@@ -48,7 +48,7 @@ class ResNet(Component):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, image: Float[Tensor, "N C H W"]) -> Float[Tensor, "N F"]:
-        """Image to features, averaged over all places."""
+        """The features of the image, averaged over all places."""
         x = self.maxpool(self.relu(self.bn1(self.conv1(image))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         return x.mean((2, 3))  # type: ignore[no-any-return]
@@ -75,7 +75,7 @@ class ResNet(Component):
 
 
 class _Block(nn.Module):
-    """Two 3×3 convolutions, or one between two of 1×1, beside what came in."""
+    """A residual block: two 3×3 convolutions, or one between two of 1×1, are added to the input."""
 
     def __init__(self, inputs: int, inner: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class _Block(nn.Module):
             self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Float[Tensor, "N C H W"]) -> Float[Tensor, "N K h w"]:
-        """What came in, and what the convolutions add to it."""
+        """The input, and what the convolutions add to it."""
         y = x
         for i in range(1, self.depth + 1):
             y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
@@ -101,7 +101,7 @@ class _Block(nn.Module):
 
 
 def _blocks(count: int, inputs: int, inner: int, outputs: int, stride: int) -> nn.Sequential:
-    """The first of them halves the image where `stride` is 2."""
+    """The blocks of one stage; the first one halves the image where `stride` is 2."""
     first = _Block(inputs, inner, outputs, stride)
     return nn.Sequential(first, *(_Block(outputs, inner, outputs, stride=1) for _ in range(count - 1)))
 

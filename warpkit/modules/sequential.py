@@ -1,4 +1,4 @@
-"""Layers in a row."""
+"""A module that is a sequence of layers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from warpkit.modules.base import modules
 
 
 class Sequential(Component, nn.Sequential):
-    """Each layer on what the one before gave.
+    """A sequence of layers: each takes the output of the one before.
 
     `layers`: modules, names or tables.
     """
@@ -21,9 +21,9 @@ class Sequential(Component, nn.Sequential):
         super().__init__(*(modules.own(layer) for layer in layers))
 
     def spec_options(self) -> dict[str, Any]:
-        """The layers as they are."""
+        """The option `layers`: the modules themselves."""
         return {"layers": list(self)}
 
     def __getitem__(self, index: int | slice) -> nn.Module:
-        """A layer, or the layers of a slice."""
+        """The layer at this index, or a `Sequential` of the layers of a slice."""
         return Sequential(list(self)[index]) if isinstance(index, slice) else super().__getitem__(index)

@@ -29,7 +29,7 @@ ThetaHook = Callable[[Any, Tensor, Tensor], object]
 
 
 class _Regression(LazyLinear):
-    """Features → what is added to init: zero at the start, whatever the features."""
+    """The layer from features to what is added to `init`: zero at the start, whatever the features."""
 
     def reset_parameters(self) -> None:
         if self.in_features > 0:  # not before the first input
@@ -123,7 +123,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return self.warp(image, theta)
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
-        """The parameters for each image, in float32 at least."""
+        """The parameters [N, P] for each image, in float32 at least; `InputError` for a wrong number of axes."""
         if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
             given = list(image.shape) if isinstance(image, Tensor) else image
             raise InputError("image", expected=f"[N, C, *S] with {self.transform.ndim} axes in S", given=given)
@@ -135,7 +135,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return self._limited(self._regress(seen))
 
     def coords(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N *T D"]:
-        """Where each output pixel is sampled from, normalised: for looking."""
+        """The normalised coordinates that each output pixel is sampled from, to be looked at."""
         theta = self.theta(image, theta_from)
         size = tuple(image.shape[2:]) if self.size is None else self.size
         return self.transform(
@@ -157,7 +157,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return {**vars(self), "_theta_hooks": OrderedDict()}
 
     def spec_options(self) -> dict[str, Any]:
-        """The options, with the components as they are."""
+        """The options that would make this transformer again, with its components themselves."""
         given = super().spec_options()
         several = isinstance(given.get("kernel"), list | tuple)
         kernel = list(self.kernels) if several else self.kernels[0]
@@ -169,12 +169,12 @@ class SpatialTransformer(Component, KeepsPrecision):
         }  # fmt: skip
 
     def extra_repr(self) -> str:
-        """What is not a submodule."""
+        """The options that are no submodules, as `print` shows them."""
         names = ("size", "padding_mode", "fill", "align_corners", "steps")
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _regress(self, seen: Tensor) -> Float[Tensor, "N P"]:
-        """What the localization network adds to init."""
+        """The numbers that localization network and regression add to `init`."""
         if not torch.compiler.is_compiling():
             self._make_weights(seen)
         features = self.localization(seen)
@@ -193,13 +193,13 @@ class SpatialTransformer(Component, KeepsPrecision):
             return given.to(working(given.dtype))
 
     def _make_weights(self, seen: Tensor) -> None:
-        """A lazy network that meets its first input in inference mode makes its weights outside, to be trained."""
+        """Make a lazy network's weights outside of inference mode, where they could never be trained."""
         if torch.is_inference_mode_enabled() and any(map(is_lazy, self.localization.parameters())):
             with torch.inference_mode(False), torch.no_grad():
                 self.localization(seen.clone())
 
     def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
-        """init + limits · tanh(given / limits)."""
+        """θ within its limits: init + limits · tanh(given / limits)."""
         init = self.init.to(given)
         if self.limits is None:
             return init + given
@@ -209,13 +209,14 @@ class SpatialTransformer(Component, KeepsPrecision):
         return init + torch.where(bounded, safe * torch.tanh(given / safe), torch.where(limits > 0, given, 0.0))
 
     def _composed(self, image: Tensor, theta_from: ThetaFrom | None) -> Float[Tensor, "N P"]:
-        """θ over several steps: V(Δ(p)) = U(M(Δ(p))), so each step multiplies M from the right."""
+        """θ over several steps. V(Δ(p)) = U(M(Δ(p))), so each step multiplies M from the right."""
         require(
             not isinstance(theta_from, Tensor),
             "theta_from",
             expected="a function of the image warped so far, where steps > 1",
             given=theta_from,
         )
+        # In float64 where there is one: every step's rounding would stay in the product.
         exact = wide(image.device)
         matrix = self.transform.matrix(self.init.to(image.device, exact)[None])
         theta = self.init.to(image.device, torch.float32)[None].expand(image.shape[0], -1)
@@ -229,7 +230,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return theta
 
     def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P"]) -> Float[Tensor, "N C *T"]:
-        """The image warped by a θ that is known, with this transformer's size, kernel, padding and fill."""
+        """Warp the image by a given θ, with this transformer's size, kernel, padding and fill."""
         each: list[Any] = list(self.kernels)
         return warp(
             image,
@@ -252,7 +253,7 @@ def _zeroed(layer: nn.Linear) -> nn.Linear:
 def _numbers(
     what: str, given: Any, count: int, *, low: float = -float("inf"), finite: bool = False
 ) -> Float[Tensor, " P"]:
-    """`count` numbers, each at least `low`."""
+    """A tensor of `count` numbers, each at least `low`; `InputError` for anything else."""
     try:
         found = torch.as_tensor(given, dtype=torch.float64).detach().clone()
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

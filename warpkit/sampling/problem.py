@@ -148,7 +148,7 @@ def _pack(each: Sequence[Table], names: Sequence[Hashable]) -> tuple[Tensor, tup
 
 @functools.cache
 def no_fill(device: torch.device) -> Tensor:
-    """Zero outside."""
+    """An empty `fill`, which puts zero outside."""
     with tracing.constants():
         return torch.zeros(0, dtype=torch.float64, device=device)
 

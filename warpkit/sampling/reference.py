@@ -22,7 +22,7 @@ _SIGNED = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: t
 
 
 class Reference(Backend):
-    """Plain PyTorch."""
+    """The reference in plain PyTorch, for any device and dtype, differentiable in everything."""
 
     is_differentiable = True
 
@@ -105,7 +105,7 @@ def _interpolate(
 def _term(padded: Tensor, taps: tuple["_Tap", ...]) -> tuple[Tensor, Tensor]:
     """The pixels that one tap an axis meets, and the product of the taps' weights."""
     weight = functools.reduce(torch.mul, (tap.weight for tap in taps))
-    values = _gather(padded, functools.reduce(torch.add, (tap.place for tap in taps)))
+    values = _gather(padded, functools.reduce(torch.add, (tap.pixel for tap in taps)))
     for tap in taps:
         if tap.slope_alone is not None:  # a pixel that is no number counts in the derivative only
             values = torch.where(_beside(padded, tap.slope_alone) & ~values.isfinite(), 0.0, values)
@@ -118,7 +118,7 @@ def _copy(
     """One tap an axis, of weight one: labels stay labels."""
     axes = _axes(points, problem, torch.float32)
     padded = _pad(image, problem)
-    index = functools.reduce(torch.add, (axis.taps[0].place for axis in axes))
+    index = functools.reduce(torch.add, (axis.taps[0].pixel for axis in axes))
     result = _by_image(_gather(padded, index), padded, points)
     fill = _saturated(_column(problem.fill, image), image.dtype)
     for alive in (*(_inside(axis)[0] for axis in axes if axis.outer), *_alive(points, problem)):
@@ -127,9 +127,9 @@ def _copy(
 
 
 class _Tap(NamedTuple):
-    """One tap of an axis: its place in the flattened padded image, and its weight."""
+    """One tap of an axis: its pixel in the flattened padded image, and its weight."""
 
-    place: Int[Tensor, "B M"]
+    pixel: Int[Tensor, "B M"]
     weight: Float[Tensor, "B M"]
     slope_alone: Bool[Tensor, "B M"] | None = None  # where it has a slope, and as a weight zero
 
@@ -145,9 +145,9 @@ class _Axis(NamedTuple):
 def _inside(axis: _Axis) -> list[Bool[Tensor, "B M"]]:
     """Whether each tap lies inside the image."""
     if axis.outer is None:
-        return [torch.ones_like(index, dtype=torch.bool) for index, *_ in axis.taps]
+        return [torch.ones_like(pixel, dtype=torch.bool) for pixel, *_ in axis.taps]
     first, last = axis.outer
-    return [(index > first) & (index < last) for index, *_ in axis.taps]
+    return [(pixel > first) & (pixel < last) for pixel, *_ in axis.taps]
 
 
 def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
@@ -169,7 +169,7 @@ def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dty
         taps = _taps(x, kernel, problem.rounding(n), dtype)
         if kernel.order:  # what was brought in to the limit does not move
             taps = [tap._replace(weight=torch.where(x.abs() < most, tap.weight, 0.0)) for tap in taps]
-        taps = [tap._replace(place=place(tap.place, n, mode, problem.align_corners) * stride) for tap in taps]
+        taps = [tap._replace(pixel=place(tap.pixel, n, mode, problem.align_corners) * stride) for tap in taps]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(taps, outer, kernel))
         stride *= n + 2 * (mode == "zeros")

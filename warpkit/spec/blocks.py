@@ -1,4 +1,4 @@
-"""Parts of a network's picture that lay themselves out: boxes, spatial transformers, branches side by side."""
+"""The parts of a network's picture, which lay themselves out: boxes, spatial transformers, parallel branches."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from warpkit.spec.pen import (
     Spans,
     by,
     font,
-    long,
+    line_width,
     shape_width,
 )
 
@@ -49,31 +49,31 @@ class Block:
 
     @property
     def right(self) -> float:
-        """How far it reaches to the right of its port, the shape on its arrow too."""
+        """The extent to the right of the port, with the shape that stands beside the arrow."""
         return max(self.width - self.port, shape_width(self.shape))
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
-        """Put it with its upper left corner there; θ is read from the lanes."""
+        """Draw the part with its upper left corner at x, y; θ is read from the lanes."""
         raise NotImplementedError
 
 
 class Pill(Block):
-    """Where an image comes from, or goes to."""
+    """The start or the end of an image's way."""
 
     def __init__(self, name: str, shape: Shape | None = None) -> None:
         self.line: Spans = (Span(name, bold=True),)
         self.shape = shape
-        self.width, self.height = long(self.line) + 2 * PAD, LINE + PAD
+        self.width, self.height = line_width(self.line) + 2 * PAD, LINE + PAD
         self.port = self.width / 2
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
-        """As above."""
+        """Draw the name in a box with round ends."""
         pen.box((x, y), self.width, self.height, fill=PILL, radius=self.height / 2)
         pen.spans((x + PAD, y + self.height / 2), self.line)
 
 
 class Box(Block):
-    """Lines of text, and boxes among them. `route`: the images that it reads beside the one that passes."""
+    """Lines of text, and boxes among them. `route` names the images that it reads beside the one that passes."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Box(Block):
         route: Sequence[str] = (),
     ) -> None:
         self.content, self.shape, self.mark, self.route = content, shape, mark, route
-        wide = [part.width if isinstance(part, Box) else long(part) for part in content]
+        wide = [part.width if isinstance(part, Box) else line_width(part) for part in content]
         self.width = max(wide) + 2 * PAD + (0.06 if mark else 0)
         self.height = sum(self._tall(part) for part in content) + PAD
         self.port = self.width / 2
@@ -93,7 +93,7 @@ class Box(Block):
         return part.height + 0.06 if isinstance(part, Box) else LINE
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes, level: int = 2) -> None:
-        """As above; `level` counts the boxes around it."""
+        """Draw the lines and the inner boxes; `level` counts the boxes around this one."""
         pen.box((x, y), self.width, self.height, self.mark, level=level)
         at = y + PAD / 2
         for part in self.content:
@@ -108,7 +108,7 @@ class Box(Block):
 
 
 class Transformer(Block):
-    """The image goes down on the left, into the sampler; on the right it becomes θ, and θ a grid.
+    """A spatial transformer: on the left the image goes down into the sampler, on the right it becomes θ and a grid.
 
     `localization` is None where it is drawn outside, and θ comes in at the top. `looks`: whether the localization
     network sees the image that passes; with steps, as it is warped so far.
@@ -128,7 +128,7 @@ class Transformer(Block):
         self.port = 0.15 + sampler.width / 2
         column = max(generator.width, localization.width if localization else 0.0)
         self.middle = self.port + sampler.width / 2 + (0.75 if self.times else 0.55) + column / 2  # of the right column
-        self.width = max(self.middle + column / 2, self.port + 0.12 + max(map(long, self.caption))) + 0.15
+        self.width = max(self.middle + column / 2, self.port + 0.12 + max(map(line_width, self.caption))) + 0.15
         self.top = 0.15 + localization.height if localization else 0.0
         self.low = self.top + 0.36 + max(generator.height, sampler.height) / 2  # the middle of the lower row
         self.inlet, self.theta = self.low - sampler.height / 2, self.low - generator.height / 2  # where arrows end
@@ -136,7 +136,7 @@ class Transformer(Block):
         self.outlet = self.height - self.low - sampler.height / 2
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
-        """As above."""
+        """Draw the frame, and in it localization network, θ, grid generator and sampler."""
         pen.box((x, y), self.width, self.height, self.mark, FRAME, FRAME_EDGE, 1, 0.08)
         port, middle, low = x + self.port, x + self.middle, y + self.low
         sampler, generator = self.sampler, self.generator
@@ -166,7 +166,7 @@ class Transformer(Block):
 
 
 class Parallel(Block):
-    """Branches side by side, joined along channels; a localization network that all of them share is drawn once.
+    """Branches side by side, joined along channels. A localization network that all of them share is drawn once.
 
     `route`: the images that the branches read beside the one that passes.
     """
@@ -206,7 +206,7 @@ class Parallel(Block):
         self.height = self.top + self.tall + _DOWN + _BAR
 
     def draw(self, pen: Pen, x: float, y: float, lanes: Lanes) -> None:
-        """As above."""
+        """Draw the branches, the lines that lead into them, and the box that joins them."""
         first, last, top = x + self.ports[0], x + self.ports[-1], y + self.top
         bus, below = y + self.inlet, top + self.tall + _DOWN
         if self.shared:
@@ -226,7 +226,7 @@ class Parallel(Block):
         pen.text((middle, below + _BAR / 2), _JOINED.text, _JOINED.font, ha="center")
 
     def _forked(self, pen: Pen, edge: float, y: float, lanes: Lanes, start: float) -> Lanes:
-        """Lanes of a branch, which leave those of the whole above it."""
+        """The lanes of one branch, which leave the lanes of the whole above it."""
         own = {}
         for i, name in enumerate(name for name in self.route if name in lanes):
             fork = own[name] = Lane(edge + _LANES * (i + 1), y + 0.06 + 0.1 * i, lanes[name].colour)
@@ -236,7 +236,7 @@ class Parallel(Block):
         return own
 
     def _draw_shared(self, pen: Pen, network: Box, x: float, y: float, lanes: Lanes) -> None:
-        """The network above the branches, and from it θ into each."""
+        """Draw the shared network above the branches, and from it θ into each."""
         at, left = y + 0.1 + network.height / 2, x + self.left
         if self.looks:
             pen.path([(x + self.port, at), (left, at)])
@@ -254,7 +254,7 @@ class Parallel(Block):
 
 
 def lines_of(node: Node, before: str = "") -> list[Spans]:
-    """The label, and the options behind it in as many lines as they need."""
+    """The lines for a component: its label, then its options, in as many lines as they need."""
     rows: list[str] = []
     for word in _words(node):
         if rows and len(rows[-1]) + len(word) + 2 <= _WIDEST:
@@ -269,7 +269,7 @@ def lines_of(node: Node, before: str = "") -> list[Spans]:
 
 
 def _words(node: Node) -> list[str]:
-    """Its options as one reads them: `16 channels`, `kernel size = 5`; not those that are drawn."""
+    """The options as people read them, `16 channels`, `kernel size = 5`, without those that are drawn."""
     words = []
     for key, value in node.options.items():
         name = key.replace("_", " ")

@@ -1,4 +1,4 @@
-"""A spec becomes a module; every mistake in it is named by its path, all of them at once."""
+"""From a spec to a module; every mistake in the spec is named by its path, all of them at once."""
 
 import math
 import os
@@ -32,7 +32,7 @@ _LARGEST = 10**9  # numbers of one image
 
 @not_too_deep("spec")
 def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> nn.Module:
-    """The module that a spec describes.
+    """Build the module that a spec describes.
 
     Args:
         spec: a dict, or the path of a TOML, YAML or JSON file. It holds `layers`, or `type` and the options of one
@@ -57,7 +57,7 @@ def build(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None
 
 
 class Plan:
-    """A spec that was tried: its data, the module on `meta` (or with numbers), and what was found out by it.
+    """The result of trying a spec: its data, the module on `meta` (or with numbers), and whatever was inferred.
 
     `whole` is the module on `meta` with the weights that its lazy layers will have.
     """
@@ -71,7 +71,7 @@ class Plan:
 
 @not_too_deep("spec")
 def planned(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> Plan:
-    """Tries a spec without the memory that it would take; raises as `build` does."""
+    """Try a spec without the memory that its module would take; raises as `build` does."""
     table = dict(overridden(read(spec), overrides or {}))
     try:
         return _tried(table, numbers=False)
@@ -109,17 +109,17 @@ def _check_memory(module: nn.Module) -> None:
 
 
 class _Builder(Components):
-    """The top of a spec: its version, inputs and layers."""
+    """The builder of a whole spec: version, inputs and layers."""
 
     def check_version(self, given: Any) -> None:
-        """A spec of another version may say the same in other words."""
+        """Complain about another version, which may say the same in other words."""
         if type(given) is int and given > VERSION:
             self.complain("version", expected=f"{VERSION}", given=given, hint="pip install --upgrade warpkit")
         elif type(given) is not int or given != VERSION:
             self.complain("version", expected=f"{VERSION}", given=given)
 
     def shapes(self, table: dict[str, Any]) -> Shapes | None:
-        """Of one image of each input; None where they are not given."""
+        """The shape of one image of each input; None where they are not given."""
         if "inputs" not in table:
             shape = self._shape("input", table["input"]) if "input" in table else None
             return {_ONE: shape} if shape else None
@@ -146,7 +146,7 @@ class _Builder(Components):
         return None
 
     def build(self, table: dict[str, Any], shapes: Shapes | None) -> nn.Module | None:
-        """The whole module, or None where there are mistakes."""
+        """The module of the whole spec, or None where there are mistakes."""
         self._is_sized = "input" in table or "inputs" in table
         if "inputs" in table:
             self._inputs = shapes or {}
@@ -179,7 +179,7 @@ class _Builder(Components):
         return self.component(modules, {"type": "sequential", "layers": table["layers"]}, "", shape)  # type: ignore[no-any-return]
 
     def _network(self, table: dict[str, Any], shape: Shape | None) -> nn.Module | None:
-        """A network of several images."""
+        """The network of several images that `inputs` asks for."""
         layers = table.pop("layers", None)
         for key in table:
             self.complain(under("", key), unknown("key beside `inputs`", key, ["layers", *_TOP[:3]]), then="doubt")
@@ -218,6 +218,6 @@ class _Builder(Components):
         return None if wrong else tuple(given)
 
     def run_whole(self, module: nn.Module, shapes: Shapes) -> None:
-        """As it will be used: what is shared meets all its inputs, and lazy layers are noted with what they see."""
+        """Run the whole module as it will be used: shared parts meet all inputs, lazy layers are noted with theirs."""
         self._walked.clear()
         self._shape_after(module, "", list(shapes.values()), lazy=self.lazy, cost=self.cost)

@@ -1,4 +1,4 @@
-"""Transforms, kernels and modules out of the tables that describe them, and the shapes that pass through."""
+"""Transforms, kernels and modules, built from the tables that describe them, and the shapes that pass through."""
 
 import copy
 import difflib
@@ -29,7 +29,7 @@ _MOST = 1000  # components of a spec
 
 
 class Components(Mistakes):
-    """Builds components: to try them (`tries`), on `meta` where nothing needs `numbers`, or for good."""
+    """A builder of components: to try them (`tries`), on `meta` where nothing needs `numbers`, or for good."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Components(Mistakes):
         return None
 
     def _class(self, registry: Registry[Any], name: Any) -> Any:
-        """The class of this name. The registry looks for a new package at each unknown name, which is slow: once."""
+        """The class of this name. New packages are looked for only once, since that is slow."""
         if isinstance(name, str) and name not in registry.names():
             if registry.kind in self._searched:
                 raise unknown(registry.kind, name, registry.names())
@@ -118,7 +118,7 @@ class Components(Mistakes):
         return self._bounded if self._numbers or registry is not modules else Thrifty()
 
     def _copied(self, given: Any) -> Any:
-        """An object that was given; a copy of it where the spec is only tried."""
+        """The object that was given; a copy of it where the spec is only tried."""
         if not self._tries or not isinstance(given, nn.Module):
             return given
         if id(given) not in self._copies:
@@ -200,7 +200,7 @@ class Components(Mistakes):
         path: str,
         shape: Shape | None,
     ) -> dict[str, Any]:
-        """What options that are not given take from the input's shape: widths, the number of dimensions."""
+        """The options that are not given and follow from the input's shape: widths, the number of dimensions."""
         if not self._tries:
             values = dict(self.inferred.get(path, {}))
         else:
@@ -259,7 +259,7 @@ class Components(Mistakes):
     def _shape_after(
         self, module: nn.Module, path: str, shapes: Sequence[Shape], seen: Shape | None = None, **more: Any
     ) -> Shape | None:
-        """The shape that a module makes of others."""
+        """The shape that a module makes of images of other shapes."""
         if not self._tries:
             return None
         before, after = self._walked.get(id(module), (None, None))
@@ -281,15 +281,15 @@ class Components(Mistakes):
 
 
 def _is_a(registry: Registry[Any], given: Any) -> bool:
-    """Whether this is an object of the registry's kind; a transform or a kernel is no layer."""
+    """Whether the object is of the registry's kind; a transform or a kernel is no layer."""
     return isinstance(given, registry.base) and not (registry is modules and isinstance(given, Kernel | Transform))
 
 
 def is_torch_s(cls: type) -> bool:
-    """Whether a layer is one of torch.nn, whose options are known."""
+    """Whether the layer is one of torch.nn, whose options are known."""
     return cls.__module__.startswith("torch.nn.")
 
 
 def takes_any(options: Mapping[str, inspect.Parameter]) -> bool:
-    """Whether a constructor takes options by any name."""
+    """Whether the constructor takes options by any name."""
     return any(p.kind is p.VAR_KEYWORD for p in options.values())

@@ -1,4 +1,4 @@
-"""What a pass through a module takes, known from shapes before there are any numbers."""
+"""The cost of a pass through a module, known from shapes before there are any numbers."""
 
 import functools
 import math
@@ -17,7 +17,7 @@ _MOST, _WORK = 2**28, 10**11  # of all that is made with numbers: how many, and 
 
 
 class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Context manager that adds up, on the `meta` device, how many numbers operators make and how much work it is.
+    """Context manager that counts, on the `meta` device, the numbers that operators make and the work they do.
 
     Raises `InputError` where one tensor alone is larger than any that a network makes.
     """
@@ -47,13 +47,13 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 @functools.cache
 def _makes(func: Any) -> bool:
-    """Whether what an operator gives is new, neither a view nor written in place."""
+    """Whether the operator's result is new: neither a view nor written in place."""
     return all(result.alias_info is None for result in func._schema.returns)
 
 
 @functools.cache
 def _pools(func: Any) -> bool:
-    """Whether an operator looks at a window for each number, which is its second argument."""
+    """Whether the operator reads a window for each number, of the size that is its second argument."""
     return "pool" in func.name() and "adaptive" not in func.name()
 
 
@@ -64,7 +64,7 @@ class Bounded(Cost):  # type: ignore[no-untyped-call]
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Count what it will make, then run it."""
+        """Count the numbers that the operator will make, then run it."""
         try:
             shapes, more = tree_map(_without_numbers, (args, kwargs or {}))
             super().__torch_dispatch__(func, types, shapes, more)

@@ -1,4 +1,4 @@
-"""A module becomes a spec again: the shortest that `build` makes such a module from."""
+"""From a module to a spec: the shortest one from which `build` makes such a module."""
 
 import enum
 import inspect
@@ -30,7 +30,7 @@ _ONE_FOR_ALL = ("kernel_size", "stride", "padding", "dilation", "output_padding"
 
 
 def to_spec(module: nn.Module) -> dict[str, Any]:
-    """The spec that `build` makes such a module from.
+    """The shortest spec from which `build` makes such a module.
 
     It leaves out what equals its default and what follows from `input`; what is used twice has an `id` at its first
     use. Weights are not in it: see `save`.
@@ -47,7 +47,7 @@ def to_spec(module: nn.Module) -> dict[str, Any]:
 
 @not_too_deep("to_spec")
 def spec_and_plan(module: nn.Module) -> tuple[dict[str, Any], Plan]:
-    """The spec of `to_spec`, and what was found out when it was tried."""
+    """The spec of `to_spec`, and the plan that was made when it was tried."""
     named = isinstance(module, nn.Module) and not isinstance(module, Kernel | Transform)
     require(named, "to_spec", expected="a network or a layer", given=module)
     spec = _Writer().whole(module)
@@ -58,7 +58,7 @@ def spec_and_plan(module: nn.Module) -> tuple[dict[str, Any], Plan]:
 
 
 def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The same spec in its shortest form, which is that of `to_spec(build(spec))`; arguments and errors as in `build`.
+    """The same spec in its shortest form, that of `to_spec(build(spec))`; arguments and errors as in `build`.
 
     >>> normalize_spec({"layers": [{"type": "ReLU", "inplace": False}]})
     {'version': 1, 'layers': ['ReLU']}
@@ -67,7 +67,7 @@ def normalize_spec(spec: dict[str, Any] | str | Path, overrides: Mapping[str, An
 
 
 def weights_of(module: nn.Module) -> dict[str, Tensor]:
-    """What a state_dict holds, each tensor of a shared module once."""
+    """The entries of a module's state_dict; each tensor of a shared module is there once."""
     state = module.state_dict()
     for name, value in state.items():
         require(isinstance(value, Tensor), shown(name), expected="a tensor", given=value)
@@ -76,7 +76,7 @@ def weights_of(module: nn.Module) -> dict[str, Tensor]:
 
 
 def check_weights(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
-    """`InputError` unless the file's weights are those of the module that its spec describes."""
+    """Raise `InputError` unless the weights have the names, shapes and kinds that the spec's module has."""
     for what, names in (("lacks", expected.keys() - weights.keys()), ("has besides", weights.keys() - expected.keys())):
         require(not names, f"{what} {listed(sorted(names), 5)}")
     for name, given in weights.items():
@@ -88,7 +88,7 @@ def check_weights(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> No
 
 
 def check_types(expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
-    """`InputError` for weights that could be loaded, but not run: of float8, or where one type has become several."""
+    """Raise `InputError` for weights that could be loaded and not run: of float8, or of several types for one."""
     became: dict[Any, tuple[str, Any]] = {}
     for name, given in weights.items():
         runs = not given.is_floating_point() or given.dtype in _RUNNING
@@ -106,7 +106,7 @@ class _Writer:
         self._is_sized = False
 
     def whole(self, module: nn.Module) -> dict[str, Any]:
-        """A spec with its version and inputs at the top."""
+        """The spec of a module, with its version and inputs at the top."""
         inputs = inputs_of(module)
         self._is_sized = inputs is not None
         self._look(module)
@@ -143,7 +143,7 @@ class _Writer:
                 self._look(part)
 
     def _written(self, made: Any, path: str) -> Any:
-        """A name, a table, or the use of what was written before."""
+        """The entry of a component in the spec: a name, a table, or the use of one that was written before."""
         if id(made) in self._labels:
             return {"use": self._labels[id(made)]}
         registry = registry_for(made)
@@ -206,7 +206,7 @@ def _parts_of(made: Any) -> Iterator[Any]:
 
 
 def described_options(made: Any) -> dict[str, Any]:
-    """The options in the order of the constructor; what was given as a name is the component that came of it."""
+    """The options in the order of the constructor; one given as a name is the component that it became."""
     if type(made) is nn.Sequential:
         return {"layers": list(made)}
     given = options_of(made)
@@ -227,7 +227,7 @@ def described_options(made: Any) -> dict[str, Any]:
 
 
 def _from_attributes(made: nn.Module) -> dict[str, Any]:
-    """A layer of torch.nn keeps each option as an attribute of that name."""
+    """The options of a layer of torch.nn, which keeps each as an attribute of that name."""
     options: dict[str, Any] = {}
     for option, parameter in inspect.signature(type(made).__init__).parameters.items():
         if option == "bias" and getattr(made, "affine", getattr(made, "elementwise_affine", True)) is False:
@@ -247,7 +247,7 @@ def _from_attributes(made: nn.Module) -> dict[str, Any]:
 
 
 def registry_for(made: Any) -> Registry[Any] | None:
-    """The registry of its kind."""
+    """The registry of the component's kind, or None."""
     for base, registry in KINDS:
         if isinstance(made, base):
             return registry
@@ -255,7 +255,7 @@ def registry_for(made: Any) -> Registry[Any] | None:
 
 
 def name_of(registry: Registry[Any], cls: type) -> str | None:
-    """The first name of this very class. Nothing is imported for it."""
+    """The first name under which this very class is registered, or None. Nothing is imported for it."""
     if cls is nn.Sequential:
         return "sequential"
     for name in registry.names():

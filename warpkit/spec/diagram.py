@@ -1,4 +1,4 @@
-"""A network's graph as a picture: what happens to the image from top to bottom, θ beside it."""
+"""The graph of a network as a picture: the image's way from top to bottom, θ beside it."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -33,7 +33,7 @@ _NOTE = "The same number: the same network, with the same weights."
 
 
 def diagram(module: nn.Module, inputs: dict[str, Shape] | None = None, title: str = "") -> Figure:
-    """The picture of a network's graph: save it with `figure.savefig`.
+    """Draw the graph of a network; save the picture with `figure.savefig`.
 
     Layers that follow one another are lines of one box; a spatial transformer is its localization network, its grid
     generator and its sampler. What is used in several places has the same number and colour in each.
@@ -51,7 +51,7 @@ def diagram(module: nn.Module, inputs: dict[str, Shape] | None = None, title: st
 
 
 class _Picture:
-    """The blocks one below the other, and beside them the images from which θ is read."""
+    """The picture: blocks below each other, and beside them the images from which θ is read."""
 
     def __init__(
         self, blocks: list[Block], inputs: dict[str, Shape | None], read: set[str], note: str, title: str
@@ -109,13 +109,13 @@ class _Picture:
 
 
 class _Maker:
-    """Nodes become blocks. `marks`: a number and a colour for what is used in several places."""
+    """A maker of blocks from nodes. `marks` gives a number and a colour to each part that is used in several places."""
 
     def __init__(self, marks: dict[str, Mark]) -> None:
         self.marks = marks
 
     def flow(self, node: Node) -> Iterator[Block]:
-        """Blocks that the image passes one after the other; plain layers in a row are one."""
+        """The blocks that the image passes one after the other; a run of plain layers is one block."""
         run: list[Node] = []
         for layer in self._layers(node):
             plain = not (_is_special(layer) or layer.name in self.marks or "theta_from" in layer.options)
@@ -130,7 +130,7 @@ class _Maker:
             yield self._run(run)
 
     def _layers(self, node: Node) -> Iterator[Node]:
-        """The layers in a row that a node is, where it has no number of its own."""
+        """The layers in a row that a node consists of; the node itself where it has a mark of its own."""
         if not _is_row(node) or node.name in self.marks or (node.name and "theta_from" in node.options):
             yield node
             return
@@ -211,14 +211,14 @@ def _is_special(node: Node) -> bool:
 
 
 def _begins(layer: Node, run: Sequence[Node]) -> bool:
-    """Whether a layer begins a box of its own: its shape is then beside an arrow."""
+    """Whether the layer begins a box of its own, so that its shape stands beside an arrow."""
     return layer.label == "Flatten" or (
         bool(layer.parameters) and "Norm" not in layer.label and any(node.label != "Flatten" for node in run)
     )
 
 
 def _one_network(node: Node) -> Node | None:
-    """The localization network that all branches share, where they do."""
+    """The localization network that all branches share, or None."""
     alike = (part.shared is None and _is_transformer(part) and "steps" not in part.options for part in node.children)
     if not all(alike):
         return None
@@ -227,7 +227,7 @@ def _one_network(node: Node) -> Node | None:
 
 
 def _marks(root: Node) -> dict[str, Mark]:
-    """A number and a colour for each place of what is used in several, unless arrows say it."""
+    """A number and a colour for each place of a part that is used in several, unless arrows show it."""
     by_arrows = {
         part.name
         for node in _walk(root)

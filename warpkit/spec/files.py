@@ -1,4 +1,4 @@
-"""A module as one file: its spec, its weights, and which plugins it needs. Loading one runs no code of the file's."""
+"""A module as one file: its spec, its weights and the plugins it needs. Loading one runs no code of the file's."""
 
 import importlib.metadata
 import json
@@ -59,7 +59,7 @@ def save(module: nn.Module, path: str | Path) -> None:
 
 @not_too_deep("load")
 def load(path: str | Path) -> nn.Module:
-    """The module of a file that `save` wrote, on the CPU.
+    """Load the module of a file that `save` wrote, on the CPU.
 
     Nothing in the file is executed: it names components, which only installed packages provide. No weights are read or
     made before the spec is found right and theirs. Raises `InputError` for a file of another kind, for weights that
@@ -85,7 +85,7 @@ def load(path: str | Path) -> nn.Module:
 
 
 def _loaded(file: Any, head: Any, path: Path) -> nn.Module:
-    """The module of an open file."""
+    """The module in an open file."""
     right = isinstance(head, dict) and isinstance(head.get("spec"), dict) and isinstance(head.get("plugins"), list)
     require(right, "it is no file of warpkit.save: its spec is missing")
     told = f"it was written by warpkit {quoted(head.get('warpkit'), 40)}"
@@ -103,7 +103,7 @@ def _loaded(file: Any, head: Any, path: Path) -> nn.Module:
 
 
 def _described(file: Any) -> dict[str, Tensor]:
-    """The file's tensors on `meta`: what its head says of them."""
+    """The file's tensors on `meta`, with the shapes and types in its head."""
     found = {}
     for name in file.keys():  # noqa: SIM118
         part = file.get_slice(name)
@@ -128,7 +128,7 @@ def _safetensors() -> Any:
 
 
 def _needed(spec: dict[str, Any]) -> list[dict[str, str]]:
-    """The components that are not warpkit's own: what each is called, and which distribution has it."""
+    """The spec's components that are not warpkit's own, each with its name and distribution."""
     found = {}
     for name in sorted(_names(spec)):
         for registry in _REGISTRIES:
@@ -142,7 +142,7 @@ def _needed(spec: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def _names(value: Any) -> set[str]:
-    """Every text in a spec: among them the names of its components."""
+    """All texts in a spec, among which are the names of its components."""
     if isinstance(value, str):
         return {value}
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -150,7 +150,7 @@ def _names(value: Any) -> set[str]:
 
 
 def _check_plugins(plugins: list[Any], path: Path) -> None:
-    """`InputError` for those that are missing, a warning for those of another version; what the file says is quoted."""
+    """Raise `InputError` for missing plugins, warn of other versions; the file's own words are quoted."""
     missing, other = [], []
     for item in plugins[:_PLUGINS]:
         require(isinstance(item, dict), f"it is no file of warpkit.save: {quoted(item)}")
@@ -172,7 +172,7 @@ def _check_plugins(plugins: list[Any], path: Path) -> None:
 
 
 def _installed(distribution: str) -> str:
-    """Its version, "" for none."""
+    """The version of a distribution, "" if it is not installed."""
     try:
         return importlib.metadata.version(distribution) if _NAME.fullmatch(distribution) else ""
     except importlib.metadata.PackageNotFoundError:

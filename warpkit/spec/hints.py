@@ -1,4 +1,4 @@
-"""What an option may be, read off the constructor's type hints."""
+"""The values that an option may have, by the type hints of its constructor."""
 
 import enum
 import functools
@@ -33,7 +33,7 @@ def hints_of(cls: type) -> dict[str, Any]:
 
 
 def registry_of(hint: Any) -> Registry[Any] | None:
-    """Where an option is a component (or several): the registry of its kind."""
+    """The registry of the components that this hint allows, or None for plain values."""
     parts = _parts(hint)
     for base, registry in KINDS:
         if base in parts:
@@ -42,12 +42,12 @@ def registry_of(hint: Any) -> Registry[Any] | None:
 
 
 def takes_several(hint: Any) -> bool:
-    """Whether a list is given for an option of components."""
+    """Whether the option takes a list of components."""
     return bool({Sequence, list, tuple} & _parts(hint))
 
 
 def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
-    """`value` if the hint allows it, lists as tuples where it wants these; `InputError` otherwise."""
+    """The value if the hint allows it, with lists as tuples where the hint wants these; `InputError` otherwise."""
     numbers = value if isinstance(value, list | tuple) else [value]
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         found = [member for member in hint if member.value == value or member is value]
@@ -97,11 +97,11 @@ def _tuples(value: Any) -> Any:
 
 
 def input_width(name: str, shape: tuple[int, ...]) -> int | None:
-    """The number that an option of this name takes from the input's shape [C, *S], if it is one of those."""
+    """The number that this option takes from the input's shape [C, *S]; None for an option that takes none."""
     by_name = {"in_channels": shape[0], "num_features": shape[0], "num_channels": shape[0], "in_features": shape[-1]}
     return by_name.get(name)
 
 
 def is_offered(name: str, parameter: inspect.Parameter) -> bool:
-    """Whether a spec may set an option: where a module lives and in which type is not part of its description."""
+    """Whether a spec may set the option: a module's device and dtype are no part of its description."""
     return name not in ("device", "dtype") and parameter.kind is not parameter.VAR_KEYWORD

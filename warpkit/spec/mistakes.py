@@ -12,11 +12,11 @@ _MOST = 50  # mistakes that are told
 
 
 class TooManyError(Exception):
-    """So many mistakes that no more is looked at."""
+    """There are so many mistakes that no more is looked at."""
 
 
 class Mistakes:
-    """All that is wrong, told at once."""
+    """A collection of all mistakes in a spec, which are told at once."""
 
     def __init__(self) -> None:
         self.mistakes: list[InputError] = []
@@ -24,15 +24,17 @@ class Mistakes:
         self.doubted = 0  # mistakes behind which nothing is said about shapes
 
     def raise_mistakes(self) -> None:
-        """All of them in one `InputError`."""
+        """Raise one `InputError` for all mistakes, if there are any."""
         if self.mistakes:
             more = [InputError("there are more mistakes")] if len(self.mistakes) >= _MOST else []
             once = {str(mistake): mistake for mistake in self.mistakes + more}
             raise InputError(path="spec", mistakes=list(once.values()))
 
     def complain(self, path: str, what: str | InputError = "", *, then: str = "stop", **facts: Any) -> None:
-        """`then`: "doubt" where it can be built all the same, "go on" where even its shape is known: what else is wrong
-        is told, too. `facts` are `InputError`'s.
+        """Note a mistake at `path`, with the facts of an `InputError`; `then` says how much is looked at behind it.
+
+        "stop": it cannot be built. "doubt": it can be built, but its shape means nothing. "go on": even its shape is
+        known.
         """
         error = what if isinstance(what, InputError) else InputError(what, **facts)
         self.mistakes.append(error.at(shown(path)))
@@ -43,7 +45,7 @@ class Mistakes:
 
     @contextmanager
     def at(self, path: str, options: dict[str, Any] | None = None) -> Iterator[None]:
-        """An `InputError` inside becomes a complaint at `path`, or at the option that it is about.
+        """Make any `InputError` inside a complaint at `path`, or at the option that it is about.
 
         With `options`, of a stranger's constructor, any other error does, too.
         """
@@ -60,14 +62,14 @@ class Mistakes:
 
 
 def under(path: str, key: Any) -> str:
-    """The path of what stands at this key."""
+    """The path of the value at this key, below another path."""
     name = shown(key, 80) if isinstance(key, str) else quoted(key)
     return f"{path}.{name}" if path else name
 
 
 @contextmanager
 def not_too_deep(what: str) -> Iterator[None]:
-    """The end of the stack becomes an `InputError`."""
+    """Decorator that turns the end of the stack into an `InputError`."""
     try:
         yield
     except RecursionError as error:

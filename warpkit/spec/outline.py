@@ -1,4 +1,4 @@
-"""What a module is made of: names, options, shapes and numbers of parameters, as a tree."""
+"""The tree of a module's components: names, options, shapes and numbers of parameters."""
 
 import copy
 import inspect
@@ -29,7 +29,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Node:
-    """A component and what it is made of.
+    """A component, and the components that it is made of.
 
     `name`: its path, as in a spec's error messages: `layers[0].transform`, "" for the whole. `label`: its registered
     name, else its class's. `options`: those that differ from the default, components left out. `shape`: [C, *S] of what
@@ -48,12 +48,12 @@ class Node:
 
     @property
     def place(self) -> str:
-        """The last part of its path."""
+        """The last part of the component's path."""
         return self.name.rpartition(".")[2]
 
     @property
     def summary(self) -> str:
-        """The label and the options, as short text."""
+        """The label and the options as short text."""
         return " ".join((self.label, *(f"{key}={written(value)}" for key, value in self.options.items())))
 
 
@@ -86,7 +86,7 @@ class _Outliner:
         self.counted: set[Tensor] = set()
 
     def node(self, module: nn.Module, path: str, caller: nn.Module | None) -> Node:
-        """`caller`: the nearest component around it that is called as a module."""
+        """The node of a module. `caller` is the nearest component around it that is called as a module."""
         called = self.calls.get((caller, module), [])
         visit = self.visits[caller, module]
         self.visits[caller, module] += 1
@@ -137,7 +137,7 @@ def described(module: nn.Module) -> tuple[str, dict[str, Any], list[tuple[str, n
 
 
 def written(value: Any) -> str:
-    """An option's value as a spec has it.
+    """The text of an option's value as it stands in a spec.
 
     >>> written((3, 3)), written(True), written("zeros")
     ('[3, 3]', 'true', 'zeros')
@@ -158,13 +158,13 @@ def written(value: Any) -> str:
 
 
 def _data(value: Any) -> Any:
-    """Tuples and tensors as lists."""
+    """The value with tuples and tensors as lists."""
     value = value.tolist() if hasattr(value, "tolist") else value
     return [_data(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _run(module: nn.Module, shapes: list[Shape]) -> tuple[nn.Module, _Calls]:
-    """A copy that has seen one image of each shape, and what each of its components gave.
+    """A copy that has seen one image of each shape, and the shapes that each of its components gave.
 
     On the meta device, without numbers; on the CPU where that fails and takes little.
     """
@@ -201,7 +201,7 @@ def _run_on(device: str, module: nn.Module, shapes: list[Shape]) -> tuple[nn.Mod
 
 
 def _all(module: nn.Module) -> Iterator[nn.Module]:
-    """A module and the components in it that are shown."""
+    """The module and its components that are shown, at any depth."""
     yield module
     for _, part in described(module)[2]:
         yield from _all(part)

@@ -1,4 +1,4 @@
-"""Pen and paper of a network's picture: text that is measured, arrows, boxes; the unit is an inch."""
+"""Pen and paper for a network's picture: measured text, arrows, boxes. The unit is an inch."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -33,12 +33,12 @@ class Span:
 
     @property
     def font(self) -> FontProperties:
-        """Small where it is faint."""
+        """The font of the piece, small where it is faint."""
         return font(SMALL if self.faint else SIZE, self.bold)
 
     @property
     def width(self) -> float:
-        """In inches."""
+        """The width of the piece, in inches."""
         return text_width(self.text, self.font)
 
 
@@ -46,38 +46,38 @@ Spans = tuple[Span, ...]
 
 
 def font(size: float, bold: bool = False) -> FontProperties:
-    """The typeface, whatever the user's settings: matplotlib brings it."""
+    """The typeface, which comes with matplotlib, so that a user's settings do not matter."""
     return FontProperties(family="DejaVu Sans", weight="bold" if bold else "normal", size=size)
 
 
 def text_width(text: str, of: FontProperties) -> float:
-    """In inches."""
+    """The width of a text in this font, in inches."""
     return float(text_to_path.get_text_width_height_descent(text, of, False)[0]) / 72
 
 
-def long(spans: Spans) -> float:
-    """How wide a line is."""
+def line_width(spans: Spans) -> float:
+    """The width of a line of text, in inches."""
     return sum(span.width for span in spans)
 
 
 def by(numbers: Iterable[Any]) -> str:
-    """`3 × 4`."""
+    """The numbers with a sign between them, such as `3 × 4`."""
     return " × ".join(map(str, numbers))
 
 
 class Pen:
-    """Draws on axes whose unit is an inch, from the upper left corner."""
+    """A pen that draws on axes whose unit is an inch, from the upper left corner."""
 
     def __init__(self, axes: Axes) -> None:
         self.axes = axes
 
     def text(self, at: Point, text: str, font: FontProperties, colour: str = INK, **more: Any) -> None:
-        """Text, from its left end, whatever is in it."""
+        """Draw text from its left end; no character in it has a special meaning."""
         options: dict[str, Any] = {"ha": "left", "va": "center_baseline", "parse_math": False, "zorder": 5}
         self.axes.text(*at, text, fontproperties=font, color=colour, usetex=False, **(options | more))
 
     def spans(self, at: Point, spans: Spans) -> None:
-        """A line of text, from its left end."""
+        """Draw a line of text from its left end."""
         x, y = at
         for span in spans:
             self.text((x, y), span.text, span.font, FAINT if span.faint else INK)
@@ -94,7 +94,7 @@ class Pen:
         level: int = 2,
         radius: float = 0.04,
     ) -> None:
-        """A box with round corners, in the mark's colour where it has one; `level` says what lies above what."""
+        """Draw a box with round corners, in the mark's colour if it has one; a higher `level` lies above lower ones."""
         style: Any = f"round,pad=0,rounding_size={radius}"
         box = FancyBboxPatch(at, width, height, boxstyle=style, edgecolor=edge, linewidth=0.9, zorder=level)
         box.set_facecolor(mark[1] if mark else fill)
@@ -105,7 +105,7 @@ class Pen:
             self.text(corner, str(mark[0]), font(SMALL, bold=True), "white", ha="center", zorder=7)
 
     def path(self, points: Sequence[Point], colour: str = IMAGE, head: bool = True) -> None:
-        """A line through these points, an arrow where it has a head."""
+        """Draw a line through these points, with an arrow's head if asked for."""
         xs, ys = zip(*points, strict=True)
         if head:  # the line ends inside the arrow's head
             (x0, y0), (x1, y1) = points[-2:]
@@ -118,23 +118,23 @@ class Pen:
         self.axes.plot(xs, ys, color=colour, linewidth=_WIDE, zorder=3, solid_capstyle="round", solid_joinstyle="round")
 
     def dot(self, at: Point, colour: str = IMAGE) -> None:
-        """Where a line branches."""
+        """Draw the dot of a place where a line branches."""
         self.axes.add_patch(Circle(at, 0.025, facecolor=colour, edgecolor="none", zorder=4))
 
     def shape(self, x: float, y: float, shape: tuple[int, ...] | None) -> None:
-        """An image's shape, beside an arrow."""
+        """Write an image's shape beside an arrow."""
         if shape is not None:
             self.text((x + BESIDE, y), by(shape), font(SMALL), FAINT)
 
 
 def shape_width(shape: tuple[int, ...] | None) -> float:
-    """The room that it needs on an arrow's right."""
+    """The room that a shape needs on an arrow's right, in inches."""
     return BESIDE + text_width(by(shape or ()), font(SMALL))
 
 
 @dataclass
 class Lane:
-    """An image on its way down beside the network, from which localization networks read."""
+    """A line that an image takes down beside the network, and from which localization networks read."""
 
     x: float
     top: float
@@ -142,12 +142,12 @@ class Lane:
     taps: list[float] = field(default_factory=list)
 
     def tap(self, pen: Pen, y: float, x: float, head: bool = True) -> None:
-        """An arrow from it to `x`."""
+        """Draw an arrow from the lane to `x`."""
         pen.path([(self.x, y), (x, y)], self.colour, head)
         self.taps.append(y)
 
     def finish(self, pen: Pen) -> None:
-        """The line itself, as far down as it is needed."""
+        """Draw the lane itself, down to its last tap."""
         if self.taps:
             pen.path([(self.x, self.top), (self.x, max(self.taps))], self.colour, head=False)
             for y in set(self.taps) - {max(self.taps)}:

@@ -1,4 +1,4 @@
-"""A spec's data out of a file, and what is overridden in it."""
+"""The data of a spec from a file, and the values that override it."""
 
 import copy
 import json
@@ -27,7 +27,7 @@ _DOTTED = re.compile(rf"""(?<![\w"'\\-])(?:{_PART}){{{_PARTS}}}""")
 
 
 def read(spec: dict[str, Any] | str | Path, what: str = "spec") -> dict[str, Any]:
-    """The data of a spec: itself, or what a TOML, YAML or JSON file holds (by its suffix).
+    """The data of a spec: a dict itself, or the contents of a TOML, YAML or JSON file (by its suffix).
 
     `what` an error calls it. Raises `InputError` for a file that is not there, of another kind, or that cannot be
     parsed, and for data that is larger or deeper than any network.
@@ -60,7 +60,7 @@ def _of_file(spec: Any) -> dict[str, Any]:
 
 
 def check_extent(data: Any) -> None:
-    """`InputError` for more values or deeper ones than a spec needs; what stands in it twice counts twice."""
+    """Raise `InputError` for more or deeper values than a spec needs; one that stands in it twice counts twice."""
     count, left = 1, [(data, 0)]
     while left:
         value, depth = left.pop()
@@ -87,14 +87,14 @@ def _parse_yaml(text: str) -> Any:
         raise InputError("reading YAML needs PyYAML", hint="pip install 'warpkit[spec]'") from error
 
     class Loader(yaml.SafeLoader):
-        """YAML 1.2 in three points: 1e-5 is a number, what only looks like one is text, and a key stands once."""
+        """A loader with three rules of YAML 1.2: 1e-5 is a number, lookalikes are text, a key stands once."""
 
         def __init__(self, text: str) -> None:
             super().__init__(text)
             self.values, self.extent = 0, dict[int, int]()  # so far, and of each node with all that is in it
 
         def compose_node(self, parent: Any, index: Any) -> Any:
-            """Counts what an alias stands for before anything is made of it: merged keys are copied each time."""
+            """Count the values that an alias stands for before they are made: merged keys are copied each time."""
             before, is_alias = self.values, self.check_event(yaml.AliasEvent)
             self.values += 1
             node = super().compose_node(parent, index)
@@ -139,7 +139,7 @@ def _table(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is one; a path that no system can have is none."""
+    """Whether the path leads to a file; one that no system can have does not."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -168,7 +168,7 @@ def overridden(spec: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, 
 
 
 def _inside(holder: Any, key: str, path: str) -> Any:
-    """What lies at `key`, made a table where it is a name or missing."""
+    """The value at `key`, which becomes a table where it is a name or missing."""
     if isinstance(holder, list):
         index = _index(holder, key, path)
         if isinstance(holder[index], str):

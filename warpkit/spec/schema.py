@@ -1,4 +1,4 @@
-"""JSON Schema of a spec, with every component that is installed: editors complete and underline by it."""
+"""The JSON Schema of a spec, with every component that is installed, for editors to complete and check by."""
 
 import inspect
 import json
@@ -49,7 +49,7 @@ _THETA_FROM: Schema = {
 
 
 def schema() -> Schema:
-    """The JSON Schema (draft 2020-12) of what `build` reads: every transform, kernel and module that is installed.
+    """The JSON Schema (draft 2020-12) of the specs that `build` reads, with every component that is installed.
 
     A plugin that cannot be imported is left out.
 
@@ -85,7 +85,7 @@ def summary(cls: type) -> str:
 
 
 def meanings(cls: type, options: Iterable[str]) -> dict[str, str]:
-    """What a class's docstring says about each option: in its `Args:`, or in the first sentence that quotes it."""
+    """Each option's description in a class's docstring: in its `Args:`, or the first sentence that quotes it."""
     text = inspect.cleandoc(cls.__doc__ or "")
     section = re.search(r"^Arg(?:ument)?s:\n((?:[ \t]+.*\n?|\n)*)", text, re.MULTILINE)
     listed = inspect.cleandoc("\n" + section[1]) if section else ""
@@ -100,12 +100,12 @@ def meanings(cls: type, options: Iterable[str]) -> dict[str, str]:
 
 
 def _tidy(text: str) -> str:
-    """One line; Sphinx's roles and double backticks as plain code."""
+    """The text in one line, with Sphinx's roles and double backticks as plain code."""
     return re.sub(r"(?::\w+)+:`([^`]*)`", r"`\1`", " ".join(text.split())).replace("``", "`")
 
 
 def _tables(registry: Registry[Any]) -> dict[str, Schema]:
-    """Each name's table with its options; none where the plugin cannot be imported or read."""
+    """The table of each name, with its options; none where the plugin cannot be imported or read."""
     tables = {}
     for name in registry.names():
         try:
@@ -140,12 +140,12 @@ def _closed(properties: Schema, required: list[str]) -> Schema:
 
 
 def _with(table: Schema, more: Schema) -> Schema:
-    """A table with more keys."""
+    """The table with more keys."""
     return table | {"properties": table["properties"] | more}
 
 
 def _component(kind: str, tables: dict[str, Schema], written_out: Schema | None = None, use: Schema = _USE) -> Schema:
-    """A name, a table or `use`."""
+    """The schema of a component: a name, a table or `use`."""
     referred = {name: {"$ref": f"#/$defs/{_escaped(f'{kind}.{name}')}"} for name in tables} | (written_out or {})
     names = {"enum": [name for name, table in tables.items() if table["required"] == ["type"]]}
     used = _closed(use, ["use"])
@@ -154,17 +154,17 @@ def _component(kind: str, tables: dict[str, Schema], written_out: Schema | None 
 
 
 def _choice(condition: Schema, then: Schema, otherwise: Schema) -> Schema:
-    """By `if`, so that a mistake is told where it stands, at the wrong option; `anyOf` would tell it at the whole."""
+    """The schema `then` under a condition, else `otherwise`; `anyOf` would tell a mistake at the whole."""
     return {"if": condition, "then": then, "else": otherwise}
 
 
 def _offered(*choices: Schema) -> Schema:
-    """For completion alone, as editors look into `anyOf` where they do not into `if`: anything passes."""
+    """The choices for completion alone, as editors read `anyOf` where they do not read `if`; anything passes."""
     return {"anyOf": [{}, *choices]}
 
 
 def _by_type(tables: dict[str, Schema]) -> Schema:
-    """The table that its `type` names."""
+    """The schema of the table that the `type` names."""
     chosen = [{"if": _is_type(name), "then": table} for name, table in tables.items()]
     return {"type": "object", "properties": {"type": {"enum": list(tables)}}, "required": ["type"], "allOf": chosen}
 
@@ -174,7 +174,7 @@ def _is_type(name: str) -> Schema:
 
 
 def _value(hint: Any) -> Schema:
-    """What a type hint allows; anything where JSON Schema cannot say it."""
+    """The schema of a type hint; it allows anything where JSON Schema cannot express the hint."""
     from pydantic import ConfigDict, TypeAdapter
 
     registry = registry_of(hint)
@@ -194,7 +194,7 @@ def _value(hint: Any) -> Schema:
 
 
 def _default(option: inspect.Parameter) -> Schema:
-    """None is not written: TOML has no null."""
+    """The default in the schema; None is left out, as TOML has no null."""
     if option.default is None or option.default is option.empty:
         return {}
     try:
@@ -212,5 +212,5 @@ def _reads_theta(name: str) -> bool:
 
 
 def _escaped(key: str) -> str:
-    """A key inside of a `$ref`."""
+    """The key as it stands inside a `$ref`."""
     return quote(key.replace("~", "~0").replace("/", "~1"))

@@ -1,4 +1,4 @@
-"""Tensors that are never allocated: a network is tried out before there is memory for it."""
+"""Tensors that are never allocated, so that a network can be tried before there is memory for it."""
 
 import copy
 from typing import Any
@@ -16,10 +16,10 @@ _FACTORIES = {
 
 
 class Thrifty(TorchFunctionMode):
-    """Context manager: new tensors of many numbers are made on the `meta` device, where they have a shape only."""
+    """Context manager under which large new tensors are made on the `meta` device, with a shape and no numbers."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Try each factory on `meta` first."""
+        """Try each function that makes a tensor on `meta` first."""
         kwargs = kwargs or {}
         if func in _FACTORIES:
             shape = func(*args, **(kwargs | {"device": "meta"}))
@@ -29,7 +29,7 @@ class Thrifty(TorchFunctionMode):
 
 
 def on_meta(module: nn.Module) -> nn.Module:
-    """A copy without numbers; what is shared in it stays shared, and lazy layers stay lazy."""
+    """A copy of the module without numbers; shared parts stay shared, and lazy layers stay lazy."""
     return copy.deepcopy(module, {id(t): _without_numbers(t) for t in (*module.parameters(), *module.buffers())})
 
 

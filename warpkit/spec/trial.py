@@ -1,4 +1,4 @@
-"""A module is tried with images that have a shape and no numbers, and, where that is cheap, with numbers too."""
+"""The trial of a module with images that have a shape and no numbers and, if that is cheap, with numbers too."""
 
 import copy
 import math
@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 
 class NeedsNumbersError(Exception):
-    """A component cannot be tried on the `meta` device."""
+    """The component cannot be tried on the `meta` device."""
 
 
 def shape_after(
@@ -34,7 +34,7 @@ def shape_after(
     lazy: dict[str, list[Shape]] | None = None,
     cost: Cost | None = None,
 ) -> tuple[Shape, Cost]:
-    """The shape [C, *S] that a module makes of one image of each shape, and what that takes.
+    """The shape [C, *S] that a module makes of one image of each shape, and the cost of that pass.
 
     `seen`: the shape that θ is read from, where that is another. `numbers`: on the CPU. `lazy` takes what each lazy
     layer meets. `cost`: where it is known, as the sum of the parts. Raises `InputError` where something does not fit,
@@ -65,7 +65,7 @@ def shape_after(
 
 
 def _told(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
-    """What is called; an error of torch as an `InputError`."""
+    """The output of the module; any error of torch becomes an `InputError`."""
     try:
         return _called(module, device, mode, shapes, seen, lazy)
     except InputError:
@@ -82,7 +82,7 @@ def _misfit(error: Exception) -> InputError:
 
 @torch.no_grad()
 def _called(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], seen: Shape | None, lazy: Any) -> Any:
-    """What a copy of the module gives on this device; `mode` looks on."""
+    """The output of a copy of the module on this device, called under `mode`."""
     module = (on_meta(module) if device == "meta" else copy.deepcopy(module)).eval()
     for name, part in module.named_modules():
         if lazy is not None and any(map(is_lazy, part.parameters(recurse=False))):
@@ -105,7 +105,7 @@ def _called(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], 
 
 @contextmanager
 def few_steps(module: nn.Module) -> Iterator[None]:
-    """The third step of a transformer is as the second: it is left out."""
+    """Let transformers take two steps at most: a third would give the same shapes."""
     parts: list[Any] = [part for part in module.modules() if getattr(part, "steps", 1) > 2]
     many = [part.steps for part in parts]
     try:
@@ -125,7 +125,7 @@ def _shape(given: Any) -> Shape:
 
 
 def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
-    """A layer of torch.nn for images of two axes takes some of one axis, as images without a batch."""
+    """Raise `InputError` where a layer of torch.nn would take an image for one without a batch."""
     name, kind = type(module).__name__, type(module).__module__
     if kind.startswith("torch.nn.") and name[-2:] in ("1d", "2d", "3d") and not name.startswith("Dropout"):
         axes = int(name[-2])
@@ -134,7 +134,7 @@ def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
 
 
 def initialise(module: nn.Module, shapes: Mapping[str, list[Shape]]) -> None:
-    """Lazy layers get their weights from the shapes that they met when the module was tried."""
+    """Give lazy layers their weights, for the shapes that they met when the module was tried."""
     for name, part in module.named_modules():
         if name in shapes:
             seen = tuple(torch.empty(shape, device="meta") for shape in shapes[name])

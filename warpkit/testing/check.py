@@ -1,5 +1,6 @@
-"""What a check is: one claim, tried with generated inputs, and what its failure tells."""
+"""What a check is: one claim that is tried with generated inputs, and the texts that tell of its failure."""
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -29,7 +30,7 @@ class Broken(AssertionError):  # noqa: N818 - it says what the component is
 
 
 class Doubtful(Exception):  # noqa: N818
-    """Right, but seldom what is wanted: a warning. `hint` says what would change it."""
+    """A warning: the component is right, but seldom what is wanted. `hint` says what would change it."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -37,12 +38,12 @@ class Doubtful(Exception):  # noqa: N818
 
 
 class NotApplicable(unittest.SkipTest):
-    """The claim is none of this component's. hypothesis lets a SkipTest through at once."""
+    """The claim is not made by this component. hypothesis lets a SkipTest through at once."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A named check. Its docstring holds the claim, and what follows `Why:`, `How:` and `Mend:`.
+    """A named check. Messages and docs are made of its docstring: the claim, then `Why:`, `How:` and `Mend:`.
 
     `inputs` gives, for each generated argument, a strategy for the component at hand; without any the check runs once.
     A check is not run where one that it `needs` has failed. `afresh`: each input meets a component never called before.
@@ -55,12 +56,12 @@ class Check:
     afresh: bool = False
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """By its name: strategies cannot be pickled."""
+        """A check is pickled by its name, since strategies cannot be pickled."""
         return _named, (self.function.__module__, self.name)
 
     @property
     def claim(self) -> str:
-        """What is claimed."""
+        """The claim: the docstring's first paragraph."""
         return _flowing(self._doc().partition("\nWhy:")[0])
 
     @property
@@ -70,12 +71,12 @@ class Check:
 
     @property
     def how(self) -> str:
-        """How it is tested."""
+        """How the claim is tested."""
         return self._section("How")
 
     @property
     def mend(self) -> str:
-        """What usually mends it."""
+        """The change to a component that usually mends it."""
         return self._section("Mend")
 
     def _doc(self) -> str:
@@ -96,13 +97,19 @@ class Checks:
     def add(
         self, *needs: str, afresh: bool = False, **inputs: Callable[[Any], SearchStrategy[Any]]
     ) -> Callable[[F], F]:
-        """Decorator: a function (component, **generated inputs) that raises `Broken`, `Doubtful` or `NotApplicable`."""
+        """Decorator for a check: a function that raises `Broken`, `Doubtful` or `NotApplicable`."""
 
         def take(function: F) -> F:
             self._checks[function.__name__] = Check(function.__name__, function, needs, inputs, afresh)
             return function
 
         return take
+
+    def after(self, *needs: str) -> "Checks":
+        """The same checks, each of which needs these others too."""
+        later = Checks(self.kind)
+        later._checks = {c.name: dataclasses.replace(c, needs=(*needs, *c.needs)) for c in self}
+        return later
 
     def __iter__(self) -> Iterator[Check]:
         return iter(self._checks.values())
@@ -111,12 +118,12 @@ class Checks:
         return self._checks[name]
 
     def names(self) -> list[str]:
-        """In the order in which they run."""
+        """The checks' names, in the order in which they run."""
         return list(self._checks)
 
 
 def expect(ok: bool, found: object, expected: object, at: Mapping[str, object] | None = None, hint: str = "") -> None:
-    """Raise `Broken` unless `ok`."""
+    """Raise `Broken`, with what was found and what was expected, unless `ok`."""
     if not ok:
         raise Broken(found, expected, at, hint)
 
@@ -129,7 +136,7 @@ def expect_close(
     at: Mapping[str, object] | None = None,
     hint: str = "",
 ) -> None:
-    """Raise `Broken` unless two tensors agree, to `tolerance` times the largest number expected, 1 at least.
+    """Raise `Broken` unless two tensors agree to `tolerance` times the largest number expected, 1 at least.
 
     What is told is the pair that is furthest apart; a tensor in `at` of the same shape shows its number at that place.
     """
@@ -152,7 +159,7 @@ def expect_close(
 
 
 def shown(value: object) -> str:
-    """A value as a report writes it: numbers short, tensors as lists, long ones cut."""
+    """The text of a value in a report: ten digits of a number, at most twelve entries of a tensor or list."""
     if isinstance(value, Tensor):
         value = value.detach().cpu().tolist() if not value.is_meta else f"a meta tensor {list(value.shape)}"
     if isinstance(value, float):

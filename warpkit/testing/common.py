@@ -1,4 +1,4 @@
-"""What is asked of every component in the same way: here once, with a component's own inputs given."""
+"""The checks that are the same for every kind of component, as functions of a component and its inputs."""
 
 import copy
 import functools
@@ -27,7 +27,7 @@ _OWN_DTYPE = (
 
 
 def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
-    """`Broken` where a call writes to what it was given."""
+    """Raise `Broken` where a call writes to its inputs."""
     before = {name: x.clone() for name, x in inputs.items()}
     call(*inputs.values())
     for name, x in inputs.items():
@@ -37,7 +37,7 @@ def check_inputs_unchanged(call: Call, **inputs: Tensor) -> None:
 
 
 def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, ...]) -> None:
-    """`Broken` where a result depends on earlier calls, on random numbers or on whether gradients are recorded."""
+    """Raise `Broken` where a result depends on earlier calls, on random numbers or on recording gradients."""
     unused = copied(call)
     first = call(*inputs)
     kept = first.clone()
@@ -67,7 +67,7 @@ def check_repeats(call: Call, inputs: tuple[Tensor, ...], others: tuple[Tensor, 
 
 
 def check_default_dtypes(unused: Call, *inputs: Tensor) -> None:
-    """`Broken` where a call gives something else under another `torch.set_default_dtype`.
+    """Raise `Broken` where a call gives another result under another `torch.set_default_dtype`.
 
     Each call is the first one of a copy, so that what a component keeps is made under that default too.
     """
@@ -93,12 +93,12 @@ def copied(call: Call) -> Call:
 
 
 def _other_states() -> tuple[Any, ...]:
-    """Python's and NumPy's random numbers."""
+    """The states of Python's and NumPy's random numbers."""
     return random.getstate(), np.random.get_state()[1].tobytes()  # type: ignore[index]
 
 
 def check_meta(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
-    """`Broken` where the component, moved to the `meta` device, does not give the right shape there."""
+    """Raise `Broken` where the component, moved to the `meta` device, does not give the right shape there."""
     expected = call(component)(*inputs)
     there = copy.deepcopy(component).to("meta")
     given = call(there)(*(x.to("meta") for x in inputs))
@@ -108,7 +108,7 @@ def check_meta(component: nn.Module, call: Callable[[Any], Call], *inputs: Tenso
 
 
 def check_compiles(call: Call, *inputs: Tensor) -> None:
-    """`Broken` where the compiled call, or its gradient, is another than the eager one."""
+    """Raise `Broken` where the compiled call, or its gradient, differs from the eager one."""
 
     def run_it(*given: Tensor) -> Tensor:
         return call(*given)
@@ -126,7 +126,7 @@ def check_compiles(call: Call, *inputs: Tensor) -> None:
 
 
 def check_trains_after_inference(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
-    """`Broken` where what was kept under `inference_mode` cannot be trained with afterwards."""
+    """Raise `Broken` where a component that was first called under `inference_mode` cannot be trained afterwards."""
     used = copy.deepcopy(component)
     with torch.inference_mode():
         call(used)(*(x.clone() for x in inputs))
@@ -137,7 +137,7 @@ def check_trains_after_inference(component: nn.Module, call: Callable[[Any], Cal
 
 
 def check_tensors_are_registered(component: nn.Module) -> None:
-    """`Broken` where a tensor that wants a gradient is no parameter."""
+    """Raise `Broken` where a tensor that wants a gradient is no registered parameter."""
     for module in component.modules():
         for name, value in vars(module).items():
             if name in ("_parameters", "_buffers", "_modules", *NOTES):
@@ -161,7 +161,7 @@ def _tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def check_copies(component: nn.Module, call: Callable[[Any], Call], *inputs: Tensor) -> None:
-    """`Broken` where a deep copy, a pickle or a `state_dict` does not bring back the same results."""
+    """Raise `Broken` where a deep copy, a pickle or a `state_dict` does not bring back the same results."""
     expected = call(component)(*inputs)
     copies: dict[str, Callable[[], Any]] = {
         "copy.deepcopy": functools.partial(copy.deepcopy, component),
@@ -178,7 +178,7 @@ def check_copies(component: nn.Module, call: Callable[[Any], Call], *inputs: Ten
 
 
 def _through_state(component: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers have been overwritten, and loaded again from a file's bytes."""
+    """A copy whose parameters and buffers were overwritten and then loaded again from a file's bytes."""
     other, file = copy.deepcopy(component), io.BytesIO()
     torch.save(component.state_dict(), file)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Finite differences that know where they can be trusted."""
+"""Finite differences that tell where they can be trusted, and checks of autograd against them."""
 
 import contextlib
 import functools
@@ -17,12 +17,13 @@ _KINK = 1e-5  # how far several estimates may be apart, for a place to count as 
 
 
 def slope(values: Callable[[Tensor], Tensor], step: float = STEP) -> tuple[Tensor, Tensor]:
-    """Derivative at 0 of `values(steps [7]) → [7, *S]`, by seven points, and whether it is smooth there, both `[*S]`.
+    """The derivative at 0 of `values(steps [7]) → [7, *S]`, and whether it is smooth there, both `[*S]`.
 
     Not smooth is also what is no number, or has a joint or a singularity near.
     """
     offsets = torch.tensor([-8.0, -2.0, -1.0, 0.0, 1.0, 2.0, 8.0], dtype=torch.float64) * step
     wide_left, far_left, left, here, right, far_right, wide_right = values(offsets).detach().double().unbind(0)
+    # Differences of fourth order about the middle, of second order on either side: at a kink they are apart.
     central = (8 * (right - left) - (far_right - far_left)) / (12 * step)
     after = (4 * right - 3 * here - far_right) / (2 * step)
     before = (3 * here - 4 * left + far_left) / (2 * step)
@@ -35,13 +36,14 @@ def slope(values: Callable[[Tensor], Tensor], step: float = STEP) -> tuple[Tenso
 def slope_after(values: Callable[[Tensor], Tensor], step: float = 1e-4) -> Tensor:
     """The right-hand derivative at 0, from five points that all lie behind it."""
     offsets = torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0], dtype=torch.float64) * step
+    # Of fourth order, from h to 5 h: the value at 0 itself may belong to the piece on the left.
     weights = torch.tensor([-77 / 12, 107 / 6, -39 / 2, 61 / 6, -25 / 12], dtype=torch.float64)
     result: Tensor = torch.tensordot(weights, values(offsets).detach().double(), dims=1) / step
     return result
 
 
 def derivative(output: Tensor, *inputs: Tensor, again: bool = True) -> list[Tensor]:
-    """What autograd says, and can be differentiated `again`; zero where nothing depends on an input."""
+    """Autograd's gradients of the output's sum, differentiable if `again`; zero for an input it does not depend on."""
     if not output.requires_grad:
         return [torch.zeros_like(x) for x in inputs]
     given = torch.autograd.grad(output.sum(), inputs, create_graph=again, allow_unused=True)
@@ -49,8 +51,7 @@ def derivative(output: Tensor, *inputs: Tensor, again: bool = True) -> list[Tens
 
 
 def derivative_along(function: Callable[[Tensor], Tensor], start: Tensor, way: Tensor) -> Tensor:
-    """Of function(start) → [*S], the derivative along `way`, [*S]: reverse mode twice, as not everything has forward
-    mode."""
+    """The derivative [*S] of function(start) → [*S] along `way`, by reverse mode twice: forward mode may be missing."""
     x = start.clone().requires_grad_()
     output = function(x)
     if not output.requires_grad:
@@ -63,7 +64,7 @@ def derivative_along(function: Callable[[Tensor], Tensor], start: Tensor, way: T
 def check_derivatives_everywhere(
     of: Callable[[Tensor], Tensor], start: Tensor, way: Tensor, what: str, at: Mapping[str, object]
 ) -> None:
-    """`Broken` where autograd's derivative of of(start) → [*S] along `way` is not that of its values, in any entry."""
+    """Raise `Broken` where autograd's derivative of of(start) → [*S] along `way` is not that of the values."""
     expected, smooth = slope(lambda steps: torch.stack([of(start + step * way) for step in steps.to(start)]))
     found = torch.where(smooth, derivative_along(of, start, way), 0.0)
     expect_close(found, torch.where(smooth, expected, 0.0), TOLERANCE, f"autograd's derivative along {what}", at)
@@ -72,7 +73,7 @@ def check_derivatives_everywhere(
 def check_derivatives(
     of: Callable[[Tensor], Tensor], start: Tensor, seed: int, what: str, at: Mapping[str, object]
 ) -> None:
-    """`Broken` where autograd's first or second derivative of of(x [K]) → [*S] is not that of its values.
+    """Raise `Broken` where autograd's first or second derivative of of(x [K]) → [*S] is not that of its values.
 
     One number of the result is looked at, along one of x and along all of them together. The example is left out where
     it is not smooth. `Broken` too where the derivative moves in steps, as float32 does.
@@ -110,7 +111,7 @@ def check_derivatives(
 def check_not_rounded(
     values: Callable[[Tensor], Tensor], what: str, of: str = "the result", at: Mapping[str, object] | None = None
 ) -> None:
-    """`Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, when its input moves smoothly.
+    """Raise `Broken` where `values(steps [S]) → [S, *R]` moves in steps, as float32 does, and not smoothly.
 
     `NotApplicable` where it hardly moves at all, or not smoothly, or where float64's own rounding is too coarse.
     """
@@ -137,7 +138,7 @@ def check_not_rounded(
 
 
 def not_rounded(moved: Mapping[str, Callable[[Tensor], Tensor]]) -> None:
-    """`Broken` where one of these moved(steps [S]) → [S, *R], by what is moved, goes in steps, as float32 does.
+    """Raise `Broken` where any of these functions of steps [S] → [S, *R] moves in steps, as float32 does.
 
     The example is left out where none of them moves smoothly.
     """

@@ -15,6 +15,7 @@ from warpkit.transforms.base import Transform
 
 START = "_warpkit_start"  # the attribute that holds the θ around which a transform is tried
 _NEAR_PHI = 3
+_PLACES = (-0.83, -0.41, 0.07, 0.29, 0.66, 0.94)  # of a kernel's radius: off the usual joints
 _MANY = 16  # parameters; more of them are drawn as a seed: nobody reads them, and drawing takes time
 _SPREAD, _FAR, _FARTHEST = 0.25, 2.0, 10.0  # of θ around where a transform starts
 _M = TypeVar("_M", bound=nn.Module)
@@ -25,7 +26,7 @@ seeds = st.integers(0, 2**16)
 
 
 def seed(_: Any) -> st.SearchStrategy[int]:
-    """For what need not be read."""
+    """A seed, for inputs that nobody needs to read."""
     return seeds
 
 
@@ -39,24 +40,24 @@ def decimals(low: float, high: float, step: float = 1e-3) -> st.SearchStrategy[f
 
 
 def distance(kernel: Kernel) -> st.SearchStrategy[float]:
-    """Inside the radius."""
+    """A distance inside the radius, in pixels."""
     return decimals(-kernel.radius, kernel.radius)
 
 
 def grid(kernel: Kernel) -> Tensor:
-    """Distances all over the inside, 256 a pixel, off every joint that one could name."""
+    """Distances all over the inside, 256 in each pixel, away from every joint at a simple fraction."""
     count = kernel.taps * 128
     middle = (torch.arange(count, dtype=torch.float64) + 0.4142) / count
     return ((2 * middle - 1) * kernel.radius).to(device(kernel))
 
 
 def distances(kernel: Kernel) -> _LIST:
-    """Some of them."""
+    """One to six distances inside the radius."""
     return st.lists(distance(kernel), min_size=1, max_size=6)
 
 
 def special_distance(kernel: Kernel) -> st.SearchStrategy[float]:
-    """Whole and half pixels, the declared joints, what is a hair away from them, and any other."""
+    """A whole or half pixel, a declared joint, a distance a hair away from these, or any other."""
     n = 2 * kernel.pieces
     marks = [k / n for k in range(math.ceil(-kernel.radius * n) + 1, math.floor(kernel.radius * n))]
     near = [m + e for m in (-kernel.radius, *marks, kernel.radius) for e in (-1e-7, 1e-7)]
@@ -65,27 +66,27 @@ def special_distance(kernel: Kernel) -> st.SearchStrategy[float]:
 
 
 def fraction(_: Kernel) -> st.SearchStrategy[float]:
-    """Where the sampled place lies between two pixels."""
+    """A fraction: how far the sampled place lies behind a pixel."""
     return st.sampled_from((0.5, 0.25, 0.75)) | decimals(0, 1)
 
 
 def phi(kernel: Kernel) -> st.SearchStrategy[int]:
-    """0: the parameters Φ as they are; other numbers: moved a little (`at_phi`)."""
+    """A number of a state of the parameters Φ, for `at_phi`: 0 leaves them as they are, others move them a little."""
     return st.integers(0, _NEAR_PHI if has_phi(kernel) else 0)
 
 
 def wide_phi(component: nn.Module) -> st.SearchStrategy[int]:
-    """Likewise or, half of the time, moved far."""
+    """A number as from `phi` or, half of the time, one that moves the parameters far."""
     return st.integers(0, 2 * _NEAR_PHI if has_phi(component) else 0)
 
 
 def has_phi(component: nn.Module) -> bool:
-    """Whether something in it learns."""
+    """Whether the component has parameters of its own."""
     return any(True for _ in component.parameters())
 
 
 def at_phi(component: _M, phi: int) -> _M:
-    """It after its parameters have moved, as they do in training; they are float64, so that facts are exact."""
+    """The component after its parameters have moved, as they do in training; in float64, so that facts are exact."""
     if not has_phi(component):
         return component
     moved = copy.deepcopy(component).double()
@@ -112,7 +113,7 @@ def thetas(batch: int) -> Any:
 
 
 def wide_thetas(batch: int) -> Any:
-    """Near where the transform starts or, most of the time, far from it, by its own measure (`_reach`)."""
+    """θ near where the transform starts or, most of the time, far from it; `_reach` says how far that is."""
 
     def strategy(transform: Transform) -> _POINTS:
         reach = _reach(transform)
@@ -134,7 +135,7 @@ def _thetas(batch: int, transform: Transform, spread: list[float]) -> _POINTS:
 
 
 def _reach(transform: Transform) -> list[float]:
-    """For each number of θ about how much of it moves points by half an image: degrees need more than radians do."""
+    """How much of each number of θ moves points by half an image: degrees need more than radians do."""
     step = 1e-3
     try:
         fresh = copy.deepcopy(transform)
@@ -149,7 +150,7 @@ def _reach(transform: Transform) -> list[float]:
 
 
 def is_near(transform: Transform, theta: list[list[float]]) -> bool:
-    """Whether these θ are near where the transform starts."""
+    """Whether all these θ are near where the transform starts."""
     return bool(((torch.tensor(theta) - centre(transform)).abs() <= _SPREAD + 1e-6).all())
 
 
@@ -169,7 +170,7 @@ def scattered(transform: Transform, seed: int, count: int, reach: float = 1.1) -
 
 
 def centre(transform: Transform) -> Tensor:
-    """[P]: the identity, or ½ everywhere (zero is where scales divide by zero) for a transform that has none."""
+    """The θ [P] to start from: the identity; ½ everywhere for a transform without (scales divide by zero at 0)."""
     given = getattr(transform, START, None)
     if given is not None:
         return given  # type: ignore[no-any-return]
@@ -185,13 +186,23 @@ def centre(transform: Transform) -> Tensor:
 # For both
 
 
+def example(component: nn.Module, batch: int = 2) -> tuple[Tensor, ...]:
+    """Inputs of a component, float64: distances [6] of a kernel; θ [batch, P] and points [1, 4, D] of a transform."""
+    if isinstance(component, Kernel):
+        return (tensor(component, _PLACES) * component.radius,)
+    assert isinstance(component, Transform)
+    start = centre(component).to(device(component))
+    theta = start + 0.15 * uniform(5, batch, component.num_params).to(start)
+    return theta, 0.9 * uniform(6, 1, 4, component.ndim).to(start)
+
+
 def parameters(module: nn.Module) -> Tensor:
-    """All its parameters' numbers in one vector, float64."""
+    """All numbers of the module's parameters as one vector, float64."""
     return torch.cat([p.detach().double().flatten() for p in module.parameters()])
 
 
 def with_parameters(module: nn.Module, vector: Tensor, *inputs: Tensor) -> Tensor:
-    """The module's result with all its parameters' numbers taken from one vector."""
+    """The module's result when its parameters are taken from one vector."""
     parameters = dict(module.named_parameters())
     parts = torch.split(vector, [p.numel() for p in parameters.values()])
     given = {name: part.reshape(p.shape) for (name, p), part in zip(parameters.items(), parts, strict=True)}
@@ -205,28 +216,28 @@ def along(module: nn.Module, way: Tensor, *inputs: Tensor) -> Callable[[Tensor],
 
 
 def size(ndim: int, low: int = 1, high: int = 5) -> st.SearchStrategy[list[int]]:
-    """Of an image, rows first."""
+    """The size of an image, rows first."""
     return st.lists(st.integers(low, high), min_size=ndim, max_size=ndim)
 
 
 def padding(_: Any) -> st.SearchStrategy[str]:
-    """A padding mode."""
+    """A padding mode that extends the image."""
     return st.sampled_from(("zeros", "border", "reflection", "wrap"))
 
 
 def aligned(_: Any) -> st.SearchStrategy[bool]:
-    """`align_corners`."""
+    """True or False, for `align_corners`."""
     return st.booleans()
 
 
 def uniform(seed: int, *shape: int) -> Tensor:
-    """Numbers in −1 … 1, float64."""
+    """Random numbers in −1 … 1, float64, the same for the same seed."""
     generator = torch.Generator().manual_seed(seed)
     return 2 * torch.rand(shape, generator=generator, dtype=torch.float64) - 1
 
 
 def device(component: Any) -> torch.device:
-    """Where its tensors lie."""
+    """The device of the component's tensors; the CPU for one without any."""
     held = (t.device for t in (*component.parameters(), *component.buffers()))
     return next(held, torch.device("cpu"))
 
@@ -238,5 +249,5 @@ def batch(transform: Transform, theta: list[list[float]], points: list[list[floa
 
 
 def tensor(component: Any, values: float | Sequence[Any]) -> Tensor:
-    """Generated numbers as float64, on the component's device."""
+    """Generated numbers as a float64 tensor on the component's device."""
     return torch.tensor(values, dtype=torch.float64, device=device(component))

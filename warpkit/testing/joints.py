@@ -1,4 +1,4 @@
-"""Where a kernel's formula is joined, and how smoothly: found from its values alone.
+"""Where a kernel's pieces are joined, and how smoothly, found from its values alone.
 
 Eighth differences of a smooth function vanish with the eighth power of the step; a jump in its j-th derivative makes
 them fall with the j-th power only, around that place.
@@ -21,7 +21,7 @@ _SMOOTHEST = 6  # derivatives beyond are not told apart from noise
 
 
 class Joint(NamedTuple):
-    """At distance `at` ± `within`, the derivative of this order is the first to jump."""
+    """A place, at distance `at` ± `within`, where the derivative of this order is the first to jump."""
 
     at: float
     order: float
@@ -29,7 +29,7 @@ class Joint(NamedTuple):
 
 
 def joints(kernel: Kernel) -> list[Joint]:
-    """Every place where some derivative up to the fifth jumps, ±radius included, where zero begins."""
+    """Every place where some derivative up to the fifth jumps, with ±radius, beyond which the kernel is zero."""
     found: list[Joint] = []
     level, negligible = _SEEN * _noise(kernel), 35 * _JUMP * peak(kernel)  # a jump of 1 has differences up to 35
     for step in _STEPS:  # a joint is seen at the coarser steps, and located by the finest that sees it
@@ -60,7 +60,7 @@ def _order_close_by(kernel: Kernel, joint: Joint, level: float, negligible: floa
 
 
 def continuity(kernel: Kernel) -> int:
-    """k of C^k over all distances, zero outside the radius: −1 where the value jumps."""
+    """The k of C^k over all distances, the kernel being zero outside the radius: −1 where its value jumps."""
     orders = [joint.order for joint in joints(kernel)]
     return math.ceil(min(orders, default=_SMOOTHEST) - 0.25) - 1
 
@@ -83,7 +83,7 @@ def _named(joint: Joint, radius: float, pieces: int) -> bool:
 
 
 def _noise(kernel: Kernel) -> float:
-    """Of eighth differences: at the finest step nothing else is left, but at a few joints."""
+    """The size of eighth differences that are only rounding: those of the finest step, except at a few joints."""
     return max(3 * float(_differences(kernel, _STEPS[-1]).median()), 3e-14 * peak(kernel))
 
 
@@ -108,7 +108,7 @@ def _near(joint: Joint, place: float, step: float) -> bool:
 
 
 def _order(kernel: Kernel, place: float, step: float, within: float = 0.0) -> tuple[float, float]:
-    """j, from how much the differences around this place fall when the step is halved; and how large they are."""
+    """The jump's order, from how much differences around it fall when the step is halved; and their size."""
     coarse = _differences(kernel, step, around=place, width=12 * step + within).max()
     # windows of half the width: the same centres
     fine = _differences(kernel, step / 2, around=place, width=10 * step + within).max()
@@ -116,7 +116,7 @@ def _order(kernel: Kernel, place: float, step: float, within: float = 0.0) -> tu
 
 
 def _differences(kernel: Kernel, step: float, around: float = 0.0, width: float = math.inf) -> Tensor:
-    """|Δ⁸k| at places a step apart, symmetric about `around`."""
+    """The absolute eighth differences |Δ⁸k| at places a step apart, symmetric about `around`."""
     half = math.ceil(min(width, kernel.radius + 10 * step + abs(around)) / step)
     where = around + torch.arange(-half, half + 1, dtype=torch.float64) * step
     windows = extended(kernel, where).unfold(0, 9, 1)
@@ -124,7 +124,7 @@ def _differences(kernel: Kernel, step: float, around: float = 0.0, width: float 
 
 
 def extended(kernel: Kernel, distance: Tensor) -> Tensor:
-    """k, and zero from the radius on, where the formula may be anything."""
+    """The kernel k, and zero from the radius on, where the formula may be anything."""
     inside = distance.abs() < kernel.radius
     with torch.no_grad():
         values = kernel(torch.where(inside, distance, 0.0).to(device(kernel)))
@@ -132,7 +132,7 @@ def extended(kernel: Kernel, distance: Tensor) -> Tensor:
 
 
 def peak(kernel: Kernel) -> float:
-    """The largest |k|."""
+    """The largest |k| over a fine lattice of distances, at least 1e-300."""
     count = math.ceil(2 * kernel.radius * 64)
     where = (torch.arange(count, dtype=torch.float64) + 0.5) / 64 - kernel.radius
     return max(float(extended(kernel, where).abs().max()), 1e-300)

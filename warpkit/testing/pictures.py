@@ -1,4 +1,4 @@
-"""What is being checked, as a picture: a kernel's shape, slope and spectrum; the grid that a transform bends."""
+"""Pictures of a component: a kernel's shape, slope and spectrum; the grid that a transform bends."""
 
 import itertools
 import warnings
@@ -141,7 +141,7 @@ def _mild(transform: Transform) -> Float[Tensor, " P"]:
 
 
 def _reach(bent: Numbers) -> float:
-    """Half the side of what is drawn: the frame, and the grid unless it goes very far."""
+    """Half the side of the drawing: it shows the frame, and the grid unless that goes very far."""
     return float(np.clip(np.abs(bent[np.isfinite(bent)]).max(initial=1.0), 1.0, _REACH) + 0.1)
 
 

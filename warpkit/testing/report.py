@@ -11,7 +11,7 @@ NO_ERROR = "no error"
 
 
 class Status(StrEnum):
-    """How a check ended."""
+    """The ways in which a check can end."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -40,12 +40,12 @@ class Result:
 
     @property
     def mend(self) -> str:
-        """What would mend it; empty where an error that the check does not expect says more."""
+        """How to mend it; empty where the error that was raised, and not expected, says more."""
         expects_errors = self.check.name.startswith(("works_", "trains_", "survives_", "one_", "empty_"))
         return self.hint or (self.check.mend if self.expected != NO_ERROR or expects_errors else "")
 
     def lines(self) -> list[tuple[str, str]]:
-        """What a plugin's author needs to know: a word and a text each."""
+        """The lines for a plugin's author, each a heading word and a text; empty ones are left out."""
         if self.found:
             told = [
                 ("claim", self.check.claim),
@@ -70,7 +70,7 @@ class Result:
         return "\n".join([f"{self.check.name}: {self.status}", *told])
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The outcome as plain data for JSON: check, status, claim, and whatever else is known."""
         given = {k: getattr(self, k) for k in ("reason", "found", "expected", "at", "where") if getattr(self, k)}
         more = {"why": self.check.why, "mend": self.mend} if self.found else {}
         return {"check": self.check.name, "status": str(self.status), "claim": self.check.claim, **given, **more}
@@ -78,7 +78,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
-    """All results for one component, and the facts that were found out beside those it declares."""
+    """All results for one component, and facts that were found to hold beside those that it declares."""
 
     kind: str
     component: str
@@ -89,17 +89,17 @@ class Report:
 
     @property
     def failures(self) -> list[Result]:
-        """The checks that failed, and were not expected to."""
+        """The results of the checks that failed and were not declared to."""
         return self.having(Status.FAILED)
 
     @property
     def warnings(self) -> list[Result]:
-        """What is right but seldom wanted, and checks that pass although they were declared to fail."""
+        """The results that are right but seldom wanted, and passes of checks that were declared to fail."""
         return self.having(Status.WARNING, Status.UNEXPECTED)
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed that was not declared to."""
+        """Whether no check failed but those that were declared to."""
         return not self.failures
 
     def having(self, *statuses: Status) -> list[Result]:
@@ -108,11 +108,11 @@ class Report:
 
     @property
     def told(self) -> list[Result]:
-        """Everything that is not as it should be."""
+        """The results that are not as they should be."""
         return self.having(Status.FAILED, Status.EXPECTED, Status.UNEXPECTED, Status.WARNING)
 
     def summary(self) -> str:
-        """One line: 31 passed, 1 warning, 2 not applicable (seed 0, 30 examples a check)."""
+        """The counts in one line, such as: 31 passed, 1 warning, 2 not applicable (seed 0, 30 examples a check)."""
         counts = {s: len(self.having(s)) for s in Status}
         counted = ", ".join(f"{n} {s}" for s, n in counts.items() if n)
         return f"{self.kind} {self.component}: {counted} (seed {self.seed}, {self.examples} examples a check)"
@@ -123,13 +123,13 @@ class Report:
         return "\n\n".join([self.summary(), *map(str, self.told), *suggestions])
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The report as plain data for JSON."""
         head = {k: getattr(self, k) for k in ("kind", "component", "seed", "examples", "passed", "suggestions")}
         return {**head, "results": [result.to_dict() for result in self.results]}
 
 
 class ConformanceError(AssertionError):
-    """A component does not keep what it claims; `report` has it all."""
+    """A component does not keep what it claims. `report` holds all results."""
 
     def __init__(self, report: Report) -> None:
         self.report, failed = report, report.failures
@@ -139,5 +139,5 @@ class ConformanceError(AssertionError):
         super().__init__("\n\n".join(told))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Made again from the report."""
+        """An error is pickled as its report."""
         return ConformanceError, (self.report,)

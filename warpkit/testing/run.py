@@ -1,4 +1,4 @@
-"""The ways in: a call that raises, and a pytest case for each check."""
+"""The ways to run the checks: calls that raise, and a pytest case for each check."""
 
 import inspect
 import warnings
@@ -31,7 +31,7 @@ _KINDS: dict[str, tuple[Registry[Any], Checks]] = {
 
 
 class ConformanceWarning(UserWarning):
-    """What is right, but seldom what is wanted."""
+    """A component is right in a way that is seldom wanted."""
 
 
 def check_kernel(
@@ -125,7 +125,7 @@ def session_for(
     expected_failures: Mapping[str, str] | None = None,
     theta: Tensor | Sequence[float] | None = None,
 ) -> Session:
-    """One component under test; `kind` is "kernel", "transform" or "backend"."""
+    """A session for one component; `kind` is "kernel", "transform" or "backend"."""
     registry, checks = _KINDS[kind]
     require(isinstance(seed, int) and seed >= 0, "seed", expected="a whole number from 0 on", given=seed)
     with undisturbed():
@@ -159,7 +159,7 @@ def _checked(
 def run(
     session: Session, only: str | Sequence[str] | None = None, begins: Callable[[str], object] = lambda name: None
 ) -> Report:
-    """The report, failures and all; `begins` is told the name of each check."""
+    """Run the checks of these names, or all, and report. `begins` is told the name of each check."""
     known = session.checks.names()
     names = [only] if isinstance(only, str) else only
     for name in names or ():
@@ -248,7 +248,7 @@ def parametrize_with_checks(
 
 
 def kind_of(component: Any) -> str:
-    """ "kernel", "transform" or "backend"; `InputError` for what is none of them, or a name of two kinds."""
+    """The kind of a component or name: "kernel", "transform" or "backend"; `InputError` for none, or two kinds."""
     name = component.get("type") if isinstance(component, dict) else component
     if isinstance(name, str):
         found = [kind for kind, (registry, _) in _KINDS.items() if name in registry.names()]
@@ -264,5 +264,5 @@ def kind_of(component: Any) -> str:
 
 
 def registry_of(name: str) -> Registry[Any]:
-    """Where this name is registered."""
+    """The registry in which this name is found."""
     return _KINDS[kind_of(name)][0]

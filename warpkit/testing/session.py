@@ -53,22 +53,22 @@ class Session:
 
     @property
     def name(self) -> str:
-        """The component's class."""
+        """The name of the component's class."""
         return type(self.component).__name__
 
     def result(self, check: Check) -> Result:
-        """The outcome of this check, run at most once."""
+        """The outcome of this check, which is run at most once."""
         if check.name not in self._results:
             self._results[check.name] = self._run(check)
         return self._results[check.name]
 
     def report(self, names: list[str]) -> Report:
-        """The outcome of the checks of these names."""
+        """A report of the checks of these names."""
         results = [self.result(self.checks[name]) for name in names]
         return Report(self.checks.kind, self.name, self.seed, self.examples, results, [])
 
     def failed_besides(self, names: list[str]) -> list[str]:
-        """Checks that were run because others need them, and failed: those others say nothing then."""
+        """The names of further checks that failed and that these needed, so that these were not run."""
         failed = (name for name, result in self._results.items() if result.status is Status.FAILED)
         return [name for name in failed if name not in names]
 
@@ -109,7 +109,7 @@ class Session:
         return Result(check, Status.PASSED)
 
     def _try(self, check: Check) -> None:
-        """Raises what the check raises, for the smallest input that makes it."""
+        """Run the check; raise what it raises for the smallest input that makes it."""
         if not check.inputs:
             check.function(self._copy())
             return
@@ -144,7 +144,7 @@ class Session:
             raise seen[-1] from None
 
     def _copy(self) -> Any:
-        """So that nothing that a check does reaches another; the component itself where it cannot be copied."""
+        """A copy, so that no check reaches another's component; the component itself where it cannot be copied."""
         try:
             copied = copy.deepcopy(self.component)
         except Exception:  # survives_copies tells
@@ -156,9 +156,7 @@ class Session:
 
 @contextlib.contextmanager
 def _the_same_everywhere() -> Iterator[None]:
-    """Without the numbers that hypothesis picks up in the modules that happen to be loaded: a seed would give other
-    inputs under pytest than on the command line.
-    """
+    """Keep hypothesis from the numbers in whatever modules are loaded: a seed would depend on them."""
     provider: Any = providers.HypothesisProvider
     if not hasattr(provider, "_local_constants"):  # another version of hypothesis, which does not do that
         yield
@@ -172,7 +170,7 @@ def _the_same_everywhere() -> Iterator[None]:
 
 @contextlib.contextmanager
 def undisturbed() -> Iterator[None]:
-    """The caller's random state, default type and warnings stay as they are, and gradients are on."""
+    """Keep the caller's random state, default dtype and warnings; turn gradients on."""
     dtype = torch.get_default_dtype()
     try:
         with (
@@ -189,7 +187,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def _where(error: BaseException, component: Any) -> str:
-    """The deepest line in the component's own file."""
+    """The deepest line of the traceback that is in the component's own file."""
     try:
         file = inspect.getsourcefile(type(component))
     except (TypeError, OSError):

@@ -20,25 +20,25 @@ class Bar(Callback):
         self.line = self.bar.add_task(name, state="")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """It begins where the run goes on."""
+        """Show the bar, beginning where the run goes on."""
         if trainer.is_global_zero:
             self.bar.update(self.line, total=trainer.estimated_stepping_batches, completed=trainer.global_step)
             self.bar.start()
 
     def on_train_batch_end(self, trainer: Trainer, *others: Any) -> None:
-        """A step on."""
+        """Move the bar on by a step."""
         self.bar.update(self.line, completed=trainer.global_step)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The latest error."""
+        """Show the epoch and its error beside the bar."""
         error = trainer.callback_metrics.get("valid/error", trainer.callback_metrics.get("train/error"))
         state = f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
         self.bar.update(self.line, state=state if error is None else f"{state}, error {float(error):.2%}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """It stays as it is."""
+        """Stop the bar and leave it as it is."""
         self.bar.stop()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Leave the terminal as it was."""
+        """Stop the bar, so that the terminal is as it was."""
         self.bar.stop()

@@ -28,10 +28,10 @@ class CheckpointWarning(UserWarning):
 
 
 class TwoFiles(TorchCheckpointIO):
-    """A checkpoint appears whole or not at all, whatever file system it is on, and the one before it is kept."""
+    """The writing of checkpoints, each whole or not at all, on any file system; the one before is kept."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Only once the new one is complete, the last becomes the one before."""
+        """Save the checkpoint; once it is complete, the last one becomes the one before."""
         path = Path(path)
         with written_whole(path) as draft:
             try:
@@ -43,7 +43,7 @@ class TwoFiles(TorchCheckpointIO):
 
 
 def find_checkpoint(run: Run, weights: Mapping[str, Tensor]) -> bool:
-    """Whether there is a checkpoint to go on from; it is `last.ckpt` then.
+    """Whether there is a checkpoint to go on from, which is `last.ckpt` then.
 
     Where that is damaged or gone, the one before takes its place, with a warning. Raises `InputError` where none of
     them can be read, and for one that lacks something or holds other weights.
@@ -74,7 +74,7 @@ def find_checkpoint(run: Run, weights: Mapping[str, Tensor]) -> bool:
 
 @contextlib.contextmanager
 def restoring(run: Run, keeper: Keeper) -> Iterator[None]:
-    """What a checkpoint lacks is told as that: Lightning takes it as it is until the training starts."""
+    """Tell a checkpoint that lacks something as an `InputError`: Lightning notices it only when training starts."""
     try:
         yield
     except InputError:
@@ -88,7 +88,7 @@ def restoring(run: Run, keeper: Keeper) -> Iterator[None]:
 
 
 def _read(file: Path) -> Any:
-    """What it holds. An error where a check sum is wrong: torch writes them, and does not look at them."""
+    """The contents of a checkpoint; an error for a wrong check sum, which torch writes and does not compare."""
     with zipfile.ZipFile(file) as archive:
         wrong = archive.testzip()
     require(wrong is None, f"{wrong} is damaged")

@@ -1,4 +1,4 @@
-"""Training a classifier on images that are distorted afresh in each batch."""
+"""The training of a classifier on images that are distorted afresh in each batch."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def train(
     rate: float = 5e-3,
     progress: Progress | None = None,
 ) -> None:
-    """`steps` of Adam on random batches, each distorted afresh; the rate climbs to `rate` and falls to nothing.
+    """Take `steps` of Adam on random batches, each distorted afresh; the rate climbs to `rate` and falls to nothing.
 
     That cycle lets few steps go far: L. N. Smith, N. Topin, "Super-convergence", arXiv 1708.07120.
 
@@ -56,7 +56,7 @@ def train(
 def distorted_test(
     data: Labelled, distortion: Distortion, times: int = 2
 ) -> tuple[Float[Tensor, "M C H W"], Int64[Tensor, " M"]]:
-    """Every image distorted in `times` ways, and its labels: always the same ones.
+    """Every image distorted in `times` ways, and its labels; they are always the same ones.
 
     Several ways make the error less a matter of which angles a digit met.
     """

@@ -1,4 +1,4 @@
-"""A run that is older than an option: it was trained with the option's default."""
+"""Options for runs that are older than these options: such runs were trained with their defaults."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from warpkit.training.tasks import TASKS
 
 
 def filled(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run was asked, with every option of `[data]` and `[training]` that there is today."""
+    """The settings of a run, with every option of `[data]` and `[training]` that there is today."""
     data = asked.get("data")
     kind = data.get("type", "digits") if isinstance(data, dict) else None
     kinds: dict[str, type[Table]] = {"training": Training}

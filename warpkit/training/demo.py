@@ -9,7 +9,7 @@ Spec = dict[str, Any]
 
 
 def digit_classifiers(shape: Sequence[int]) -> dict[str, Spec]:
-    """Specs, for `warpkit.build`, of a CNN and of the same CNN with a spatial transformer in front, by their names.
+    """The specs of a CNN and of the same CNN with a spatial transformer in front, by their names.
 
     `shape` is that of one image, [C, H, W]. The CNN is the other spec without its first layer, so that nothing else can
     differ.

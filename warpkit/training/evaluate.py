@@ -1,4 +1,4 @@
-"""A trained model, tested again, maybe on other data."""
+"""The test of a trained model, on its own test images or on other data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _BATCH = 500
 def evaluate(
     run: Run, overrides: Mapping[str, Any] | None = None, device: torch.device | str = "cpu"
 ) -> dict[str, Any]:
-    """The error (0 … 1) and the loss of a run's weights on its test images, and what those are.
+    """The error (0 … 1) and the loss of a run's weights on test images, with a description of these images.
 
     `overrides`: other data, by path: `{"data.test_folder": "mnist"}`. Raises `InputError` for a run without weights,
     and for data that do not suit the model.

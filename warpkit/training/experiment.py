@@ -1,4 +1,4 @@
-"""An experiment as a file: data, how to train, and the models that are compared."""
+"""An experiment as a file: its data, its way to train, and the models that are compared."""
 
 import functools
 import hashlib
@@ -33,7 +33,7 @@ _WEIGHTS = (("data", "encoder"), ("training", "backbone"))  # files
 
 
 class Training(Table):
-    """`[training]`: how a model is trained.
+    """The table `[training]`: how a model is trained.
 
     `optimizer`: "adam" (AdamW) or "sgd" (with Nesterov's momentum of 0.9). `rate`: the highest learning rate;
     `localization`: the part of it that localization networks and regression layers get. `schedule`: "one_cycle" (up,
@@ -58,7 +58,7 @@ class Training(Table):
 
 
 class Entry(Table):
-    """`[models.NAME]`: a model to train.
+    """The table `[models.NAME]`: a model to train.
 
     `spec`: its layers, as a table, as a file beside the experiment's, or as the name of one that comes with warpkit;
     `input` is the data's unless it says one. `set`: what is changed in the spec, by path. `label`: for tables.
@@ -75,7 +75,7 @@ class Entry(Table):
 
 
 class Experiment(Table):
-    """A whole file; `column`: a short name for tables."""
+    """A whole file. `column` is a short name for tables."""
 
     version: Literal[1] = 1
     title: str
@@ -105,12 +105,13 @@ class Plan:
     overrides: Mapping[str, Any]
 
     def task(self) -> Task:
-        """The data, read."""
+        """The task with its data, which are read here."""
         return _made(self.data)
 
     def build(self, seed: int) -> nn.Module:
-        """The model with its first weights; the global random state is left alone. Raises `InputError` for a backbone's
-        weights that do not fit.
+        """The model with its first weights; the global random state is left alone.
+
+        Raises `InputError` for a backbone's weights that do not fit.
         """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -123,7 +124,7 @@ class Plan:
         return model
 
     def asked(self, seed: int) -> dict[str, Any]:
-        """All that decides the result, as plain data; of files with weights also what is in them, as a hash."""
+        """The settings that decide the result, as plain data; for files of weights their hashes too."""
         tables = {"data": self.data.model_dump(), "training": self.training.model_dump()}
         files = {f"{table}.{name}": tables[table].get(name) for table, name in _WEIGHTS}
         return {
@@ -141,7 +142,7 @@ class Plan:
         }
 
     def command(self, seed: int) -> str:
-        """The line that trains this model."""
+        """The command line that trains this model."""
         words = ["warpkit", "train", self.source, "--model", self.model, "--seed", str(seed)]
         for path, value in self.overrides.items():
             words += ["--set", f"{path}={value if isinstance(value, str) else json.dumps(value)}"]
@@ -156,7 +157,7 @@ def shipped() -> list[str]:
 def plans(
     source: str | Path, models: list[str] | None = None, overrides: Mapping[str, Any] | None = None
 ) -> list[Plan]:
-    """What an experiment asks for: a plan for each model, or for those that are named.
+    """The plans that an experiment asks for: one for each model, or for each of those that are named.
 
     `source`: a file, or the name of an experiment that comes with warpkit. `overrides`: other values, by path
     (`{"training.epochs": 10}`). Raises `InputError` with all mistakes of a table, each with its place.
@@ -201,7 +202,7 @@ def plans(
 
 
 def _try_out(plan: Plan, task: Task) -> None:
-    """Raise `InputError` for a model that cannot do the task: before another one is trained for hours."""
+    """Raise `InputError` for a model that cannot do the task, before another one is trained for hours."""
     most, size, path = task.train_images, plan.training.batch, f"experiment: models.{plan.model}"
     told = f"training.batch: {size} is more than the {most} images there are to train on"
     require(size <= most, told, path=path)
@@ -220,8 +221,10 @@ def _try_out(plan: Plan, task: Task) -> None:
 
 
 def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[str]]:
-    """Test images of a run, as it was tested, and a caption for each: one image of each class, and the classes, where
-    there are any; else the first, numbered.
+    """Test images of a run, prepared as in its test, and a caption for each.
+
+    There is one image of each class, and the caption is the class; where there are no classes, the first images are
+    numbered.
     """
     task = read_task(run.asked["data"])
     raw = task.take("test", torch.arange(task.test_images)[: 50 * count], task.test_draws()[: 50 * count])
@@ -236,7 +239,7 @@ def examples(run: Run, count: int = 10) -> tuple[Float[Tensor, "N C *S"], list[s
 
 
 def read_task(table: Mapping[str, Any]) -> Task:
-    """The data that a `[data]` table asks for. Raises `InputError` with every mistake in it, and for missing files."""
+    """The task of a `[data]` table. Raises `InputError` with every mistake in it, and for missing files."""
     return _made(_data(table))
 
 
@@ -272,7 +275,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _find(what: str, given: str, folder: str, beside: Path) -> Path:
-    """A file of the user's, or one that comes with warpkit, by its name."""
+    """The path of a user's file or, by its name, of a file that comes with warpkit."""
     if Path(given).suffix.lower() in SUFFIXES:
         return beside / given
     known = {file.name.removesuffix(".toml"): file for file in _package(folder).iterdir()}

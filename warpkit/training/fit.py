@@ -1,4 +1,4 @@
-"""One run: a plan is trained, kept after every epoch, tested at the end."""
+"""One run: a plan is trained, kept after every epoch, and tested at the end."""
 
 import functools
 import logging
@@ -35,7 +35,7 @@ PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 class Fitting:
-    """How and on what machine runs are trained: Lightning's words."""
+    """The machine and the way to train on it, in Lightning's words; called with a plan, it makes a run."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Fitting:
         self.precision, self.workers, self.progress = precision, workers, progress
 
     def __call__(self, plan: Plan, seed: int, out: str | Path) -> dict[str, Any]:
-        """Train, or go on where a run was stopped; the result of one that has ended already.
+        """Train, or go on where the run was stopped, and return its result; one that has ended is only read.
 
         The folder is `<out>/<experiment>/<model>/<seed>`. What a run lacks that was stopped after its result, how its
         time is shared out, is measured then. Where the last checkpoint is damaged, the run goes on from the one before
@@ -88,7 +88,7 @@ class Fitting:
         return result
 
     def _train(self, trainer: Trainer, learner: Learner, keeper: Keeper) -> dict[str, Any]:
-        """Train, test and keep what came of it."""
+        """Train, test, and keep the weights and the result."""
         run, task, training = keeper.run, learner.task, learner.how
         batches = Batches(task, training.batch, learner.seed, self.workers)
         if trainer.is_global_zero:
@@ -161,7 +161,7 @@ class Fitting:
 
 
 def _precision(accelerator: str) -> str:
-    """Mixed where the hardware has it."""
+    """The precision to train in: mixed where the hardware has it."""
     if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     return "32-true"
@@ -177,7 +177,7 @@ def _show(otherwise: Callable[..., None], message: Warning | str, category: type
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without Lightning's advice to use more workers and other loggers; what a watch has to say stands out."""
+    """Silence Lightning's advice on workers and loggers, so that warnings of a watch stand out."""
     said = logging.getLogger("lightning.pytorch")
     level = said.level
     said.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""What is kept of a run while it is trained."""
+"""The records of a run, kept while it is trained."""
 
 import math
 import time
@@ -15,7 +15,7 @@ from warpkit.watching.watch import watch
 
 
 class Keeper(Callback):
-    """The course of a run, in its checkpoint and as `metrics.csv`: epoch by epoch, with what its transformers do."""
+    """The course of a run in its checkpoint and in `metrics.csv`: epoch by epoch, with its transformers' figures."""
 
     def __init__(self, run: Run, model: nn.Module) -> None:
         has_transformer = bool(transformers_in(model))
@@ -27,11 +27,11 @@ class Keeper(Callback):
 
     @property
     def warned(self) -> list[str]:
-        """What the watch has to say."""
+        """The warnings of the watch so far."""
         return self.watch.warnings if self.watch else []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Raises `InputError` where what a checkpoint held, which has been taken by now, is not all of a run."""
+        """Raise `InputError` where the checkpoint, which was loaded by now, did not hold all of a run."""
         if self.rows:
             last = self.rows[-1]
             whole = (
@@ -45,12 +45,12 @@ class Keeper(Callback):
         self.has_begun = True
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Begin to count."""
+        """Start the clock with the first batch of an epoch."""
         if batch_idx == 0:
             self._since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """A row more. Raises `InputError` where the training has diverged, before that is kept."""
+        """Add the epoch's row. Raises `InputError`, before that, where the training has diverged."""
         self.seconds += time.perf_counter() - self._since
         measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
         epoch = trainer.current_epoch + 1
@@ -65,17 +65,17 @@ class Keeper(Callback):
                 logger.log_metrics(seen, trainer.global_step)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The last measurement is judged."""
+        """Close the watch, which judges its last measurement."""
         if self.watch:
             self.watch.close()
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run that goes on has to know."""
+        """The rows, the seconds and the watch's state, for a checkpoint."""
         seen = self.watch.state_dict() if self.watch else {}
         return {"rows": self.rows, "seconds": self.seconds, "watch": seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """From the checkpoint."""
+        """Take over the state from a checkpoint."""
         self.rows, self.seconds = state_dict["rows"], state_dict["seconds"]
         if self.watch:
             self.watch.load_state_dict(state_dict["watch"])

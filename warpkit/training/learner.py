@@ -1,4 +1,4 @@
-"""A task and a model as Lightning takes them."""
+"""A task and a model in the form that Lightning takes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ _TESTED = 500  # images at a time
 
 
 class Shares(Sampler[tuple[Tensor, Tensor]]):
-    """For each step of an epoch: which images this process trains on, and what was drawn at random for them.
+    """The images that this process trains on in each step of an epoch, and the random numbers drawn for them.
 
     The order and the draws are those of the whole batch, from the seed and the epoch alone: whatever the number of
     processes, and wherever a training was stopped, the batches are the same.
@@ -35,15 +35,15 @@ class Shares(Sampler[tuple[Tensor, Tensor]]):
         self.epoch = 0
 
     def __len__(self) -> int:
-        """Whole batches only."""
+        """The number of batches in an epoch, whole ones only."""
         return self.task.train_images // self.batch
 
     def set_epoch(self, epoch: int) -> None:
-        """Lightning says it before each epoch."""
+        """Take the number of the epoch, which Lightning tells before it begins."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[tuple[Int64[Tensor, " n"], Float[Tensor, "n L"]]]:
-        """The share of each batch."""
+        """This process's share of each batch."""
         generator = torch.Generator().manual_seed(mixed(self.seed, self.epoch))
         order = torch.randperm(self.task.train_images, generator=generator)
         for start in range(0, len(self) * self.batch, self.batch):
@@ -67,17 +67,17 @@ class Batches(LightningDataModule):
         self.task, self.batch, self.seed, self.workers = task, batch, seed, workers
 
     def train_dataloader(self) -> DataLoader[Raw]:
-        """This process's share of each batch."""
+        """A loader of this process's share of each batch."""
         rank, world = self._process()
         shares = Shares(self.task, self.batch, self.seed, rank, world)
         return self._loader("train", shares)
 
     def val_dataloader(self) -> DataLoader[Raw] | list[Any]:
-        """The test half, where it is no secret."""
+        """A loader of the test half, where the task validates on it; else none."""
         return self.test_dataloader() if self.task.validates else []
 
     def test_dataloader(self) -> DataLoader[Raw]:
-        """The test half, distorted as always."""
+        """A loader of the test half, which is always distorted in the same way."""
         rank, world = self._process()
         drawn, indices = self.task.test_draws(), torch.arange(self.task.test_images)
         starts = range(0, len(drawn), _TESTED)
@@ -85,7 +85,7 @@ class Batches(LightningDataModule):
         return self._loader("test", [(indices[share], drawn[share]) for share in shares])
 
     def on_after_batch_transfer(self, batch: Raw, dataloader_idx: int) -> Any:
-        """Distort."""
+        """Prepare the batch on the device that trains, which distorts it."""
         return self.task.prepare(batch)
 
     def _loader(self, half: Half, shares: Any) -> DataLoader[Raw]:
@@ -107,7 +107,7 @@ class Learner(LightningModule):
         self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Dropout is random by epoch: a run that was stopped goes on as it would have.
+        """Seed dropout by the epoch, so that a run that was stopped goes on as it would have.
 
         Not in `on_train_epoch_start`, which Lightning leaves out in the first epoch of a run that goes on.
         """
@@ -115,16 +115,16 @@ class Learner(LightningModule):
             torch.manual_seed(mixed(self.seed, self.current_epoch, self.global_rank))
 
     def training_step(self, batch: Any, index: int) -> Tensor:
-        """The loss, and what leaving the image or folding it costs."""
+        """The loss of a batch, with the penalties for leaving the image and for folding it."""
         loss = self._step("train", batch)
         return loss if self.penalty is None else loss + self.penalty()
 
     def validation_step(self, batch: Any, index: int) -> None:
-        """The error."""
+        """Note the loss and the error on validation images."""
         self._step("valid", batch)
 
     def test_step(self, batch: Any, index: int) -> None:
-        """The error."""
+        """Note the loss and the error on test images."""
         self._step("test", batch)
 
     def _step(self, stage: str, batch: Any) -> Tensor:
@@ -142,7 +142,7 @@ class Learner(LightningModule):
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """As `[training]` says."""
+        """The optimizer and the schedule that `[training]` asks for."""
         how = self.how
         groups = parameter_groups(self.model, how.rate, localization=how.localization)
         optimizer: torch.optim.Optimizer = (
@@ -167,5 +167,5 @@ def _schedule(how: Training, optimizer: torch.optim.Optimizer, steps: int) -> LR
 
 
 def mixed(*numbers: int) -> int:
-    """One seed from several, so that neighbours have nothing in common."""
+    """One seed made of several, so that those of neighbours have nothing in common."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -1,4 +1,4 @@
-"""What a spatial transformer does, as a picture: its input, where it looks, and what it makes of that."""
+"""Pictures of a spatial transformer: its input, the grid that it samples, and its output."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ def before_and_after(
 def side_by_side(
     transformers: Mapping[str, SpatialTransformer], images: Float[Tensor, "N C H W"], captions: Sequence[str]
 ) -> Figure:
-    """As `before_and_after`: the images, then for each transformer, under its name, a row of grids and one of outputs.
+    """A figure of the images and, for each transformer, under its name, a row of grids and a row of outputs.
 
     Three channels are shown in colour, of any other number the mean. Raises `InputError` for volumes.
     """
@@ -66,7 +66,7 @@ def side_by_side(
 def _looked(
     transformer: SpatialTransformer, images: Float[Tensor, "N C H W"]
 ) -> tuple[Float[Tensor, "N h w 2"], Float[Tensor, "N C *T"]]:
-    """Its grid and its output, as in use."""
+    """The transformer's grid and output, in evaluation mode."""
     training = transformer.training
     transformer.eval()
     nodes = lattice((_CELLS * _FINE + 1,) * 2, align_corners=True)  # from edge to edge, whatever the alignment
@@ -76,7 +76,7 @@ def _looked(
 
 
 def _row(row: Sequence[Axes], name: str, images: Float[Tensor, "N C H W"], inputs: Float[Tensor, "N C *S"]) -> None:
-    """Black and white are the darkest and the brightest of the input, in all rows."""
+    """Draw a row of images; black and white are the darkest and the brightest of the input, in all rows."""
     row[0].set_ylabel(escaped(name), fontsize=10)
     for axes, image, of in zip(row, images, inputs, strict=True):
         _prepare(axes)
@@ -84,7 +84,7 @@ def _row(row: Sequence[Axes], name: str, images: Float[Tensor, "N C H W"], input
 
 
 def escaped(text: str) -> str:
-    """A label as it is: Matplotlib would take what stands between dollars for mathematics."""
+    """The label as it is: Matplotlib would take text between dollars for mathematics."""
     return text.replace("$", r"\$")
 
 

@@ -1,4 +1,4 @@
-"""A folder that holds a run already: may this one go on in it?"""
+"""The check whether a run may go on in a folder that holds one already."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _HINT = "Give another --out, or take that folder away."
 
 
 def check_same(run: Run, asked: dict[str, Any]) -> None:
-    """Raise `InputError` unless the folder is new, or holds a run of just what is asked for."""
+    """Raise `InputError` unless the folder is new, or holds a run of just these settings."""
     if not (run.folder / RUN).is_file():
         left = [name for name in (CHECKPOINT, RESULT, WEIGHTS) if (run.folder / name).exists()]
         require(not left, f"{run.folder} holds {', '.join(left)}, but no {RUN} that says of what", hint=_HINT)

@@ -1,4 +1,4 @@
-"""A run's folder: what was asked, what came of it, epoch by epoch and in the end."""
+"""A run's folder: its settings, its course epoch by epoch, and its result."""
 
 import csv
 import io
@@ -29,18 +29,18 @@ class Run:
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What was trained, from `run.json`: experiment, model, seed, data, training, spec, parameters, versions …"""
+        """The settings in `run.json`: experiment, model, seed, data, training, spec, parameters, versions …"""
         return _read_json(self.folder / RUN)
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """What came of it, from `result.json`; None where the run has not ended."""
+        """The result in `result.json`; None where the run has not ended."""
         file = self.folder / RESULT
         return _read_json(file) if file.is_file() else None
 
     @property
     def metrics(self) -> list[dict[str, float]]:
-        """A row an epoch, from `metrics.csv`; a value that was not measured in an epoch is left out of its row.
+        """The rows of `metrics.csv`, one for each epoch; a row leaves out what was not measured in its epoch.
 
         Raises `InputError` for a file that is damaged or of something else.
         """
@@ -55,7 +55,7 @@ class Run:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else trains here meanwhile. Raises `InputError` where somebody does, or nothing can be written."""
+        """Keep other processes out of the folder. Raises `InputError` where one is in it, or it cannot be written."""
         lock = FileLock(self.folder / _LOCK, timeout=0)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -70,12 +70,12 @@ class Run:
             lock.release()
 
     def write(self, name: str, data: dict[str, Any]) -> None:
-        """`run.json` or `result.json`, whole or not at all."""
+        """Write `run.json` or `result.json`, whole or not at all."""
         with written_whole(self.folder / name) as draft:
             draft.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def write_metrics(self, rows: Iterable[dict[str, float]]) -> None:
-        """All epochs so far."""
+        """Write the rows of all epochs so far into `metrics.csv`."""
         rows = list(rows)
         names = list(dict.fromkeys(name for row in rows for name in row))
         with written_whole(self.folder / METRICS) as draft, draft.open("w", newline="", encoding="utf-8") as file:
@@ -98,7 +98,7 @@ def _run_files(folder: Path) -> Iterator[Path]:
 
 
 def number(value: Any) -> float | None:
-    """A fact that is a finite number."""
+    """The value if it is a finite number, else None."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number and abs(value) < 1e300 else None  # NaN is not below anything
 

@@ -1,4 +1,4 @@
-"""Tables of an experiment's file, checked: every mistake with its place."""
+"""The tables of an experiment's file, checked: every mistake is told with its place."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from warpkit.errors import NOTHING, InputError, unknown
 
 
 class Table(BaseModel):
-    """Named values with their types; a name that does not exist is a mistake."""
+    """A table of named values with their types; an unknown name is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""Where the time of a training step goes."""
+"""The shares of a training step's time that its parts take."""
 
 import copy
 import functools
@@ -18,9 +18,9 @@ _REPEATS = 15
 
 
 def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) -> dict[str, Any]:
-    """`images_per_second` of whole training steps, and the `shares` of a step that go to distorting a batch, to the
-    localization networks and to grid and sampling, forward and backward.
+    """Time whole training steps and their parts: `images_per_second`, and the `shares` of a step.
 
+    The parts are distorting a batch, the localization networks, and grid and sampling, forward and backward.
     Parts are timed one after the other in each of several rounds, and the medians are compared.
     """
     model = copy.deepcopy(model).to(device)  # running means and the like stay as they are
@@ -48,7 +48,7 @@ def step_shares(task: Task, batch: int, model: nn.Module, device: torch.device) 
 
 
 class _Call(NamedTuple):
-    """What a transformer gets; one behind other layers passes a gradient on to them."""
+    """A transformer's input in a call; one behind other layers passes a gradient on to them."""
 
     transformer: SpatialTransformer
     image: Tensor

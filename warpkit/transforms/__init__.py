@@ -1,1 +1,1 @@
-"""Transforms: `base`, `matrix` and `basis`, then one file a transform."""
+"""Transforms: `base`, `matrix` and `basis`, then one file for each transform."""

@@ -1,4 +1,4 @@
-"""The affine transform."""
+"""The affine transform (Jaderberg et al. 2015, eq. 1)."""
 
 import torch
 from jaxtyping import Float
@@ -23,18 +23,18 @@ class Affine(MatrixTransform):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """θ11, θ12, …"""
+        """The entries θ11, θ12, … of the matrix."""
         return tuple(f"θ{i + 1}{j + 1}" for i in range(self.ndim) for j in range(self.ndim + 1))
 
     def identity(self) -> Float[Tensor, " P"]:
-        """1 0 0 0 1 0 in 2-D."""
+        """The identity's θ, 1 0 0 0 1 0 in 2-D."""
         return torch.eye(self.ndim, self.ndim + 1, dtype=default()).flatten()
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """[[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""
+        """The matrix [[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""
         return with_last_row(theta.reshape(-1, self.ndim, self.ndim + 1))
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
-        """Its first rows; `InputError` for a matrix with a horizon."""
+        """The θ of an affine matrix, its first rows; `InputError` for a matrix with a horizon."""
         check_matrix(matrix, self.ndim)
         return affine_part(matrix).flatten(1)

@@ -1,4 +1,4 @@
-"""An attention window: one scale for all axes, and a translation."""
+"""An attention window (Jaderberg et al. 2015, eq. 2): one scale for all axes, and a translation."""
 
 import torch
 from jaxtyping import Float
@@ -30,17 +30,17 @@ class Attention(MatrixTransform):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """s unless it is fixed, then t_x, t_y, t_z."""
+        """The names s, unless the scale is fixed, then t_x, t_y, t_z."""
         return ("s",) * (self.scale is None) + ("t_x", "t_y", "t_z")[: self.ndim]
 
     def identity(self) -> Float[Tensor, " P"]:
-        """1 0 0 in 2-D. `InputError` with a fixed scale other than 1."""
+        """The identity's θ, 1 0 0 in 2-D; `InputError` with a fixed scale other than 1."""
         if self.scale not in (None, 1):
             raise InputError(f"attention with a fixed scale of {self.scale} has no identity")
         return torch.eye(1, self.ndim + 1, dtype=default())[0, self.ndim + 1 - self.num_params :]
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """[[s, 0, t_x], [0, s, t_y], [0, 0, 1]]."""
+        """The matrix [[s, 0, t_x], [0, s, t_y], [0, 0, 1]]."""
         shift = theta[:, -self.ndim :, None]
         s = theta[:, :1, None] if self.scale is None else torch.full_like(theta[:, :1, None], self.scale)
         return with_last_row(
@@ -48,10 +48,11 @@ class Attention(MatrixTransform):
         )
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
-        """s, t_x, t_y; `InputError` for a matrix that does more, or has another scale than the fixed one."""
+        """The θ of a matrix; `InputError` for one that does more, or has another scale than the fixed one."""
         check_matrix(matrix, self.ndim)
         rows = affine_part(matrix)
         theta = torch.cat([rows[:, 0, :1], rows[:, :, -1]], dim=-1)[:, -self.num_params :]
+        # Relative to the matrix's own size; 1e-6 forgives one that came out of float32.
         bad = (self.matrix(theta)[:, :-1] - rows).detach().abs().amax((1, 2)) > 1e-6 * rows.detach().abs().amax((1, 2))
         family = "one scale" if self.scale is None else f"the scale {self.scale}"
         reject(f"no attention matrix ({family}, no rotation)", bad)

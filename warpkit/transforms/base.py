@@ -1,4 +1,4 @@
-"""A transform is one mapping of points: from where an output pixel lies to where the image is sampled."""
+"""The interface of a transform: one mapping of points, from an output pixel's place to where it is sampled."""
 
 import math
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class Transform(Component):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """A word for each parameter, for messages and tables."""
+        """The name of each parameter, for messages and tables."""
         return tuple(f"θ{i + 1}" for i in range(self.num_params))
 
     def identity(self) -> Float[Tensor, " P"]:
@@ -44,11 +44,11 @@ class Transform(Component):
         raise InputError(f"{type(self).__name__} has no inverse in its own family")
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """The homogeneous matrix. Raises `InputError` for a transform that is none."""
+        """The homogeneous matrix. Raises `InputError` for a transform that is not a matrix."""
         raise InputError(f"{type(self).__name__} is no matrix transform")
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
-        """The θ of a matrix. Raises `InputError` outside the family, and where the family has no such way back."""
+        """The θ of a matrix. Raises `InputError` outside the family, and in a family that cannot tell."""
         raise InputError(f"{type(self).__name__} has no from_matrix")
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
@@ -56,7 +56,7 @@ class Transform(Component):
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, theta, points)")
 
     def __call__(self, theta: Tensor, points: Tensor) -> Tensor:
-        """theta [N, P], points [N or 1, *T, D] → where each is sampled from, [N, *T, D].
+        """Map points [N or 1, *T, D] by theta [N, P] to where each is sampled from, [N, *T, D].
 
         Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
         """
@@ -70,7 +70,7 @@ class Transform(Component):
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
     def _mapped(self, theta: Tensor, points: Tensor, batch: int) -> Tensor:
-        """`forward`, and that it gave a point for each."""
+        """The result of `forward`; `InputError` unless it has a point for each."""
         moved: Tensor = super().__call__(theta, points)
         if moved.ndim != 3 or moved.shape[0] not in (1, batch) or moved.shape[1:] != points.shape[1:]:
             expected, given = [batch, *points.shape[1:]], list(moved.shape)
@@ -78,17 +78,17 @@ class Transform(Component):
         return moved
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """How far from its own place each pixel of an output of this size is sampled, [N, *size, D], normalised."""
+        """The normalised shift from each output pixel's own place to where it is sampled, [N, *size, D]."""
         points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
         return self(theta, points) - points
 
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
+        """The coordinates that the pixels of an output of this size are sampled from, [N, *size, D]."""
         shifts = self.shifts(theta, size, align_corners)
         return lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
-        """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
+        """The Jacobian [N, *T, D, D], with ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
         batch = common_batch("theta", theta, "points", points)
@@ -102,7 +102,7 @@ class Transform(Component):
 
 
 def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
-    """mapping(points), which sees finite points only; NaN where a point is not."""
+    """The result of `mapping(points)`, which sees finite points only; NaN for a point that is not finite."""
     # A NaN that went through a formula would make 0 · NaN in the gradient of θ.
     finite = torch.isfinite(points).all(dim=-1, keepdim=True)
     return torch.where(finite, mapping(torch.where(finite, points, 0.0)), torch.nan)

@@ -26,19 +26,20 @@ class BasisTransform(Transform):
     """
 
     def basis(self, points: Float[Tensor, "B M D"]) -> Float[Tensor, "B M K"]:
-        """The K basis functions at each point."""
+        """The values of the K basis functions at each point."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define basis(self, points)")
 
     def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K D"]:
-        """How far each basis function moves a point, along each axis."""
+        """The coefficients: how far each basis function moves a point, along each axis."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define coefficients(self, theta)")
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
-        """p + basis(p) · coefficients(θ)."""
+        """The formula T(p) = p + basis(p) · coefficients(θ)."""
+        # p is added, not part of the product: the identity then moves no point by rounding.
         return points + self.basis(points).to(points.dtype) @ self.coefficients(theta).to(points.dtype)
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """basis · coefficients(θ) for each pixel of an output of this size, [N, *size, D]."""
+        """The shift basis · coefficients(θ) of each pixel of an output of this size, [N, *size, D]."""
         check_theta(self, theta)
         dtype = working(theta.dtype)
         if tracing.is_recording() or any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self)):
@@ -53,7 +54,7 @@ class BasisTransform(Transform):
 def _lattice_basis(
     transform: BasisTransform, size: tuple[int, ...], align_corners: bool, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "M K"]:
-    """The basis at the lattice's points, computed in float64 and kept while the transform's buffers stay the same."""
+    """The basis at the lattice's points, computed in float64 and kept until the transform or its buffers change."""
     with tracing.constants():
         buffers = tracing.tensors(transform)
         state = tuple((t.data_ptr(), None if t.is_inference() else t._version) for t in buffers)

@@ -1,4 +1,4 @@
-"""Several transforms, one after the other."""
+"""The composition of several transforms."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -35,24 +35,24 @@ class Compose(Transform):
         self.is_affine = all(part.is_affine for part in parts)
 
     def spec_options(self) -> dict[str, object]:
-        """The parts as they are."""
+        """The options that would make this composition again, with its parts themselves."""
         return {**super().spec_options(), "of": self._parts()}
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """The parts' names, with the part's number before them."""
+        """The parts' parameter names, each after the number of its part."""
         return tuple(f"{i}.{name}" for i, part in enumerate(self._parts()) for name in part.param_names)
 
     def identity(self) -> Float[Tensor, " P"]:
-        """The parts' identities."""
+        """The identities of the parts, one after the other."""
         return torch.cat([part.identity() for part in self._parts()])
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """The product; `InputError` unless all parts are matrices."""
+        """The product of the parts' matrices; `InputError` unless all parts are matrices."""
         return _product(self._with_theta(theta))
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
-        """One part after the other, each run of matrices as their product."""
+        """Map the points by one part after the other, each run of matrices as their product."""
         dtype, exact = points.dtype, wide(points.device)
         for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):
             pairs = list(run)

@@ -27,22 +27,22 @@ class MatrixTransform(Transform):
     is_matrix = True
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """The matrix, in θ's dtype."""
+        """The matrix [N, D + 1, D + 1], in θ's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define matrix(self, theta)")
 
     def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
-        """The θ whose transform undoes this one's. `InputError` names the batch entries whose matrix is singular."""
+        """The θ whose transform undoes this one's; `InputError` names batch entries whose matrix is singular."""
         check_theta(self, theta)
         return self.from_matrix(invert(self.matrix(theta.to(wide(theta.device))))).to(theta.dtype)
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
-        """Multiply, then divide."""
+        """Multiply homogeneous points by the matrix, then divide by w."""
         exact = wide(points.device)
         return apply(checked_matrix(self, theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
 
 
 def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"]:
-    """`matrix(theta)`, one for each θ. `InputError` where a plugin gives another shape."""
+    """The matrix of each θ; `InputError` where a plugin gives another shape."""
     matrix, e = transform.matrix(theta), transform.ndim + 1
     if matrix.ndim != 3 or matrix.shape[0] not in (1, theta.shape[0]) or matrix.shape[1:] != (e, e):
         expected, given = f"{[theta.shape[0], e, e]}", list(matrix.shape)
@@ -58,8 +58,9 @@ def check_matrix(matrix: Any, ndim: int) -> None:
 
 
 def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
-    """The inverse of each; `InputError` names the batch entries that are singular (condition above 1e12)."""
+    """The inverse of each matrix; `InputError` names the batch entries that are singular (condition above 1e12)."""
     finite = matrix.detach().isfinite().all(dim=-1).all(dim=-1)
+    # By the condition, not the determinant, which a scale changes; a NaN would end the decomposition with an error.
     values = torch.linalg.svdvals(torch.where(finite[:, None, None], matrix.detach(), 0.0))
     bad = ~(values[:, -1] > 1e-12 * values[:, 0])
     reject("singular matrix", bad)
@@ -67,7 +68,7 @@ def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
 
 
 def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "NB M D"]:
-    """Points through a matrix; NaN on and behind the horizon."""
+    """The points after a matrix; NaN on and behind the horizon."""
     d = points.shape[-1]
     product = points @ matrix[:, :, :d].mT + matrix[:, None, :, d]
     if is_affine:
@@ -80,19 +81,20 @@ def affine_part(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N D E"]:
     """The first D rows of an affine matrix of any scale; `InputError` names the batch entries that are not affine."""
     d = matrix.shape[-1] - 1
     last = matrix[:, d, :].detach()
+    # "not ≤" and not ">", so that a NaN is bad. A product of affine matrices keeps its zeros to rounding only.
     bad = ~((last[:, :d].abs().amax(-1) <= 1e-9 * last[:, d].abs()) & (last[:, d] != 0))
     reject("not an affine matrix", bad)
     return matrix[:, :d] / matrix[:, d:, d:]
 
 
 def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
-    """`InputError` that names the bad batch entries; nothing where their values cannot be read."""
+    """Raise `InputError` that names the bad batch entries; nothing where their values cannot be read."""
     if not tracing.is_traced(bad) and bool(bad.any()):
         raise InputError(f"{what} in batch entries {bad.nonzero().flatten().tolist()}")
 
 
 def with_last_row(rows: Float[Tensor, "N D E"]) -> Float[Tensor, "N E E"]:
-    """Below D rows the row 0 … 0 1."""
+    """The matrix of these D rows, with 0 … 0 1 below them."""
     d = rows.shape[1]
     kept = not tracing.is_recording() and rows.device.type == "cpu"
     last = _last_row(d, rows.dtype) if kept else torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[d:]
@@ -106,6 +108,6 @@ def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 E"]:
 
 
 def check_ndim(ndim: int) -> int:
-    """1, 2 or 3."""
+    """The number itself; `InputError` unless it is 1, 2 or 3."""
     require(type(ndim) is int and ndim in (1, 2, 3), "ndim", expected="1, 2 or 3", given=ndim)
     return ndim

@@ -1,4 +1,4 @@
-"""The projective transform."""
+"""The projective transform, a homography."""
 
 import torch
 from jaxtyping import Float
@@ -24,20 +24,20 @@ class Projective(MatrixTransform):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """θ11, θ12, …"""
+        """The entries θ11, θ12, … of the matrix, without the last one."""
         n = self.ndim + 1
         return tuple(f"θ{i // n + 1}{i % n + 1}" for i in range(self.num_params))
 
     def identity(self) -> Float[Tensor, " P"]:
-        """1 0 0 0 1 0 0 0 in 2-D."""
+        """The identity's θ, 1 0 0 0 1 0 0 0 in 2-D."""
         return torch.eye(self.ndim + 1, dtype=default()).flatten()[:-1]
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
-        """[[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
+        """The matrix [[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
-        """Divided by its last entry, whose sign, like the matrix's scale, means nothing; `InputError` where it is 0."""
+        """The θ of a matrix: its entries divided by the last one, of either sign; `InputError` where that is 0."""
         check_matrix(matrix, self.ndim)
         last = matrix[:, -1, -1].detach().abs()
         reject("the centre is on the horizon", ~(last > 1e-12 * matrix.detach().flatten(1).abs().amax(1)))

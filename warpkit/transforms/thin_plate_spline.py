@@ -1,4 +1,4 @@
-"""The thin-plate spline."""
+"""The thin-plate spline: the smoothest mapping through control points."""
 
 from collections.abc import Sequence
 
@@ -42,33 +42,34 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """x1, y1, x2, …"""
+        """The names x1, y1, x2, … of the control points' coordinates."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // 2) for axis in "xy")
 
     def identity(self) -> Float[Tensor, " P"]:
-        """The control points."""
+        """The identity's θ, which is the control points themselves."""
         return self.control.flatten().to(default(), copy=True)
 
     def basis(self, points: Float[Tensor, "B M 2"]) -> Float[Tensor, "B M K"]:
-        """One cardinal function a control point: 1 there, 0 at the others (well conditioned in float32 too)."""
+        """A cardinal function for each control point: 1 there, 0 at the others (well conditioned in float32 too)."""
         p = points.to(wide(points.device))
         one = torch.ones_like(p[..., :1])
         return (torch.cat([_bending(p, self.control.to(p)), one, p], dim=-1) @ self.solved.to(p)).to(points.dtype)
 
     def coefficients(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
-        """How far each control point moves."""
+        """The distance that each control point moves, along each axis."""
         return theta.reshape(theta.shape[0], len(self.control), 2) - self.control.to(theta)
 
 
 def _bending(points: Float[Tensor, "*B M 2"], control: Float[Tensor, "K 2"]) -> Float[Tensor, "*B M K"]:
-    """U(r) = r² log r at the distance of each point from each control point."""
+    """The bending function U(r) = r² log r at each point's distance from each control point."""
     squared = (points[..., None, :] - control).square().sum(dim=-1)
+    # log r is half of log r², which saves the root and its gradient, infinite at 0.
     # r² log r and its gradient are 0 at r = 0, where log alone is −∞: the logarithm never sees that zero.
     return squared * torch.log(torch.where(squared > 0, squared, 1.0)) / 2
 
 
 def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
-    """Weights and affine part, [w; a], for a unit step of each control point: [[U, P], [Pᵀ, 0]] · [w; a] = [1; 0]."""
+    """The weights and the affine part, [w; a], for a unit step of each point: [[U, P], [Pᵀ, 0]] · [w; a] = [1; 0]."""
     k = len(control)
     affine = torch.cat([torch.ones(k, 1, dtype=control.dtype), control], dim=1)
     system = torch.cat(

@@ -1,1 +1,1 @@
-"""What spatial transformers do while they learn: figures, warnings, a penalty, learning rates of their own."""
+"""Spatial transformers while they learn: figures, warnings, a penalty, learning rates of their own."""

@@ -1,4 +1,4 @@
-"""How a transformer looks at its image: figures from the corners of a few cells of its output."""
+"""Figures of how a transformer looks at its image, from the corners of a few cells of its output."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ FIGURES = ("outside", "area", "area_spread", "folds", "distance", "variety")
 
 @torch.no_grad()
 def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Float[Tensor, " figures"]:
-    """`FIGURES`, in their order, on θ's device: one lattice through the transform, and nothing is waited for."""
+    """The values of `FIGURES`, in their order, on θ's device; the caller need not wait for them."""
     looked = corners(transformer, theta)
     # Not "beyond > 0": what is not finite is outside.
     outside = ~(beyond(transformer, middles(looked)) <= 0).all(dim=-1)
@@ -36,32 +36,33 @@ def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Flo
 
 
 def corners(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N *T D"]:
-    """Where the cells' corners are sampled from."""
+    """The coordinates that the cells' corners are sampled from."""
     with tracing.no_autocast(theta.device):
         return transformer.transform.on_lattice(theta, (CELLS + 1,) * transformer.transform.ndim, True)
 
 
 def beyond(transformer: SpatialTransformer, coords: Float[Tensor, "*T D"]) -> Float[Tensor, "*T D"]:
-    """How far outside of the image, on each axis; NaN where a coordinate is not finite. What wraps has no outside."""
+    """The distance outside of the image, on each axis; NaN where a coordinate is not finite. "wrap" has no outside."""
     modes = for_each_axis("padding_mode", transformer.padding_mode, transformer.transform.ndim)
     axes = zip(coords.unbind(-1), modes, strict=True)
     return torch.stack([0 * x if mode == "wrap" else (x.abs() - 1).clamp(min=0) for x, mode in axes], dim=-1)
 
 
 def middles(corners: Float[Tensor, "N *T D"]) -> Float[Tensor, "N *cells D"]:
-    """The middle of each cell."""
+    """The mean of the corners of each cell."""
     return _halfway(corners, range(1, corners.ndim - 1))
 
 
 def determinants(corners: Float[Tensor, "N *T D"]) -> Float[Tensor, "N *cells"]:
-    """det ∂T/∂p in each cell, by differences between its sides: in 2-D the area of where it lies over its own."""
+    """The determinant of ∂T/∂p in each cell, by differences between its sides: how much of the image it covers."""
     axes = range(1, corners.ndim - 1)
+    # A cell is 2 / CELLS wide. The columns are x, y, z, the axes of the lattice run the other way.
     sides = [_halfway(corners.diff(dim=a), [b for b in axes if b != a]) * (CELLS / 2) for a in axes]
     return _determinant(torch.stack(sides[::-1], dim=-1))
 
 
 def oriented(cells: Float[Tensor, "N *cells"]) -> Float[Tensor, "N *cells"]:
-    """The determinants, of the other sign in an image that is mirrored as a whole: ≤ 0 where it folds."""
+    """The determinants, with the other sign in an image that is mirrored as a whole: ≤ 0 where it folds."""
     total = cells.detach().flatten(1).nansum(dim=1)
     return cells * torch.where(total < 0, -1.0, 1.0).to(cells).reshape(-1, *[1] * (cells.ndim - 1))
 
@@ -73,7 +74,7 @@ def _halfway(x: Tensor, axes: Iterable[int]) -> Tensor:
 
 
 def _determinant(matrix: Float[Tensor, "*S D D"]) -> Float[Tensor, "*S"]:
-    """Along the first row: torch.linalg.det takes each of thousands of tiny matrices apart."""
+    """The determinant along the first row: torch.linalg.det takes each of thousands of tiny matrices apart."""
     d = matrix.shape[-1]
     if d == 1:
         return matrix[..., 0, 0]

@@ -1,4 +1,4 @@
-"""Localization networks learn slower than the rest of a model."""
+"""Groups of parameters for an optimizer, so that localization networks learn more slowly than the rest."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def parameter_groups(model: nn.Module, lr: float, localization: float = 0.1) -> 
 
 
 def _outside(module: nn.Module, found: dict[nn.Module, None]) -> dict[nn.Module, None]:
-    """The modules that are reached without passing through a localization network or a regression layer."""
+    """The modules that can be reached without passing through a localization network or a regression layer."""
     if module not in found:
         found[module] = None
         for name, child in module._modules.items():

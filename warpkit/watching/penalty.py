@@ -1,4 +1,4 @@
-"""A price for leaving the image, or for folding it."""
+"""A price in the loss for transformers that leave their image, or fold it."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ from warpkit.watching.transformers import transformers_of
 
 
 class Penalty:
-    """What to add to the loss so that the spatial transformers of a model stay on their images, and do not fold them.
+    """A term for the loss that keeps a model's spatial transformers on their images, and from folding them.
 
     Calling it gives a number for what they looked at since the last call, in training mode: the mean over them of
 
@@ -57,7 +57,7 @@ class Penalty:
         return torch.stack(each).mean() if each else torch.zeros(())
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop looking at the model: remove the hooks from its transformers."""
         for handle in self._handles:
             handle.remove()
         self._seen.clear()

@@ -1,4 +1,4 @@
-"""Which spatial transformers are in a model."""
+"""The spatial transformers in a model."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def transformers_in(model: nn.Module) -> dict[str, SpatialTransformer]:
 
 
 def transformers_of(model: nn.Module) -> dict[str, SpatialTransformer]:
-    """The same; `InputError` for a model without any."""
+    """The transformers of a model, as `transformers_in`; `InputError` for a model without any."""
     require(isinstance(model, nn.Module), "model", expected="a module", given=model)
     found = transformers_in(model)
     require(len(found) > 0, f"model: {type(model).__name__} has no SpatialTransformer in it")

@@ -1,4 +1,4 @@
-"""What the figures of a transformer say: the ways in which it goes wrong, and what helps."""
+"""The ways in which a transformer goes wrong, told by its figures, and what helps."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _HELP = (
 
 
 def trouble(history: Sequence[Figures], ndim: int) -> tuple[str, str] | None:
-    """The worst that the latest measurements show, as its kind and a text; None where all is well.
+    """The worst trouble in the latest measurements, as its kind and a text; None where all is well.
 
     Each holds `measures.FIGURES`; `gradient` where one came; and whether its transformer `learns`. NaN is unknown.
     """

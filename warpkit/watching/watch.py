@@ -1,4 +1,4 @@
-"""Spatial transformers are watched while they learn: figures for a logger, warnings for a person."""
+"""A watch on spatial transformers while they learn: figures for a logger, warnings for a person."""
 
 import functools
 import warnings
@@ -16,7 +16,7 @@ from warpkit.watching.troubles import MANY, Figures, trouble
 
 
 class TransformerWarning(UserWarning):
-    """A spatial transformer goes wrong."""
+    """A warning that a spatial transformer goes wrong."""
 
 
 def watch(model: nn.Module, *, every: int = 10) -> "Watch":
@@ -59,7 +59,7 @@ def watch(model: nn.Module, *, every: int = 10) -> "Watch":
 
 
 class Watch:
-    """What `watch` gives: the latest figures, and what was warned of. A context manager that ends with `close()`."""
+    """The result of `watch`: the latest figures, and the warnings. A context manager that ends with `close()`."""
 
     def __init__(self, model: nn.Module, every: int) -> None:
         require(isinstance(every, int) and every >= 1, "every", expected="1 or more", given=every)
@@ -71,11 +71,11 @@ class Watch:
 
     @property
     def warnings(self) -> list[str]:
-        """What was warned of so far."""
+        """The texts of all warnings so far."""
         return [text for said in self._said.values() for text in said.values()]
 
     def metrics(self) -> dict[str, float]:
-        """The latest figures, under `path/figure`, as `layers.0/outside`; what is not known is left out."""
+        """The latest figures under `path/figure`, as `layers.0/outside`; unknown ones are left out."""
         return {
             f"{path}/{figure}": value
             for path, watched in self._watched.items()
@@ -84,7 +84,7 @@ class Watch:
         }
 
     def summary(self) -> str:
-        """The latest figures as a table, a transformer a row, and the warnings below."""
+        """The latest figures as a table, a row for each transformer, and the warnings below."""
         head, metrics = [*FIGURES, "gradient"], self.metrics()
         rows = [["transformer", *head]]
         for path in self._watched:
@@ -95,7 +95,7 @@ class Watch:
         return "\n".join([*lines, *self.warnings])
 
     def state_dict(self) -> dict[str, Any]:
-        """What was measured and warned of: a resumed training is judged as if it had not been stopped."""
+        """The measurements and warnings so far: a resumed training is judged as if it had not been stopped."""
         for path, watched in self._watched.items():
             self._judge(path, watched)
         return {
@@ -105,7 +105,7 @@ class Watch:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The way back. Raises `InputError` for the state of other transformers."""
+        """Take over a `state_dict`; `InputError` for the state of other transformers."""
         parts = [state.get(name) if isinstance(state, Mapping) else None for name in ("warnings", "calls", "history")]
         right = all(isinstance(part, Mapping) and part.keys() == self._said.keys() for part in parts)
         require(right, "state", expected=f"that of {', '.join(self._said)}", given=state)
@@ -115,7 +115,7 @@ class Watch:
             watched.history = deque((dict(figures) for figures in state["history"][path]), maxlen=MANY)
 
     def close(self) -> None:
-        """Judge the last measurement, and watch no more."""
+        """Judge the last measurement, and stop watching."""
         for handle in self._handles:
             handle.remove()
         for path, watched in self._watched.items():
@@ -152,7 +152,7 @@ class Watch:
 
 
 class _Watched:
-    """A transformer: how often it was called, its latest measurement, the figures of those before."""
+    """One transformer: the count of its calls, its latest measurement, and the figures of those before."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -160,12 +160,12 @@ class _Watched:
         self.history: deque[Figures] = deque(maxlen=MANY)
 
     def figures(self) -> Figures:
-        """The latest; those of before a training was stopped, until there is one."""
+        """The latest figures; until there are any, the last ones before the training was stopped."""
         return self.latest.figures() if self.latest else self.history[-1] if self.history else {}
 
 
 class _Measurement:
-    """Tensors of a few numbers, on the device until somebody asks; a gradient comes later."""
+    """A few numbers, kept as tensors on the device until somebody asks; the gradient comes later."""
 
     def __init__(self, transformer: SpatialTransformer, theta: Tensor) -> None:
         self.measured, self.gradient = measure(transformer, theta), None
@@ -176,7 +176,7 @@ class _Measurement:
             theta.register_hook(self._see)  # type: ignore[no-untyped-call]
 
     def figures(self) -> Figures:
-        """By name. Waits for the device."""
+        """The figures by name; waits for the device."""
         found = dict(zip(FIGURES, self.measured.tolist(), strict=True)) | {"learns": self.learns}
         if self.images == 1:
             del found["variety"]

@@ -1,4 +1,4 @@
-"""Photographs ↔ tensors, 8 and 16 bits a channel, with Pillow."""
+"""The way between photographs and tensors, with 8 or 16 bits a channel, by Pillow."""
 
 from warpkit.cli.photo.formats import check_holds, holds
 from warpkit.cli.photo.picture import Palette, Photo

@@ -1,4 +1,4 @@
-"""Numbers that Pillow cuts to 8 bits, or takes for others, read as they stand in the file."""
+"""Pixels that Pillow cuts to 8 bits, or takes for others, read as they stand in the file."""
 
 import sys
 from typing import Any
@@ -18,13 +18,13 @@ _JP2_HEAD = b"\xff\x4f\xff\x51"  # JPEG 2000: start of the codestream, and of it
 
 
 def raw_mode(image: Any) -> str:
-    """How the file holds its pixels, less the byte order: Pillow shows 16-bit colour as 8-bit and only says it here."""
+    """The mode of the pixels in the file, without byte order: only here does Pillow tell of 16-bit colour."""
     tile = image.tile[0].args if image.tile else ""
     return str(tile[0] if isinstance(tile, tuple) and tile else tile).rstrip("BLN")
 
 
 def pixels(image: Any) -> NDArray[Any] | None:
-    """[H, W] or [H, W, C]; None for what Pillow itself reads right. `InputError` for what cannot be read to the end."""
+    """The pixels [H, W] or [H, W, C]; None where Pillow itself reads them right. `InputError` for a damaged file."""
     raw, tags = raw_mode(image), getattr(image, "tag_v2", {})
     signed = 2 in np.atleast_1d(tags.get(_SAMPLE_FORMAT, 1)) and image.mode in ("L", "I")
     require(not signed, "whole numbers with a sign are not supported", hint="save them without")
@@ -50,7 +50,7 @@ def pixels(image: Any) -> NDArray[Any] | None:
 
 
 def _halves(image: Any) -> NDArray[np.uint16]:
-    """Colour with 16 bits a channel.
+    """The pixels of colour with 16 bits a channel.
 
     Pillow has no such mode and keeps the high byte of each value. Told that the bytes lie the other way round it keeps
     the other one, so the file is read twice. Told that colours are not multiplied by alpha, it leaves them as they are.
@@ -75,7 +75,7 @@ def _other_order(raw: str) -> str:
 
 
 def _portable(image: Any, raw: str) -> NDArray[np.uint16] | None:
-    """PGM and PPM of more than 8 bits, whose highest value becomes 65535."""
+    """The pixels of a PGM or PPM of more than 8 bits, whose highest value becomes 65535; None for other files."""
     tile = image.tile[0]
     most = tile.args[-1] if tile.codec_name != "raw" else _FULL if raw == "I;16" else 255
     if most < 256:
@@ -92,7 +92,7 @@ def _portable(image: Any, raw: str) -> NDArray[np.uint16] | None:
 
 
 def _with_alpha(deep: NDArray[Any], transparent: Any) -> NDArray[Any]:
-    """A channel more, where one colour is meant to be transparent."""
+    """The pixels with an alpha channel, where one colour is meant to be transparent."""
     if transparent is None:
         return deep
     colours = deep[..., None] if deep.ndim == 2 else deep
@@ -101,7 +101,7 @@ def _with_alpha(deep: NDArray[Any], transparent: Any) -> NDArray[Any]:
 
 
 def _check_depth(image: Any, raw: str) -> None:
-    """`InputError` where Pillow would keep 8 bits of more."""
+    """Raise `InputError` where Pillow would keep only 8 bits of more."""
     deeper = ";16" in raw and not image.mode.startswith("I;16")
     if image.format == "SGI":
         deeper = image.tile[0].codec_name == "SGI16"

@@ -1,4 +1,4 @@
-"""Which formats can hold a photograph: Pillow is asked to write a small one, and to read it again."""
+"""The formats that can hold a photograph: Pillow is asked to write a small one, and to read it again."""
 
 from dataclasses import replace
 from io import BytesIO
@@ -33,7 +33,7 @@ def check_holds(path: Path, photo: Photo, size: tuple[int, int], count: int = 1)
 
 
 def holds(suffix: str, photo: Photo, size: tuple[int, int], count: int = 1) -> bool:
-    """Whether what is written with this suffix is the same when it is read again, up to the loss of such formats."""
+    """Whether a file of this suffix brings the photograph back, but for the loss that its format always makes."""
     if Image.registered_extensions()[suffix.lower()] in _ONLY_WRITTEN:
         return photo.pixels.dtype == torch.uint8 and len(photo.pixels) in (1, 3) and not photo.palette and count == 1
     height, width = (min(side, _LONGEST) for side in size)
@@ -44,7 +44,7 @@ def holds(suffix: str, photo: Photo, size: tuple[int, int], count: int = 1) -> b
 
 
 def _sample(photo: Photo) -> Photo:
-    """A small one of the same kind: gradients through all values, in every channel another; alpha is nowhere small."""
+    """A small photograph of the same kind: another gradient through all values in each channel, alpha never small."""
     dtype = photo.pixels.dtype
     up = torch.linspace(0, 1, _TINY[0] * _TINY[1], dtype=torch.float64).reshape(_TINY)
     ramps = torch.stack([up, 1 - up, up, 1 - up / 2][: len(photo.pixels)])
@@ -80,7 +80,7 @@ def _same(given: Photo, back: Photo) -> bool:
 
 
 def _rgba(photo: Photo) -> Tensor:
-    """float64 [4, H, W], full scale 1."""
+    """The colours and alpha as float64 [4, H, W], where full scale is 1."""
     pixels = photo.pixels
     full = 1.0 if pixels.is_floating_point() else float(torch.iinfo(pixels.dtype).max)
     scaled = pixels.double() / full

@@ -1,4 +1,4 @@
-"""What a photograph is here."""
+"""A photograph as data: pixels, colour profile, palette."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ _COLOURS = {1: "grey", 2: "grey with alpha", 3: "RGB", 4: "RGB with alpha"}
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours that indices stand for: three bytes each, and which of them are transparent, as Pillow says it."""
+    """The colours that indices stand for, three bytes each, and those that are transparent, in Pillow's own form."""
 
     colours: bytes
     transparency: int | bytes | None = None
 
     def begins(self, other: "Palette") -> bool:
-        """Whether the other one has the same colours, and then perhaps more, as some formats fill them up."""
+        """Whether the other palette begins with the same colours: some formats fill palettes up."""
         return other.colours.startswith(self.colours) and other.transparency == self.transparency
 
 
 @dataclass(frozen=True)
 class Photo:
-    """`pixels` [C, H, W], uint8, uint16 or float32, with C = 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha.
+    """A photograph: `pixels` [C, H, W], uint8, uint16 or float32; C is 1 grey, 2 grey + alpha, 3 RGB, 4 RGB + alpha.
 
     Colours are not premultiplied by alpha. `profile` is the ICC profile that the colours are meant in. With a `palette`
     the one channel holds indices into it.
@@ -33,12 +33,12 @@ class Photo:
 
     @property
     def has_alpha(self) -> bool:
-        """Whether the last channel is opacity."""
+        """Whether the last channel is alpha."""
         return self.pixels.shape[0] in (2, 4)
 
     @property
     def kind(self) -> str:
-        """In words: "RGB of 16 bits"."""
+        """The kind of pixels in words, such as "RGB of 16 bits"."""
         if self.palette is not None:
             return "a palette" if self.palette.transparency is None else "a palette with transparency"
         number = "floating-point numbers" if self.pixels.is_floating_point() else f"{8 * self.pixels.itemsize} bits"

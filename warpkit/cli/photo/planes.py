@@ -21,14 +21,14 @@ _LONG = 4  # a tag's type: numbers of 32 bits
 
 
 def are_apart(image: Any) -> bool:
-    """Whether this is such a file, of grey or RGB."""
+    """Whether the image is such a file, in grey or RGB."""
     tags = getattr(image, "tag_v2", {})
     apart = tags.get(_PLANAR_CONFIGURATION) == 2 and tags.get(_SAMPLES_PER_PIXEL, 1) > 1
     return apart and tags.get(_PHOTOMETRIC) in _COLOURS
 
 
 def read(image: Any) -> NDArray[Any]:
-    """[H, W, C]: each channel is read as a grey picture, from the same bytes under a head that knows of no other."""
+    """The pixels [H, W, C]; each channel is read as a grey picture, under a head that knows of no other."""
     tags = image.tag_v2
     samples, extra = tags[_SAMPLES_PER_PIXEL], tags.get(_EXTRA_SAMPLES, ())
     require(len(set(tags[_BITS_PER_SAMPLE])) == 1, "its channels differ in depth, which is not supported")
@@ -54,7 +54,7 @@ def _channel(data: bytes, tags: Any, i: int, samples: int) -> NDArray[Any]:
 
 
 def _with_head(data: bytes, order: str, tags: dict[int, Any]) -> bytes:
-    """The same file with another directory, behind it. TIFF 6.0, section 2."""
+    """The same file with another directory, which stands behind it (TIFF 6.0, section 2)."""
     data += b"\0" * (len(data) % 2)
     entries, after = b"", b""
     for tag, values in sorted(tags.items()):
@@ -67,7 +67,7 @@ def _with_head(data: bytes, order: str, tags: dict[int, Any]) -> bytes:
 
 
 def not_premultiplied(pixels: NDArray[Any]) -> NDArray[Any]:
-    """Colours divided by alpha, which comes last; black where that is zero."""
+    """The pixels with colours divided by alpha, which is the last channel; black where it is zero."""
     full = np.iinfo(pixels.dtype).max
     colours, alpha = pixels[..., :-1].astype(np.float64), pixels[..., -1:]
     divided = np.divide(colours * full, alpha, out=np.zeros_like(colours), where=alpha > 0)

@@ -1,4 +1,4 @@
-"""The photographs in a file."""
+"""The reading of photographs from a file."""
 
 import contextlib
 import warnings
@@ -55,13 +55,13 @@ def read_frames(path: Path, *, indexed: bool = False) -> list[Photo]:
 
 
 def decode(file: BufferedReader | BytesIO, *, indexed: bool) -> list[Photo]:
-    """What `read_frames` returns. Raises whatever Pillow does."""
+    """The photographs that `read_frames` returns, from an open file. Raises whatever Pillow raises."""
     with warnings.catch_warnings(action="ignore"), Image.open(file) as image:
         return [_photo(image, indexed) for _ in _pages(image)]
 
 
 def _pages(image: Any) -> Iterator[None]:
-    """Seeks each of them; thumbnails that a TIFF file has of its pages are passed over."""
+    """Seek each page in turn; the thumbnails that a TIFF file has of its pages are passed over."""
     count = getattr(image, "n_frames", 1)
     views = [kind for kind in _mpo_kinds(image) if kind.startswith("Multi-Frame")]
     require(not views, f"it holds {count} pictures of one scene ({', '.join(views)}), and a result has one")
@@ -100,7 +100,7 @@ def _photo(image: Any, indexed: bool) -> Photo:
 
 
 def _plain(image: Image.Image, raw: str) -> Image.Image:
-    """In one of the modes that `Photo` has."""
+    """The image in one of the modes that `Photo` has."""
     mode = image.mode
     if image.has_transparency_data and mode in ("1", "L", "RGB"):  # one colour that is meant to be transparent
         if raw in _BITS:
@@ -118,7 +118,7 @@ def _plain(image: Image.Image, raw: str) -> Image.Image:
 
 
 def _upright(pixels: NDArray[Any], image: Any) -> NDArray[Any]:
-    """Turned as the EXIF data says, where it can be read. Pillow itself turns TIFF."""
+    """The pixels, turned as the EXIF data says where it can be read. Pillow itself turns TIFF."""
     turn = 1
     with contextlib.suppress(Exception):  # damaged EXIF data is no reason to lose the picture
         turn = int(image.getexif().get(_ORIENTATION, 1))

@@ -1,4 +1,4 @@
-"""Photographs into a file."""
+"""The writing of photographs into a file."""
 
 import struct
 import zlib
@@ -36,12 +36,12 @@ def check_suffix(path: Path) -> None:
 
 
 def write(photo: Photo, path: Path) -> None:
-    """Write it in the format that the suffix names. Raises `InputError` for a format that cannot hold it."""
+    """Write the photograph in the format that the suffix names. Raises `InputError` for one that cannot hold it."""
     write_frames([photo], path)
 
 
 def write_frames(frames: Sequence[Photo], path: Path) -> None:
-    """Write them as the pages of one file, where there are several. Raises `InputError` as `write` does."""
+    """Write the photographs as the pages of one file. Raises `InputError` as `write` does."""
     check_suffix(path)
     try:
         data = encode(frames, path.suffix)
@@ -52,7 +52,7 @@ def write_frames(frames: Sequence[Photo], path: Path) -> None:
 
 
 def encode(frames: Sequence[Photo], suffix: str) -> bytes:
-    """The bytes of such a file. Raises whatever Pillow does where the format cannot hold it."""
+    """The bytes of such a file. Raises whatever Pillow raises where the format cannot hold the photographs."""
     first, suffix = frames[0], suffix.lower()
     if first.pixels.dtype == torch.uint16 and len(first.pixels) > 1:
         require(suffix == ".png" and len(frames) == 1, "colour with 16 bits a channel fits into .png only")

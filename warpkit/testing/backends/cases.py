@@ -1,189 +1,29 @@
-"""What a backend is tried with: generated calls, by points and by matrices, such as it does not refuse."""
+"""Generated calls of a backend, by points, by shifts and by matrices, of those that it does not refuse."""
 
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from hypothesis import assume
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
-from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
-from warpkit.kernels.bicubic import Bicubic
-from warpkit.kernels.bilinear import Bilinear
-from warpkit.kernels.nearest import Nearest
-from warpkit.precision import wide
-from warpkit.sampling import operators
-from warpkit.sampling.backend import Backend, refusal
-from warpkit.sampling.boundary import PADDING_MODES, check_fill
-from warpkit.sampling.problem import Problem
-from warpkit.sampling.reference import Reference
-from warpkit.sampling.sampler import Rule, resample
+from warpkit.sampling.backend import Backend
+from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing import inputs
-from warpkit.testing.check import Broken, NotApplicable, expect, expect_close
+from warpkit.testing.backends.case import MATRICES, TOLERANCES, Case
+from warpkit.testing.backends.kernels import EVERY
+from warpkit.testing.check import Broken, NotApplicable
 
-REFERENCE = Reference()
-MATRICES = ("affine", "projective")
 DOORS = ("points", "shifts", *MATRICES)
-# Of a value, relative to the largest. A backend computes in the image's type, float32 at least.
-TOLERANCES = {torch.float64: 1e-9, torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
-_DEVICES = ("cpu", "cuda", "xpu", "mps")
-_HORIZON = 0.05  # |w| of every output point: nearer, a coordinate's rounding is larger than the tolerance
-
-
-class Lopsided(Kernel):
-    """Not symmetric, and its weights do not sum to one."""
-
-    radius = 1.5
-    interpolating = partition_of_unity = False
-
-    def forward(self, distance: Tensor) -> Tensor:
-        """A slope and a bend."""
-        return 0.4 + 0.3 * distance - 0.2 * distance**2
-
-
-class Tent(Kernel):
-    """Joints at −1.5, 0 and 1.5: two pieces."""
-
-    radius = 1.5
-    pieces = 2
-    interpolating = partition_of_unity = False
-
-    def forward(self, distance: Tensor) -> Tensor:
-        """A triangle three pixels wide."""
-        return (1 - distance.abs() / 1.5) / 1.5
-
-
-class Learned(Kernel):
-    """Keys' cubic convolution with a as a parameter."""
-
-    radius = 2.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.a = nn.Parameter(torch.tensor(-0.6, dtype=torch.float64))
-
-    def forward(self, distance: Tensor) -> Tensor:
-        """Keys' two cubics."""
-        d, a = distance.abs(), self.a
-        near = ((a + 2) * d - (a + 3)) * d**2 + 1
-        return torch.where(d < 1, near, ((a * d - 5 * a) * d + 8 * a) * d - 4 * a)
-
-
-SMOOTH: tuple[Kernel, ...] = (Bilinear(), Bicubic(), Lopsided())
-STANDARD: tuple[Kernel, ...] = (Bilinear(), Bicubic(), Nearest())
-EVERY: tuple[Kernel, ...] = (*STANDARD, Lopsided(), Tent(), Learned())
 FILLS: tuple[Any, ...] = (0.0, -1.5, (0.5, -2.0, 7.0))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of a backend. `size` and `out` go rows first, `kernels` and `padding` x, y, z."""
-
-    door: str = "points"
-    images: int = 1
-    sets: int = 1  # of points, or matrices
-    channels: int = 1
-    size: tuple[int, ...] = (4, 5)
-    out: tuple[int, ...] = (3,)
-    kernels: tuple[Kernel, ...] = (STANDARD[0],) * 2
-    padding: tuple[str, ...] = ("zeros",) * 2
-    fill: Any = 0.0  # or as many numbers as there are channels
-    aligned: bool = False
-    dtype: torch.dtype = torch.float64
-    device: str = "cpu"
-    seed: int = 0
-
-    def __str__(self) -> str:
-        where = {"points": "points", "shifts": "shifts of outputs"}.get(self.door, f"{self.door} matrices for outputs")
-        return (
-            f"{self.sets} × {where} {list(self.out)}, images {[self.images, self.channels, *self.size]} of {self.dtype}"
-            f" (seed {self.seed}), {' '.join(type(k).__name__ for k in self.kernels)}, {' '.join(self.padding)},"
-            f" fill {self.fill}, align_corners {self.aligned}"
-        )
-
-    def rule(self) -> Rule:
-        """How the image is read."""
-        # a number that the type does not hold is not meant here
-        fill = torch.zeros(0, dtype=torch.float64) if self.fill == 0.0 else check_fill(self.fill)
-        return Rule(self.kernels, self.padding, fill.to(self.device), self.aligned)
-
-    def problem(self, image: Tensor, where: Tensor) -> Problem:
-        """Sampling it there."""
-        return self.rule().problem(image, where, self.door, image.shape[2:], self.out)
-
-    def values(self) -> Tensor:
-        """[N, C, *T], to be pushed."""
-        return inputs.uniform(self.seed + 2, max(self.images, self.sets), self.channels, *self.out).to(
-            self.device, self.dtype
-        )
-
-    def image(self) -> Tensor:
-        """[N, C, *S]."""
-        drawn = inputs.uniform(self.seed, self.images, self.channels, *self.size)
-        drawn = drawn if self.dtype.is_floating_point else 100 * drawn
-        return (drawn.abs() if self.dtype == torch.uint8 else drawn).to(self.dtype).to(self.device)
-
-    def where(self) -> Tensor:
-        """Points [B, *T, D] or matrices [B, D + 1, D + 1], in float64 where the device has it."""
-        made = self._matrices() if self.door in MATRICES else self._points()
-        if self.door == "shifts":
-            made = made - lattice(self.out, align_corners=self.aligned, dtype=torch.float64)
-        return made.to(self.device, wide(torch.device(self.device)))
-
-    def _points(self) -> Tensor:
-        """Normalised, in and around the image; in pixels a twentieth or more off every multiple of a quarter."""
-        u = (inputs.uniform(self.seed + 1, self.sets, *self.out, len(self.size), 2) + 1) / 2
-        n = torch.tensor(self.size[::-1], dtype=torch.float64)
-        pixels = ((u[..., 0] * (n + 4)).mul(4).floor() + 0.2 + 0.6 * u[..., 1]) / 4 - 2.5
-        return 2 * pixels / (n - 1).clamp(min=1) - 1 if self.aligned else (2 * pixels + 1) / n - 1
-
-    def _matrices(self) -> Tensor:
-        """Near the identity, and by no whole number of pixels; every other seed of a projective one has a horizon."""
-        d = len(self.size)
-        moved = inputs.uniform(self.seed + 1, self.sets, d + 1, d + 1)
-        matrix = torch.eye(d + 1, dtype=torch.float64) + 0.13 * moved
-        matrix[:, d, :d] = 0.0 if self.door == "affine" else moved[:, d, :d] * (1.5 if self.seed % 2 else 0.1)
-        matrix[:, d, d] = 1.0
-        return matrix
-
-    def is_clear_of_the_horizon(self) -> bool:
-        """Whether no point lies so near to it that rounding decides."""
-        if self.door != "projective":
-            return True
-        axes = [((2 * torch.arange(n, dtype=torch.float64) + 1) / n - 1).tolist() for n in self.out]
-        if self.aligned:
-            axes = [torch.linspace(-1, 1, n, dtype=torch.float64).tolist() if n > 1 else [0.0] for n in self.out]
-        points = torch.tensor([[*reversed(p), 1.0] for p in itertools.product(*axes)], dtype=torch.float64)
-        return bool(((self._matrices()[:, -1] @ points.T).abs() > _HORIZON).all())
-
-    def sample(self, backend: Backend, image: Tensor, where: Tensor) -> Tensor:
-        """What the backend gives for them."""
-        return resample(image, where, self.door, self.out, self.rule(), backend)
-
-    def push(self, backend: Backend, values: Tensor, where: Tensor) -> Tensor:
-        """What becomes of values that are pushed to these places."""
-        problem = self.rule().problem(values, where, self.door, self.size, self.out)
-        return operators.push(backend, values, problem, self.images)
-
-    def is_refused(self, backend: Backend) -> bool:
-        """Whether the backend says that it cannot do this; a type that the device has not, counts too."""
-        try:
-            return self.refusal(backend) is not None
-        except (RuntimeError, TypeError):
-            return True
-
-    def refusal(self, backend: Backend) -> str | None:
-        """Why the backend cannot do this."""
-        return refusal(backend, self.problem(self.image(), self.where()))
+_DEVICES = ("cpu", "cuda", "xpu", "mps")
 
 
 def simplest(backend: Backend) -> Case:
-    """A call that the backend takes: two axes, bilinear, float64 and on the CPU, as far as these can be had."""
+    """The simplest call that the backend takes: in 2-D, bilinear, float64 and on the CPU, as far as it takes these."""
     sizes = ((4, 5), (5,), (3, 4, 5))
     devices = [d for d in _DEVICES if d == "cpu" or _is_there(d)]
     for device, size, dtype, kernel, mode in itertools.product(devices, sizes, TOLERANCES, EVERY, PADDING_MODES):
@@ -215,7 +55,7 @@ def cases(
     dtypes: Sequence[torch.dtype] = (),
     mixed: bool = False,
 ) -> Callable[[Backend], st.SearchStrategy[Case]]:
-    """A strategy for calls with such options, of those that the backend does not refuse.
+    """A strategy for calls with such options that the backend does not refuse.
 
     Unless given, sizes have one to five pixels along each axis, and kernel, padding and dtype are the simplest that the
     backend takes.
@@ -227,7 +67,7 @@ def cases(
         one = len(base.size)
 
         def taken(name: str, options: Iterable[Any], **also: Any) -> list[Any]:
-            """Those that it does not refuse, by themselves."""
+            """The options that the backend does not refuse when nothing else is changed."""
             tried = [(o, dataclasses.replace(base, **{name: o}, **also)) for o in options]
             found = [o for o, case in tried if not case.is_refused(backend)]
             if not found:
@@ -298,15 +138,3 @@ def _cases(
     assume(images == sets or 1 in (images, sets))
     assume(case.is_clear_of_the_horizon() and not case.is_refused(backend))
     return case
-
-
-def check_same(
-    case: Case, backend: Backend, image: Tensor | None = None, where: Tensor | None = None, at: Any = None
-) -> None:
-    """`Broken` unless shape, type and values are the reference's; `at` where more than the case has to be told."""
-    image, where = case.image() if image is None else image, case.where() if where is None else where
-    found, expected = case.sample(backend, image, where), case.sample(REFERENCE, image, where)
-    expect(found.dtype == image.dtype, f"a result in {found.dtype}", f"{image.dtype}, as the image")
-    expect(found.device == image.device, f"a result on {found.device}", f"on {image.device}, as the image")
-    rounded = 0.0 if where.dtype == torch.float64 else TOLERANCES[torch.float32]
-    expect_close(found, expected, max(TOLERANCES.get(image.dtype, 1e-9), rounded), "a value", at)

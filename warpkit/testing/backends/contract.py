@@ -1,10 +1,12 @@
-"""What every backend has to be: a function of what it is given."""
+"""What every backend has to be: a function of its inputs alone, which it leaves as they are."""
 
 from torch import Tensor
 
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import PADDING_MODES
-from warpkit.testing.backends.cases import EVERY, SMOOTH, Case, cases, simplest
+from warpkit.testing.backends.case import Case
+from warpkit.testing.backends.cases import cases, simplest
+from warpkit.testing.backends.kernels import EVERY, SMOOTH
 from warpkit.testing.check import Checks, expect_close
 from warpkit.testing.differences import derivative
 

@@ -1,4 +1,4 @@
-"""Gradients, first and second, and what happens where the result is joined or no number."""
+"""The gradients, first and second; which side is taken on a joint; and coordinates that are not finite."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,34 +8,24 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
-from warpkit.sampling.backend import Backend, refusal
+from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing import inputs
-from warpkit.testing.backends.cases import (
-    EVERY,
-    MATRICES,
-    REFERENCE,
-    SMOOTH,
-    STANDARD,
-    Case,
-    Learned,
-    cases,
-    simplest,
-)
-from warpkit.testing.check import Checks, NotApplicable, expect_close
+from warpkit.testing.backends.case import MATRICES, REFERENCE, Case, gradient_tolerance
+from warpkit.testing.backends.cases import cases
+from warpkit.testing.backends.kernels import EVERY, SMOOTH, STANDARD, Learned
+from warpkit.testing.check import Checks, expect_close
 from warpkit.testing.differences import derivative
 
 checks = Checks("backend")
 
-_CLOSE = {torch.float64: 1e-8}  # of a gradient
-_CLOSE_BY_HALF = 1e-3  # in float32
 _VALUES = ("agrees_on_shared_batches", "agrees_on_kernels", "agrees_on_padding", "agrees_on_fill")
 _SETS: Any = {"images": (1, 2), "sets": (2, 1), "fills": (0.0, 0.3), "aligned": (False, True), "outs": [(5,), (2, 3)]}
 _SHAPES: Any = {**_SETS, "channels": (1, 3, 5), "paddings": PADDING_MODES, "kernels": (*SMOOTH, Learned())}
 
 
 def _check_gradients(case: Case, backend: Backend, run: Callable[[Backend], Tensor], *wanted: Tensor) -> None:
-    """`Broken` unless ∂/∂wanted of a weighted sum of run(backend) is the reference's."""
+    """Raise `Broken` unless the gradient of a weighted sum of run(backend), in each of `wanted`, is the reference's."""
     results = []
     for one in (REFERENCE, backend):
         output = run(one)
@@ -43,7 +33,7 @@ def _check_gradients(case: Case, backend: Backend, run: Callable[[Backend], Tens
         # not again: so that a pass of the backend's own is tried
         results.append(derivative(output * weights, *wanted, again=False))
     for expected, found in zip(*results, strict=True):
-        expect_close(found, expected, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), "a gradient")
+        expect_close(found, expected, gradient_tolerance(case.dtype), "a gradient")
 
 
 @checks.add(*_VALUES, case=cases(**_SHAPES))
@@ -93,7 +83,7 @@ def gradient_in_matrix(backend: Backend, case: Case) -> None:
 
 
 def _free(case: Case, where: Tensor) -> Tensor:
-    """An affine matrix whose last row is held fixed."""
+    """The matrix of an affine case, with its last row held fixed; whatever else `where` is, unchanged."""
     return torch.cat([where[:, :-1], where[:, -1:].detach()], 1) if case.door == "affine" else where
 
 
@@ -224,7 +214,7 @@ def agrees_on_nonfinite_points(backend: Backend, case: Case, value: float) -> No
     for one in (REFERENCE, backend):
         output = case.sample(one, image, _free(case, where))
         results.append([output, *derivative(output, image, where, again=False)])
-    close = 10 * _CLOSE.get(case.dtype, _CLOSE_BY_HALF)
+    close = 10 * gradient_tolerance(case.dtype)
     for expected, found, what in zip(*results, ("a value", "a gradient in the image", "one in a place"), strict=True):
         expect_close(found, expected, close, what)
 
@@ -245,63 +235,3 @@ def gradients_of_push(backend: Backend, case: Case) -> None:
     """
     values, where = case.values().requires_grad_(), case.where().requires_grad_()
     _check_gradients(case, backend, lambda one: case.push(one, values, _free(case, where)), values, where)
-
-
-@checks.add("gradient_in_image")
-def works_under_vmap(backend: Backend) -> None:
-    """torch.vmap over images and points gives what a batch gives, unless the backend refuses there.
-
-    Why:
-        Per-sample gradients and ensembles go through vmap; an operator that does not know it raises, or reads memory
-        that is not there.
-    How:
-        vmap over three images with their points, beside the batch of three.
-    Mend:
-        Register a vmap rule for the operator, or return a reason from `refuses` while function transforms are active.
-    """
-    case = _three(simplest(backend))
-    image, where = case.image(), case.where()
-
-    def one(u: Tensor, x: Tensor) -> Tensor:
-        _leave_if_refused(backend, case, u[None], x[None])
-        return case.sample(backend, u[None], x[None])[0]
-
-    expected = case.sample(REFERENCE, image, where)
-    expect_close(torch.vmap(one)(image, where), expected, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), "under vmap a value")
-
-
-@checks.add("gradient_in_image", "gradient_in_points")
-def works_under_jvp(backend: Backend) -> None:
-    """Forward mode gives the reference's derivatives, unless the backend refuses there.
-
-    Why:
-        Jacobians and Gauss-Newton methods use forward mode; an operator that does not know it may give zeros and say
-        nothing.
-    How:
-        torch.func.jvp along a random way in the image and in the points, by both.
-    Mend:
-        Give the operator a forward-mode rule, or return a reason from `refuses` while function transforms are active.
-    """
-    case = _three(simplest(backend))
-    given = case.image(), case.where()
-    ways = tuple(inputs.uniform(8 + i, *x.shape).to(x) for i, x in enumerate(given))
-
-    def run(u: Tensor, x: Tensor, one: Backend) -> Tensor:
-        _leave_if_refused(backend, case, u, x)
-        return case.sample(one, u, x)
-
-    expected, found = (
-        torch.func.jvp(lambda u, x, one=one: run(u, x, one), given, ways) for one in (REFERENCE, backend)
-    )
-    for a, b, what in zip(found, expected, ("a value", "a derivative"), strict=True):
-        expect_close(a, b, _CLOSE.get(case.dtype, _CLOSE_BY_HALF), f"under jvp {what}")
-
-
-def _three(case: Case) -> Case:
-    return Case(**{**vars(case), "images": 3, "sets": 3, "out": (4,)})
-
-
-def _leave_if_refused(backend: Backend, case: Case, image: Tensor, where: Tensor) -> None:
-    why = refusal(backend, case.problem(image, where))
-    if why is not None:
-        raise NotApplicable(f"it {why}")

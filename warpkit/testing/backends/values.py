@@ -1,4 +1,4 @@
-"""The values, beside the reference's."""
+"""The values of pull and push, compared with the reference backend's."""
 
 import dataclasses
 import itertools
@@ -9,19 +9,9 @@ from hypothesis import strategies as st
 
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.boundary import PADDING_MODES
-from warpkit.testing.backends.cases import (
-    DOORS,
-    EVERY,
-    FILLS,
-    MATRICES,
-    REFERENCE,
-    SMOOTH,
-    STANDARD,
-    TOLERANCES,
-    Case,
-    cases,
-    check_same,
-)
+from warpkit.testing.backends.case import MATRICES, REFERENCE, TOLERANCES, Case, check_same
+from warpkit.testing.backends.cases import DOORS, FILLS, cases
+from warpkit.testing.backends.kernels import EVERY, SMOOTH, STANDARD
 from warpkit.testing.check import Checks, expect_close
 
 checks = Checks("backend")
@@ -172,7 +162,7 @@ def agrees_on_layouts(backend: Backend, case: Case, layout: str) -> None:
 
 @checks.add("agrees_on_matrices", "agrees_on_shifts", case=cases(kernels=EVERY, mixed=True))
 def agrees_on_kernels(backend: Backend, case: Case) -> None:
-    """Every kernel gives the reference's values: lopsided ones, in pieces, with parameters, and one for each axis.
+    """Every kernel gives the reference's values: lopsided, in pieces, with parameters, and another on each axis.
 
     Why:
         Users bring kernels of their own, and rely on them being sampled as their formula says.

@@ -1,7 +1,17 @@
 """The checks of kernels, in the order in which they are told."""
 
+from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.kernels import contract, derivatives, facts, sampled, smoothness, table, torch_features
+from warpkit.testing.kernels import contract, derivatives, facts, function_transforms, sampling, smoothness, table
 
-_PARTS = (contract, facts, smoothness, derivatives, table, torch_features, sampled)
-kernel_checks = Checks("kernel", *(part.checks for part in _PARTS))
+kernel_checks = Checks(
+    "kernel",
+    contract.checks,
+    facts.checks,
+    smoothness.checks,
+    derivatives.checks,
+    table.checks,
+    torch_features.checks.after(*contract.BASICS),
+    function_transforms.checks,
+    sampling.checks,
+)

@@ -1,4 +1,4 @@
-"""What every kernel has to be: a function of one distance, for each number by itself."""
+"""What every kernel has to be: a function of one distance that treats each number by itself."""
 
 import math
 

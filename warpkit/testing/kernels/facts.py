@@ -1,4 +1,4 @@
-"""What a kernel declares of itself, and what is found out where it declares nothing."""
+"""The facts that a kernel declares, and those that are found where it declares nothing."""
 
 import math
 
@@ -128,7 +128,7 @@ def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
 
 
 def found_facts(kernel: Kernel) -> list[str]:
-    """Facts that hold and are not stated, as lines for the class."""
+    """The facts that hold and are not stated, as lines that the class could have."""
     d, f = inputs.grid(kernel).cpu(), _FRACTIONS
     values = joints.extended(kernel, d)
     whole = torch.arange(-math.ceil(kernel.radius) + 1, math.ceil(kernel.radius), dtype=torch.float64)
@@ -154,7 +154,7 @@ def _float64(*values: float) -> Tensor:
 
 
 def _moments(kernel: Kernel, fraction: Tensor, degree: int) -> Tensor:
-    """Σ over the taps of k(d) dʲ, [fractions, degree + 1]."""
+    """The moments Σ k(d) dʲ over the taps, [fractions, degree + 1]."""
     distance = fraction[:, None] + kernel.radius - 1 - torch.arange(kernel.taps)
     powers = distance[..., None] ** torch.arange(degree + 1)
     moments: Tensor = (joints.extended(kernel, distance)[..., None] * powers).sum(1)
@@ -162,7 +162,7 @@ def _moments(kernel: Kernel, fraction: Tensor, degree: int) -> Tensor:
 
 
 def _sizes(kernel: Kernel, distance: Tensor) -> Tensor:
-    """|k| and all |∂k/∂Φ|, added up."""
+    """The sum of |k| and of all |∂k/∂Φ|, by which an error is judged."""
     sizes: Tensor = kernel(distance).detach().abs()
     if not inputs.has_phi(kernel):
         return sizes

@@ -1,4 +1,4 @@
-"""What a kernel is like where its pieces meet: at its joints, at ±radius, and at the pixels."""
+"""How a kernel's pieces meet: at its joints, at ±radius, and at the pixels."""
 
 import math
 
@@ -137,7 +137,7 @@ def gradient_at_the_identity(kernel: Kernel) -> None:
 
 
 def _neat(joint: joints.Joint) -> str:
-    """A joint's place as a short fraction, where one lies within what it is known to."""
+    """A joint's place as a short fraction, where there is one within the joint's own uncertainty."""
     for n in (1, 2, 3, 4, 5, 6, 8, 10):
         if abs(joint.at * n - round(joint.at * n)) / n <= joint.within:
             return f"{round(joint.at * n) / n:.4g}"

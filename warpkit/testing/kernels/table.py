@@ -1,4 +1,4 @@
-"""The table that the sampler reads, beside the formula that it was made from."""
+"""The sampler's table of polynomials, compared with the formula that it was made from."""
 
 import torch
 from hypothesis import assume

@@ -1,7 +1,16 @@
 """The checks of transforms, in the order in which they are told."""
 
+from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.transforms import contract, derivatives, facts, precision, sampled, torch_features
+from warpkit.testing.transforms import contract, derivatives, facts, function_transforms, precision, sampling
 
-_PARTS = (contract, precision, facts, derivatives, torch_features, sampled)
-transform_checks = Checks("transform", *(part.checks for part in _PARTS))
+transform_checks = Checks(
+    "transform",
+    contract.checks,
+    precision.checks,
+    facts.checks,
+    derivatives.checks,
+    torch_features.checks.after(*contract.BASICS),
+    function_transforms.checks,
+    sampling.checks,
+)

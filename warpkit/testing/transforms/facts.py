@@ -1,4 +1,4 @@
-"""What belongs to a transform beside its formula: identity, inverse, matrix, Jacobian."""
+"""The facts of a transform beside its formula: identity, inverse, matrix, Jacobian."""
 
 import math
 
@@ -22,7 +22,7 @@ _MANY = 64  # parameters that are moved one by one
 
 
 def start(transform: Transform) -> Tensor:
-    """identity(), or `NotApplicable`."""
+    """The transform's identity [P]; `NotApplicable` where it has none."""
     try:
         return transform.identity()
     except InputError as error:
@@ -143,7 +143,7 @@ def _around(transform: Transform) -> Tensor:
 
 
 def _slopes(transform: Transform, theta: Tensor, points: Tensor) -> Tensor:
-    """[P]: the largest gradient of three random sums of the results in each number of θ [1, P]."""
+    """The largest gradient of three random sums of the results in each number of θ [1, P]: [P]."""
     given = transform(theta, points)
     given = torch.where(given.isfinite(), given, 0.0)
     sums = [derivative(given * inputs.uniform(seed, *given.shape).to(given), theta)[0][0] for seed in range(3)]

@@ -1,4 +1,4 @@
-"""What a transform does with numbers: their type, their last digits, those that are none."""
+"""A transform's care of numbers: their type, their last digits, and those that are not finite."""
 
 import torch
 from hypothesis import strategies as st

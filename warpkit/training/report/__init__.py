@@ -1,4 +1,4 @@
-"""A report of runs: what `warpkit train` has left in its folders, as one page to be read beside the paper."""
+"""A report of runs: the results in the folders of `warpkit train` as one page, to be read beside the paper."""
 
 from warpkit.training.report.compose import compose
 from warpkit.training.report.html import html

@@ -1,4 +1,4 @@
-"""The report: tables, notes and pictures in the order in which they are read."""
+"""The composition of a report: tables, notes and pictures in the order in which they are read."""
 
 import re
 import shlex
@@ -35,7 +35,7 @@ _MADE = "Made of the runs' names, where a run has not kept its command: what was
 
 
 def compose(results: Results, title: str, *, pictures: bool = True, examples: "Examples | None" = None) -> Page:
-    """The whole report.
+    """The page of all results.
 
     `examples`: where images to show a run's transformer come from; unless given, of those that it was tested on.
     """
@@ -89,7 +89,7 @@ def _boxes(lines: dict[str, list[str]]) -> list[Part]:
 
 
 def _drawn(results: Results, kind: str, text: str, figures: Iterable[tuple[str, "Figure | None"]]) -> list[Part]:
-    """Pictures whose names a file can have; the same for the same experiments."""
+    """The pictures, under names that files can have; they are the same for the same experiments."""
     pictures: dict[str, Picture] = {}
     for experiment, figure in figures:
         name = kind + "-" + (re.sub(r"[^a-z0-9_]+", "-", experiment.lower())[:60].strip("-") or "experiment")
@@ -111,7 +111,7 @@ def _repeat(results: Results) -> Section:
 
 
 def _own_command(record: Record) -> list[str]:
-    """In words: what a stranger's file says after a semicolon is no command of its own when it is pasted."""
+    """The run's command in words, so that nothing that a stranger wrote behind a semicolon is a command too."""
     try:
         words = shlex.split(record.text("command"))
     except ValueError:

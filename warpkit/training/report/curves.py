@@ -1,4 +1,4 @@
-"""Curves against the epoch: how the models of an experiment learn, and where their transformers look meanwhile."""
+"""Curves against the epoch: the models' losses and errors, and their transformers' figures."""
 
 import textwrap
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _WIDE = 10  # the largest over the smallest: beyond, an axis is logarithmic
 
 
 def learning(results: Results, experiment: str) -> Figure | None:
-    """Training loss, and validation (else training) error, a colour a model; None where no run has kept epochs."""
+    """Training loss, and validation (else training) error, a colour for each model; None where nothing was kept."""
     cells = {model: [r for r in results.cell(experiment, model) if r.metrics] for model in results.models}
     rows = [row for runs in cells.values() for r in runs for row in r.metrics]
     if not rows:
@@ -71,13 +71,13 @@ def watch(results: Results, experiment: str) -> Figure | None:
 
 
 def _places(runs: Sequence[Record]) -> list[str]:
-    """Of the transformers, as the columns name them."""
+    """The paths of the transformers, as the columns name them."""
     columns = (name.rpartition("/") for r in runs for row in r.metrics for name in row)
     return list(dict.fromkeys(place for place, _, name in columns if name in _WATCHED))
 
 
 def _draw(axes: Axes, runs: Sequence[Record], column: str, colour: str, factor: float = 1) -> None:
-    """Every run thin, the mean of those that have ended thick, as far as all of them have come."""
+    """Draw every run thin, and the mean of those that have ended thick, as far as all of them have come."""
     curves = [
         {row.get("epoch", i): factor * row[column] for i, row in enumerate(r.metrics, 1) if column in row} for r in runs
     ]
@@ -95,7 +95,7 @@ def _points(curve: dict[float, float]) -> tuple[list[float], list[float]]:
 
 
 def _scale(column: Sequence[Axes]) -> None:
-    """Panels with one scale: logarithmic where that helps, and hardly anything is zero."""
+    """Give the panels one scale: logarithmic where the values span much and hardly any is zero."""
     values = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for axes in column for line in axes.lines])
     above = values[(values > 0) & np.isfinite(values)]
     is_wide = len(above) > 0.9 * len(values) and above.max() > _WIDE * above.min()
@@ -113,7 +113,7 @@ def _scale(column: Sequence[Axes]) -> None:
 
 
 def _colour(results: Results, model: str) -> str:
-    """The same in all pictures."""
+    """The model's colour, which is the same in all pictures."""
     return _COLOURS[list(results.models).index(model) % len(_COLOURS)]
 
 

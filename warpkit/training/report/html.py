@@ -39,7 +39,7 @@ _NOTHING_FETCHED = "default-src 'none'; img-src data:; style-src 'unsafe-inline'
 
 
 def html(page: Page) -> str:
-    """The whole file."""
+    """The whole text of the HTML file."""
     title = escape(page.title)
     return "\n".join(
         [
@@ -93,6 +93,6 @@ def _table(table: Table) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """The first line is what counts, those below it are small."""
+    """A cell of a table: its first line is large, the lines below it are small."""
     first, *below = map(escape, text.split("\n"))
     return first + "".join(f"<small>{line}</small>" for line in below)

@@ -1,4 +1,4 @@
-"""What the transformers of an experiment have learnt to do, from the weights that its runs have kept."""
+"""Pictures of an experiment's transformers at work, from the weights that its runs have kept."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Examples = Callable[[Run], tuple[Tensor, list[str]]]
 
 
 def looks(results: Results, experiment: str, examples: Examples) -> tuple[Figure | None, list[str]]:
-    """A picture of each model's first transformer at work, and what is left out of it and why.
+    """A picture of each model's first transformer at work, and a note on each one that is left out.
 
     `examples`: images of a run's test, [N, C, H, W], and a caption for each. Of a model's seeds the first is taken that
     has weights.
@@ -43,7 +43,7 @@ def looks(results: Results, experiment: str, examples: Examples) -> tuple[Figure
 
 
 def _with_weights(results: Results, experiment: str) -> tuple[dict[str, Record], list[str]]:
-    """Under its label, the first run of each model with a transformer that has kept its weights; and who has none."""
+    """The first run of each model with a transformer that has kept its weights, by label; and models without."""
     found, without = {}, []
     for model, label in results.models.items():
         runs = [r for r in results.cell(experiment, model) if r.ended and _has_transformer(r.facts.get("spec"))]
@@ -61,7 +61,7 @@ def _has_transformer(spec: object) -> bool:
 
 @torch.no_grad()
 def _first_transformer(model: nn.Module, images: Tensor) -> SpatialTransformer:
-    """The one that looks at the image itself; behind other layers its grid would not lie on the image."""
+    """The transformer that looks at the image itself; behind other layers, its grid would not lie on the image."""
     transformer = next(iter(transformers_in(model).values()))
     seen: list[bool] = []
 

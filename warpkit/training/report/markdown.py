@@ -10,7 +10,7 @@ from warpkit.training.report.page import Box, Code, Page, Part, Picture, Table
 
 
 def write_markdown(page: Page, path: Path) -> None:
-    """The file, and its pictures in `<its name>_files`, each whole or not at all."""
+    """Write the file, and its pictures into `<its name>_files`, each whole or not at all."""
     folder = path.parent / f"{path.stem}_files"
     for section in page.sections:
         for part in section.parts:
@@ -22,7 +22,7 @@ def write_markdown(page: Page, path: Path) -> None:
 
 
 def markdown(page: Page, folder: str) -> str:
-    """The text; `folder`, beside it, is where its pictures are looked for."""
+    """The Markdown text of a page, whose pictures lie in `folder` beside it."""
     blocks = [f"# {_escaped(page.title)}"]
     for section in page.sections:
         blocks += [f"## {_escaped(section.title)}", *(block(part, folder) for part in section.parts)]
@@ -30,7 +30,7 @@ def markdown(page: Page, folder: str) -> str:
 
 
 def block(part: Part, folder: str) -> str:
-    """A part of a page; `folder` is where pictures are looked for."""
+    """The Markdown of a part of a page, whose pictures lie in `folder`."""
     match part:
         case str():
             return _escaped(part)
@@ -58,7 +58,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Plain text, none of it a mark of Markdown's, a tag or an entity."""
+    """The text, in which no character is a mark of Markdown's, a tag or an entity."""
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", text)
 
 

@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as. All text is plain; whoever writes a page escapes it."""
+"""The parts of a report, whatever it is written as. All text is plain; whoever writes a page escapes it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Table:
-    """The first `words` columns are words, the rest numbers. The first line of a cell is what counts."""
+    """A table whose first `words` columns are words, the rest numbers. A cell's first line is the important one."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -15,7 +15,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """`name` is that of its file, without suffix; `text` says what is to be seen."""
+    """A picture: `name` is its file's without suffix, `text` describes it."""
 
     name: str
     text: str
@@ -24,7 +24,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Box:
-    """What must not be overlooked."""
+    """Lines that must not be overlooked, under a title."""
 
     title: str
     lines: Sequence[str]
@@ -32,7 +32,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Code:
-    """To be copied into a terminal."""
+    """Lines to be copied into a terminal."""
 
     lines: Sequence[str]
 
@@ -42,7 +42,7 @@ Part = str | Table | Picture | Box | Code  # a str is a paragraph
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what is below it."""
+    """A heading and the parts below it."""
 
     title: str
     parts: Sequence[Part]
@@ -50,7 +50,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report."""
+    """A whole report: a title and sections."""
 
     title: str
     sections: Sequence[Section]

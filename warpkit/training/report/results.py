@@ -1,4 +1,4 @@
-"""Runs, each read once, by experiment and model."""
+"""The runs of a report, each read once, by experiment and model."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from warpkit.training.runs import RESULT, Run, find_runs, number
 
 @dataclass(frozen=True)
 class Record:
-    """One run; `facts` are those of `run.json` and `result.json`. `ended`: it has its error."""
+    """One run: `facts` are those of `run.json` and `result.json`; `ended` tells whether it has its error."""
 
     run: Run
     facts: dict[str, Any]
@@ -23,26 +23,26 @@ class Record:
     metrics: list[dict[str, float]]
 
     def text(self, name: str) -> str:
-        """A fact as one line; nothing where it is missing."""
+        """A fact as one line of text, empty where it is missing."""
         value = self.facts.get(name)
         return "" if value is None else plain(str(value))
 
     def number(self, name: str) -> float | None:
-        """A fact that is a finite number."""
+        """A fact that is a finite number, else None."""
         return number(self.facts.get(name))
 
     def table(self, name: str) -> dict[str, Any]:
-        """A fact that is a table; an empty one where it is missing."""
+        """A fact that is a table, empty where it is missing."""
         value = self.facts.get(name)
         return value if isinstance(value, dict) else {}
 
     def share(self, name: str) -> float | None:
-        """The part of a training step that something takes, 0 … 1."""
+        """The share of a training step that this part takes, 0 … 1, or None."""
         return number(self.table("shares").get(name))
 
     @property
     def warnings(self) -> list[str]:
-        """What its transformers' watch had to say."""
+        """The warnings of the watch on the run's transformers."""
         value = self.facts.get("warnings")
         return [plain(str(line)) for line in value] if isinstance(value, list) else []
 
@@ -50,17 +50,17 @@ class Record:
 
     @property
     def experiment(self) -> str:
-        """Its name, not that for tables."""
+        """The experiment's own name, which may be another in tables."""
         return self.text("experiment") or self._folder(-3)
 
     @property
     def model(self) -> str:
-        """Its name, not that for tables."""
+        """The model's own name, which may be another in tables."""
         return self.text("model") or self._folder(-2)
 
     @property
     def seed(self) -> str:
-        """As text."""
+        """The seed of the run, as text."""
         return self.text("seed") or self._folder(-1)
 
     def _folder(self, part: int) -> str:
@@ -69,19 +69,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Results:
-    """All runs, and what is wrong with their files."""
+    """The records of all runs, and the troubles with their files."""
 
     records: list[Record]
     troubles: list[str]
 
     @cached_property
     def experiments(self) -> dict[str, str]:
-        """What each is called in tables, in the order in which they were given."""
+        """The name of each experiment in tables, in the order in which they were given."""
         return _called((r.experiment, r.text("column")) for r in self.records)
 
     @cached_property
     def models(self) -> dict[str, str]:
-        """What each is called in tables, each one behind that which it is compared with; the paper's worst first."""
+        """Each model's name in tables, behind the model that it is compared with; the paper's worst comes first."""
         names = _called((r.model, r.text("label")) for r in self.records)
         beside = {r.model: r.text("beside") for r in self.records if r.text("beside")}
         paper = {name: max(r.number("paper") or 0 for r in self.records if r.model == name) for name in names}
@@ -140,18 +140,18 @@ def _record(run: Run, troubles: list[str]) -> Record:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """Of those that are known; None where none is."""
+    """The mean of the known values; None where none is known."""
     known = [value for value in values if value is not None]
     return fmean(known) if known else None
 
 
 def plain(text: str) -> str:
-    """One line, without what a terminal would obey."""
+    """The text in one line; what cannot be printed is replaced."""
     return "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
 
 
 def _called(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The first name that each gets, or its own; where two would be called the same, their own is added."""
+    """The first name that each key has, or the key; the key is added where two would have the same name."""
     names: dict[str, str] = {}
     for key, name in pairs:
         names.setdefault(key, name or key)

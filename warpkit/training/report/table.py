@@ -1,4 +1,4 @@
-"""The runs as tables: errors beside the paper's, what was measured, what it costs; and which runs are not alike."""
+"""The runs as tables: errors beside the paper's, data and durations, costs; and the runs that are not alike."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean, stdev
@@ -25,7 +25,7 @@ _SHARES = ("distorting", "localization", "sampling")
 
 
 def errors(results: Results) -> Table:
-    """A row for each model, a column for each experiment: our error, its change, and the paper's with its own."""
+    """Errors: a row for each model, a column for each experiment, with its change, and the paper's with its own."""
     rows = [
         (label, *(_error(results, experiment, model) for experiment in results.experiments))
         for model, label in results.models.items()
@@ -55,7 +55,7 @@ def _errors(runs: Iterable[Record]) -> list[float]:
 
 
 def _with_change(text: str, error: float, beside: float | None) -> str:
-    """With how much less (or more) it is than that of the model beside, where there is one."""
+    """The text, and how much less (or more) the error is than that of the model beside, where there is one."""
     if not beside:
         return text
     percent = round(100 * (error / beside - 1))
@@ -63,7 +63,7 @@ def _with_change(text: str, error: float, beside: float | None) -> str:
 
 
 def measured(results: Results) -> Table:
-    """A row for each experiment: what was trained and tested on, and how long."""
+    """The data: a row for each experiment, with what was trained and tested on, and for how long."""
     rows = []
     for experiment, column in results.experiments.items():
         runs = [r for r in results.records if r.experiment == experiment]
@@ -74,7 +74,7 @@ def measured(results: Results) -> Table:
 
 
 def costs(results: Results) -> Table:
-    """A row for each model in each experiment: parameters, seconds, images a second, shares of a training step."""
+    """Costs: a row for each model in each experiment, with parameters, seconds, images a second, shares of a step."""
     rows = []
     for experiment, column in results.experiments.items():
         for model, label in results.models.items():
@@ -99,7 +99,7 @@ def _percent(share: float | None) -> str:
 
 
 def machines(results: Results) -> Table:
-    """A row for each machine and set of versions."""
+    """The machines: a row for each machine and set of versions."""
     rows: dict[tuple[str, ...], int] = {}
     for r in results.records:
         facts = tuple(r.text(fact) or "–" for fact in ("machine", "warpkit", "torch"))
@@ -108,13 +108,13 @@ def machines(results: Results) -> Table:
 
 
 def unfinished(results: Results) -> list[str]:
-    """A line for each run that has not ended."""
+    """The runs that have not ended, a line for each."""
     lines = ((r, f"{_where(results, r)}, seed {r.seed}") for r in results.ordered if not r.ended)
     return [f"{line}: {len(r.metrics)} epochs so far" for r, line in lines]
 
 
 def warnings(results: Results) -> list[str]:
-    """A line for each warning of the transformers' watch, with the seeds that it came up in."""
+    """The warnings of the watch, a line for each, with the seeds that it came up in."""
     seeds: dict[tuple[str, str], list[str]] = {}
     for r in results.ordered:
         for warning in r.warnings:
@@ -123,7 +123,7 @@ def warnings(results: Results) -> list[str]:
 
 
 def differences(results: Results) -> list[str]:
-    """What is not the same in all runs that are averaged or compared, and seeds that are there twice."""
+    """The settings that differ between runs that are averaged or compared, and seeds that are there twice."""
     lines = []
     for experiment, column in results.experiments.items():
         runs = [r for r in results.records if r.experiment == experiment]
@@ -138,7 +138,7 @@ def differences(results: Results) -> list[str]:
 
 
 def _differing(results: Results, runs: Sequence[Record], facts: Sequence[str]) -> Iterator[str]:
-    """A fact that a run does not know (it is older, or has not ended) is no difference."""
+    """The settings that differ between runs; one that a run does not know (it is older) does not differ."""
     for fact in facts:
         known = [(r, dict(_flat(fact, r.facts[fact]))) for r in runs if fact in r.facts]
         for setting in dict.fromkeys(path for _, values in known for path in values):
@@ -150,7 +150,7 @@ def _differing(results: Results, runs: Sequence[Record], facts: Sequence[str]) -
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """Each value inside, by its path."""
+    """Each value in a nested one, with its path."""
     if isinstance(value, dict | list):
         for key, part in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _flat(f"{path}.{plain(str(key))}", part)
@@ -159,7 +159,7 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _who(results: Results, some: Sequence[Record], among: Sequence[Record]) -> str:
-    """Models, with seeds where it is not all of theirs."""
+    """The models of these records, with seeds where these are not all of the model's."""
     names = []
     for model, label in results.models.items():
         seeds = [r.seed for r in some if r.model == model]

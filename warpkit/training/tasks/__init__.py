@@ -1,4 +1,4 @@
-"""What experiments are about: one file each."""
+"""The tasks of experiments, one file for each."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The sum of two distorted digits, one in each channel: the paper's appendix A.1."""
+"""The task to add two distorted digits, one in each channel (the paper's appendix A.1)."""
 
 from typing import Literal
 
@@ -11,13 +11,13 @@ from warpkit.training.tasks.digits import DigitSource, DigitTask
 
 
 class AdditionData(DigitSource):
-    """`[data]` with `type = "addition"`: pairs of digits, each turned, scaled and placed in 42×42; 19 sums."""
+    """The table `[data]` of `type = "addition"`: pairs of digits, each distorted by RTS in 42×42; 19 sums."""
 
     type: Literal["addition"] = "addition"
 
 
 class Addition(DigitTask, Classification):
-    """Which sum two digits have."""
+    """The task to tell the sum of two digits."""
 
     classes = Pairs.classes
 

@@ -1,4 +1,4 @@
-"""What is learnt: images, what is made of them in each batch, and what counts as an error.
+"""The interface of a task: its images, their preparation in each batch, its loss and its error.
 
 A task has two halves of work: `take` picks raw images where they are kept, `prepare` distorts them on the device that
 trains. Between them everything random is drawn, by number, so that any number of processes make the same batches.
@@ -19,19 +19,19 @@ _TEST_SEED = 2015  # test images are the same whatever seed a model is trained w
 
 
 class Raw(NamedTuple):
-    """Images as they are kept, what is wanted of each, and what is drawn at random for each."""
+    """Images as they are kept, the target of each, and the random numbers drawn for each."""
 
     images: Num[Tensor, "N C *S"]
     targets: Num[Tensor, "N *K"]
     drawn: Float[Tensor, "N L"]
 
     def to(self, device: torch.device | str) -> "Raw":
-        """The same on a device."""
+        """The same images, targets and numbers on another device."""
         return Raw(*(part.to(device) for part in self))
 
 
 class Batch(NamedTuple):
-    """What a network is called with, and what is wanted of it."""
+    """The inputs that a network is called with, and the targets."""
 
     inputs: tuple[Tensor, ...]
     targets: Tensor
@@ -49,11 +49,11 @@ class Task(ABC):
     @property
     @abstractmethod
     def shapes(self) -> dict[str, Any]:
-        """What a network sees, as a spec says it: `input`, the shape [C, *S] of an image, or `inputs`, of several."""
+        """The input as a spec has it: `input`, the shape [C, *S] of an image, or `inputs`, of several."""
 
     @abstractmethod
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N L"]:
-        """What is random about `count` images."""
+        """The random numbers for `count` images."""
 
     @abstractmethod
     def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
@@ -61,25 +61,25 @@ class Task(ABC):
 
     @abstractmethod
     def prepare(self, raw: Raw) -> Batch:
-        """What the network sees, and what is wanted of it, on the device of `raw`."""
+        """The network's inputs and targets, made on the device of `raw`."""
 
     @abstractmethod
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """The loss of a batch, and the error of each of its images, 0 for none, 1 for one."""
+        """The loss of a batch, and the error of each of its images: 0 for a right answer, 1 for a wrong one."""
 
     def test_draws(self) -> Float[Tensor, "M L"]:
-        """What is random about the test images: always the same."""
+        """The random numbers for the test images, which are always the same."""
         return self.draw(self.test_images, torch.Generator().manual_seed(_TEST_SEED))
 
 
 class Classification(Task):
-    """A task whose targets are classes: cross-entropy, and an error where another class has the highest score."""
+    """A task whose targets are classes: the loss is cross-entropy, the error a highest score of another class."""
 
     classes: int
     smoothing: float = 0.0  # the part of each label that is shared out among all classes, while a model learns
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """Cross-entropy, averaged; which answers are wrong."""
+        """The mean cross-entropy, and which answers are wrong."""
         scores = model(*batch.inputs)
         given = list(scores.shape) if isinstance(scores, Tensor) else scores
         wanted = [len(batch.targets), self.classes]

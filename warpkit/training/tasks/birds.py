@@ -1,4 +1,4 @@
-"""Birds, told apart by their species: the paper's section 4.3."""
+"""The task to tell birds apart by their species (the paper's section 4.3)."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from warpkit.training.tasks.base import Batch, Classification, Half, Raw
 
 
 class BirdsData(Table):
-    """`[data]` with `type = "birds"`: CUB-200-2011.
+    """The table `[data]` of `type = "birds"`: CUB-200-2011.
 
     `folder`: CUB_200_2011, or the one that it lies in. `size`: the side of a crop, in pixels, out of an image whose
     short side is `short` (the size unless given). `mean` and `std`: of each channel, as a backbone was trained with.
@@ -29,7 +29,7 @@ class BirdsData(Table):
 
 
 class BirdsTask(Classification):
-    """Tell the species; crops lie anywhere while it learns, in the middle when it is tested."""
+    """The task to tell the species; crops lie anywhere in training, and in the middle in the test."""
 
     validates = False
 
@@ -44,25 +44,25 @@ class BirdsTask(Classification):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """In colour."""
+        """The shape of a crop, in colour."""
         return {"input": [3, self.data.size, self.data.size]}
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N 3"]:
-        """Where a crop lies, and whether it is mirrored."""
+        """The place x y of each crop, and whether it is mirrored, all in 0 … 1."""
         return torch.rand(count, 3, generator=generator)
 
     def test_draws(self) -> Float[Tensor, "M 3"]:
-        """The middle, as it is."""
+        """The draws of a crop in the middle that is not mirrored."""
         return torch.full((self.test_images, 3), 0.5)
 
     def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
-        """The crops, read from their files."""
+        """The crops, read from their files, and their species."""
         birds = self.halves[half]
         crops = [birds.crop(index, place[:2]) for index, place in zip(indices.tolist(), drawn, strict=True)]
         return Raw(torch.stack([c.image for c in crops]), torch.tensor([c.label for c in crops]), drawn)
 
     def prepare(self, raw: Raw) -> Batch:
-        """Normalised, half of them mirrored."""
+        """The crops, normalised, those mirrored that were drawn to be."""
         image = raw.images.float() / 255
         image = torch.where((raw.drawn[:, 2] > 0.5)[:, None, None, None], image.flip(3), image)
         mean, std = (image.new_tensor(values)[:, None, None] for values in (self.data.mean, self.data.std))

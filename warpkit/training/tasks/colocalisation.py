@@ -1,4 +1,4 @@
-"""What several images have in common is found, without a box or a label: the paper's appendix A.2."""
+"""The task to find what several images have in common, without a box or a label (the paper's appendix A.2)."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ _FOUND = 0.5  # of intersection over union: more is found
 
 
 class ColocalisationData(Table):
-    """`[data]` with `type = "colocalisation"`.
+    """The table `[data]` of `type = "colocalisation"`.
 
     `label`: the digit that all images show. `count`: how many images. `clutter`: sixteen crops of other digits in each.
     `encoder`: the file of a classifier of 28 × 28 digits, `model.safetensors` of a run: what it makes of a crop before
@@ -45,8 +45,10 @@ class ColocalisationData(Table):
 
 
 class Colocalisation(Task):
-    """Find the digit. The loss, for crops Iₙ that the transformer makes of images n, an encoder e whose results are
-    brought to length 1, and for each image one crop at random, is the paper's hinge over all pairs of a batch:
+    """The task to find the digit that all images show.
+
+    The loss, for crops Iₙ that the transformer makes of images n, an encoder e whose results are brought to length 1,
+    and for each image one crop at random, is the paper's hinge over all pairs of a batch:
 
         max(0, ‖e(Iₙ) − e(Iₘ)‖² − ‖e(Iₙ) − e(randomₙ)‖² + 1)
 
@@ -69,11 +71,11 @@ class Colocalisation(Task):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """A canvas."""
+        """The shape of a canvas."""
         return {"input": [1, _CANVAS, _CANVAS]}
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N 2"]:
-        """Where the crop at random lies, x and y in −1 … 1 of the room there is."""
+        """The place x y of the random crop, in −1 … 1 of the room there is."""
         return torch.rand(count, 2, generator=generator, device=generator.device) * 2 - 1
 
     def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
@@ -82,11 +84,11 @@ class Colocalisation(Task):
         return Raw(self.images[indices], self.boxes[indices], drawn)
 
     def prepare(self, raw: Raw) -> Batch:
-        """The canvases; the targets are the boxes and, behind them, the places of the crops at random."""
+        """The canvases; the targets are the boxes and, behind them, the places of the random crops."""
         return Batch((raw.images,), torch.cat([raw.targets, raw.drawn], 1))
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """The hinge, and which digits were not found."""
+        """The hinge loss, and which digits were not found."""
         (images,), targets = batch
         with looking(model) as look:
             crops = model(images)
@@ -108,7 +110,7 @@ class Colocalisation(Task):
 
 
 def _encoder(file: str) -> nn.Module:
-    """A classifier without its last layer, as it is: it does not learn."""
+    """The classifier in this file without its last layer, frozen."""
     path = "experiment: data.encoder"
     require(Path(file).is_file(), f"no such file: {file} (`warpkit train encoder` makes one)", path=path)
     classifier = load(file)

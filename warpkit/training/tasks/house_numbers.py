@@ -1,4 +1,4 @@
-"""House numbers, read digit by digit: the paper's section 4.2."""
+"""The task to read house numbers digit by digit (the paper's section 4.2)."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from warpkit.training.tasks.base import Batch, Half, Raw, Task
 
 
 class HouseNumbersData(Table):
-    """`[data]` with `type = "house_numbers"`: SVHN, whole numbers.
+    """The table `[data]` of `type = "house_numbers"`: whole numbers of SVHN.
 
     `folder`: with `train`, `test` and, unless `extra = false`, `extra` in it. `size`: the side that the crop around a
     number is brought to, in pixels. `margin`: how much larger than the digits' box it is.
@@ -33,7 +33,7 @@ class HouseNumbersData(Table):
 
 
 class HouseNumbersTask(Task):
-    """Read a number: five places, each a digit or none. A number is wrong where one of its places is."""
+    """The task to read a number: five places, each a digit or none. One wrong place makes a number wrong."""
 
     validates = False
 
@@ -49,25 +49,25 @@ class HouseNumbersTask(Task):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """In colour."""
+        """The shape of a crop, in colour."""
         return {"input": [3, self.size, self.size]}
 
     def draw(self, count: int, generator: Generator) -> Float[Tensor, "N 0"]:
-        """Nothing is random."""
+        """Empty rows [count, 0]: nothing is random."""
         return torch.empty(count, 0)
 
     def take(self, half: Half, indices: Int64[Tensor, " N"], drawn: Float[Tensor, "N L"]) -> Raw:
-        """The crops, read from their files; the digits of each."""
+        """The crops, read from their files, and the digits of each."""
         numbers = [self.halves[half][index] for index in indices.tolist()]
         return Raw(torch.stack([n.image for n in numbers]), torch.stack([n.label for n in numbers]), drawn)
 
     def prepare(self, raw: Raw) -> Batch:
-        """Each image and channel about its own mean."""
+        """The crops, with the mean of each image and channel taken away."""
         image = raw.images.float() / 255
         return Batch((image - image.mean((2, 3), keepdim=True),), raw.targets)
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """Cross-entropy, summed over the places and averaged; which numbers are wrong."""
+        """The cross-entropy, summed over the places and averaged over images, and which numbers are wrong."""
         scores = model(*batch.inputs)
         wanted = [len(batch.targets), BLANK + 1, MOST]
         given = list(scores.shape)

@@ -1,4 +1,4 @@
-"""Where the transformers of a model look while it is called."""
+"""The places that a model's transformers look at while the model is called."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +13,13 @@ from warpkit.watching.transformers import transformers_in
 
 
 class Look:
-    """The transforms and θ of a call, in the order of the transformers."""
+    """The transforms and θ of one call, in the order of the transformers."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[Transform, Float[Tensor, "N P"]]] = []
 
     def points(self, points: Float[Tensor, "_ M D"]) -> Float[Tensor, "N M D"]:
-        """Where these points of the last output lie in the first input: the last warp's points come first."""
+        """The places of the last output's points in the first input: the last warp maps them first."""
         for transform, theta in reversed(self.seen):
             points = transform(theta.detach(), points)
         return points
@@ -27,7 +27,7 @@ class Look:
 
 @contextmanager
 def looking(model: nn.Module) -> Iterator[Look]:
-    """What `Look` holds of the model's call inside. Raises `InputError` for a model without spatial transformers."""
+    """Note what the model's transformers do in the call inside. `InputError` for a model without any."""
     look = Look()
     transformers = list(transformers_in(model).values())
     require(len(transformers) > 0, "this task needs a model with a spatial transformer in it")

@@ -1,4 +1,4 @@
-"""Pairs of images to be brought onto each other, without anybody saying how."""
+"""The task to bring pairs of images onto each other, without anybody saying how."""
 
 import math
 from typing import Annotated, Any, Literal
@@ -19,7 +19,7 @@ from warpkit.warping import warp
 
 
 class Move(Distortion):
-    """Turned, scaled and shifted on its own canvas: what a registration has to undo. Angles in radians."""
+    """A digit turned, scaled and shifted on its own canvas, which a registration has to undo. Angles are in radians."""
 
     def __init__(self, turn: float, scale: float, shift: float) -> None:
         self.limits = ((-turn, turn), (-math.log(scale), math.log(scale)), (-shift, shift), (-shift, shift))
@@ -29,18 +29,18 @@ class Move(Distortion):
         return uniform(count, generator, *self.limits)
 
     def theta(self, drawn: Draws) -> Float[Tensor, "N 6"]:
-        """Of the affine transform that makes the moved image."""
+        """The θ of the affine transform that makes the moved image."""
         angle, log_scale, x, y = drawn.T
         cos, sin = angle.cos() * log_scale.exp(), angle.sin() * log_scale.exp()
         return torch.stack([cos, -sin, x, sin, cos, y], 1)
 
     def apply(self, images: Images, drawn: Draws, others: Float[Tensor, "M C H W"]) -> Placed:
-        """The moved images."""
+        """The images, each moved by its own θ."""
         return warp(images, "affine", self.theta(drawn))
 
 
 class RegistrationData(DigitSource):
-    """`[data]` with `type = "registration"`: a moved digit, and the digit as it was.
+    """The table `[data]` of `type = "registration"`: a moved digit, and the digit as it was.
 
     `turn`: the largest angle, in degrees. `scale`: the most, and its inverse the least. `shift`: the largest, as a part
     of the image's side.
@@ -53,8 +53,10 @@ class RegistrationData(DigitSource):
 
 
 class Registration(DigitTask):
-    """Bring `moving` onto `fixed`. The loss is the mean square of what is left; the error is how far the corners of the
-    image are from where they belong, as a part of how far they were: 0 for a perfect match, 1 for none.
+    """The task to bring `moving` onto `fixed`.
+
+    The loss is the mean square of what is left. The error is how far the corners of the image are from where they
+    belong, as a part of how far they were: 0 for a perfect match, 1 for none.
     """
 
     def __init__(self, data: RegistrationData) -> None:
@@ -63,7 +65,7 @@ class Registration(DigitTask):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """Two images."""
+        """The shapes of the two images."""
         return {"inputs": {"moving": [1, 28, 28], "fixed": [1, 28, 28]}}
 
     def prepare(self, raw: Raw) -> Batch:
@@ -72,7 +74,7 @@ class Registration(DigitTask):
         return Batch((moving, raw.images), self.move.theta(raw.drawn))
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """The mean square difference, and the corners' distance beside the batch's mean distance before."""
+        """The mean square difference, and the corners' distance relative to the batch's mean distance before."""
         with looking(model) as look:
             output = model(*batch.inputs)
         corners = lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(output)

@@ -1,4 +1,4 @@
-"""Digits that were extruded and placed somewhere in a volume: the paper's appendix A.3."""
+"""The task to classify digits that were extruded and placed in a volume (the paper's appendix A.3)."""
 
 import math
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ Scale = Annotated[float, Field(gt=0)]
 
 
 class VolumesData(DigitSource):
-    """`[data]` with `type = "volumes"`.
+    """The table `[data]` of `type = "volumes"`.
 
     `canvas`: the side of a volume, in voxels. `depth`: how many voxels deep a digit is. `turn`: the largest angle about
     each axis, in degrees. `scale`: the least and the most.
@@ -27,7 +27,7 @@ class VolumesData(DigitSource):
 
 
 class Volumes(DigitTask, Classification):
-    """Which digit there is in a volume."""
+    """The task to tell which digit there is in a volume."""
 
     classes = 10
 

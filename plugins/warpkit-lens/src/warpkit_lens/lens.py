@@ -61,11 +61,11 @@ class Lens(wk.Transform):
         return cls((2 * fx / width, 2 * fy / height), ((2 * cx + 1) / width - 1, (2 * cy + 1) / height - 1))
 
     def identity(self) -> Float[Tensor, "P"]:
-        """No distortion."""
+        """The identity's θ, five zeros, which distorts nothing."""
         return torch.zeros(self.num_params)
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "N M D"]:
-        """Where each ideal point lies in the distorted image."""
+        """The place of each ideal point in the distorted image."""
         k1, k2, p1, p2, k3 = theta[:, :, None].unbind(1)
         (fx, fy), (cx, cy) = self.focal, self.center
         x, y = (points[..., 0] - cx) / fx, (points[..., 1] - cy) / fy

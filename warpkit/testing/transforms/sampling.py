@@ -1,4 +1,4 @@
-"""The transform as the sampler uses it, with every kernel."""
+"""The transform at work in the sampler, with every kernel."""
 
 import torch
 from hypothesis import assume

@@ -1,4 +1,4 @@
-"""A folder of drawn data, named on the command line: it appears when it is whole."""
+"""The folder of drawn data that the command line names: it appears when it is whole."""
 
 import shutil
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def into_folder(write: Callable[[Path], None], usage: str | None) -> None:
-    """`write` fills the folder."""
+    """Let `write` fill the folder, which appears when it is whole."""
     if len(sys.argv) != 2:
         sys.exit(usage)
     folder = Path(sys.argv[1])

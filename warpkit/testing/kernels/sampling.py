@@ -1,4 +1,4 @@
-"""The kernel as the sampler uses it."""
+"""The kernel at work in the sampler: identities, channels, images, and gradients in the coordinate."""
 
 import torch
 from hypothesis import assume
@@ -20,12 +20,12 @@ _WIDTH = 7
 
 
 def _place(kernel: Kernel) -> st.SearchStrategy[float]:
-    """In pixels, in and around an image of seven."""
+    """A pixel coordinate in or around an image of seven pixels."""
     return inputs.decimals(-kernel.radius, _WIDTH - 1 + kernel.radius)
 
 
 def _coords(kernel: Kernel, places: list[float]) -> Tensor:
-    """[1, M, 1], normalised."""
+    """Normalised coordinates [1, M, 1] of these pixel coordinates."""
     return ((2 * inputs.tensor(kernel, places) + 1) / _WIDTH - 1)[None, :, None]
 
 
