@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from warpkit.errors import quoted, require
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, of_finite, transforms
-from warpkit.transforms.matrix import apply, checked_matrix
+from warpkit.transforms.matrix import apply, checked_matrix, invert
 
 
 class Compose(Transform):
@@ -54,7 +54,7 @@ class Compose(Transform):
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """One part after the other, each run of matrices as their product."""
         dtype, exact = points.dtype, wide(points.device)
-        for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):
+        for is_matrix, run in groupby(self._with_theta(theta), _is_matrix):
             pairs = list(run)
             if is_matrix:
                 product = _product([(part, t.to(exact)) for part, t in pairs])
@@ -65,12 +65,27 @@ class Compose(Transform):
                     points = part(t, points)
         return points
 
+    def preimages(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """The last part's preimages, then the one's before it; of a run of matrices those of their product."""
+        for is_matrix, run in reversed([(k, list(g)) for k, g in groupby(self._with_theta(theta), _is_matrix)]):
+            if is_matrix:
+                inverse, is_affine = invert(_product(run)), all(part.is_affine for part, _ in run)
+                points = of_finite(points, lambda y: apply(inverse, y, is_affine))  # noqa: B023
+            else:
+                for part, t in reversed(run):
+                    points = of_finite(points, lambda y: part.preimages(t, y))  # noqa: B023
+        return points
+
     def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
         parts = self._parts()
         return list(zip(parts, torch.split(theta, [part.num_params for part in parts], dim=1), strict=True))
 
     def _parts(self) -> list[Transform]:
         return list(self.transforms)  # type: ignore[arg-type]  # a ModuleList forgets what its modules are
+
+
+def _is_matrix(pair: tuple[Transform, Tensor]) -> bool:
+    return pair[0].is_matrix
 
 
 def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:
