@@ -1,6 +1,8 @@
 """What torch does around our Python: the only file that touches its private names."""
 
 import contextlib
+import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -51,6 +53,23 @@ def constant(function: F) -> F:
     return function
 
 
+def uncompiled(function: F) -> F:
+    """It runs eagerly, between graphs, and so does all that it calls; the compiler is not loaded for it."""
+    disabled: list[Callable[..., Any]] = []
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args)
+        if not disabled:
+            disabled.append(torch.compiler.disable(function, reason=f"{function.__name__} depends on values"))
+        return disabled[0](*args)
+
+    run._torchdynamo_disable = True  # type: ignore[attr-defined]  # nor is this wrapper compiled
+    run._torchdynamo_disable_msg = f"{function.__name__} depends on values"  # type: ignore[attr-defined]
+    return run  # type: ignore[return-value]
+
+
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Coordinates and weights keep their precision under autocast."""
     if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
@@ -61,6 +80,11 @@ def no_autocast(device: torch.device) -> AbstractContextManager[object]:
 def function_transforms_active() -> bool:
     """Whether `torch.func` or forward mode is at work: an opaque operator would give zeros there, and say nothing."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def forward_mode_taken() -> bool:
+    """Whether a level of forward mode is open outside of `torch.func`, which cannot open another one within."""
+    return forward_ad._current_level >= 0 and not torch._C._are_functorch_transforms_active()
 
 
 def below_autograd() -> AbstractContextManager[object]:

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.transforms.newton import adjugate, each, newton
+from warpkit.transforms.newton import adjugate, each, jacobian_at, newton
 
 if TYPE_CHECKING:
     from warpkit.transforms.base import Transform
@@ -37,29 +37,49 @@ class Cells(NamedTuple):
     offset: Float[Tensor, "N L D"]
 
 
-def preimages(transform: "Transform", theta: Any, targets: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+def preimages(
+    transform: "Transform",
+    theta: Any,
+    targets: Float[Tensor, "B M D"],
+    guess: Float[Tensor, "NB M D"] | None = None,
+    orientation: Float[Tensor, "*N"] | None = None,
+) -> Float[Tensor, "NB M D"]:
     """T⁻¹ of each target, NaN where it is refused; differentiable in θ and targets, to second order.
+
+    `guess`: where it may lie, NaN where nobody knows. `orientation`: the sign that det J has to have, 1 unless given.
 
     The derivatives are the implicit function theorem's: from a root p of T(p) = y, k steps p ← p − J⁻¹ (T(p) − y) with
     J held are right to order k in whatever moves it.
     """
-    held, wanted = each(theta, torch.Tensor.detach), targets.detach()
+    held = each(theta, Tensor.detach)
     with torch.no_grad():
-        cells = _cells(transform, held, wanted)
-        images, batch = len(cells.inverse), targets.shape[0]
-        # One θ for all: all points are one set.
-        wanted = wanted.reshape(1, -1, transform.ndim) if images == 1 else wanted.expand(images, -1, -1)
-        at_once = max(1, min(_AT_ONCE // images, _NUMBERS // (images * len(cells.centre))))
-        found = torch.cat([_certified(transform, held, y, cells) for y in wanted.split(at_once, dim=1)], dim=1)
-        found = found.reshape(max(batch, images), -1, transform.ndim)
-        adjoint, det = adjugate(transform.jacobian(held, found))
-        right = found.isfinite().all(-1, keepdim=True)
-        inverse = torch.where(right[..., None], adjoint / det[..., None, None], 0.0)
-        found = torch.where(right, found, torch.nan)
+        found, inverse = _found(transform, held, targets.detach(), guess, orientation)
     point = found
     for _ in range(2):
         point = point - (inverse @ (transform(theta, point) - targets)[..., None])[..., 0]
-    return torch.where(right, point, torch.nan)
+    return torch.where(found.isfinite(), point, torch.nan)
+
+
+@tracing.uncompiled
+def _found(
+    transform: "Transform", theta: Any, targets: Float[Tensor, "B M D"], guess: Tensor | None, sign: Tensor | None
+) -> tuple[Float[Tensor, "NB M D"], Float[Tensor, "NB M D D"]]:
+    """The certified preimages, and J⁻¹ there, 0 where there is none."""
+    cells = _cells(transform, theta, targets)
+    images, batch, ndim = len(cells.inverse), targets.shape[0], transform.ndim
+    # One θ for all: all points are one set.
+    sets = [
+        x.reshape(1, -1, ndim) if images == 1 else x.expand(images, -1, -1)
+        for x in (targets, torch.full_like(targets, torch.nan) if guess is None else guess)
+    ]
+    at_once = max(1, min(_AT_ONCE // images, _NUMBERS // (images * len(cells.centre))))
+    parts = zip(*(x.split(at_once, dim=1) for x in sets), strict=True)
+    found = torch.cat([_rooted(transform, theta, y, start, cells) for y, start in parts], dim=1)
+    found = found.reshape(max(batch, images), -1, ndim)
+    adjoint, det = adjugate(jacobian_at(transform, theta, found))
+    right = found.isfinite().all(-1) & (det * (1.0 if sign is None else sign.reshape(-1, 1)) > 0)
+    inverse = torch.where(right[..., None, None], adjoint / det[..., None, None], 0.0)
+    return torch.where(right[..., None], found, torch.nan), inverse
 
 
 def _cells(transform: "Transform", theta: Any, like: Tensor) -> Cells:
@@ -71,32 +91,30 @@ def _cells(transform: "Transform", theta: Any, like: Tensor) -> Cells:
         torch.stack(torch.meshgrid(*[column] * transform.ndim, indexing="ij"), -1).flatten(0, -2)
         for column in axis.unbind(-1)
     )
-    adjoint, det = adjugate(transform.jacobian(theta, centre[None]))
+    adjoint, det = adjugate(jacobian_at(transform, theta, centre[None]))
     inverse = adjoint / torch.where(det.abs() > 1e-9, det, 1e-9)[..., None, None]
     offset = (inverse @ transform(theta, centre[None])[..., None])[..., 0]
     known = offset.isfinite().all(-1, keepdim=True)  # behind a horizon there is no start
     return Cells(centre, half, torch.where(known[..., None], inverse, 0.0), torch.where(known, offset, torch.inf))
 
 
-def _certified(
-    transform: "Transform", theta: Any, targets: Float[Tensor, "N M D"], cells: Cells
+def _rooted(
+    transform: "Transform", theta: Any, targets: Float[Tensor, "N M D"], guess: Float[Tensor, "N M D"], cells: Cells
 ) -> Float[Tensor, "N M D"]:
-    """Each target's one root with det J > 0, NaN where none was found, or more than one."""
+    """Each target's one root, NaN where none was found, or more than one."""
     starts, scores = _starts(targets, cells)
-    first, found = newton(transform, theta, starts[:, :, 0], targets)
-    # Other cells: whose model sees a root elsewhere, and all of them where the first has led nowhere.
+    first, found = newton(transform, theta, torch.where(guess.isfinite(), guess, starts[:, :, 0]), targets)
+    # Other cells: whose model sees a root elsewhere, and all of them where the first start has led nowhere.
     width = 1 / _CELLS[transform.ndim]
-    elsewhere = (starts[:, :, 1:] - first[:, :, None]).abs().amax(-1) > width
-    tried = (scores[:, :, 1:] <= _WITHIN) & elsewhere | ~found[..., None]
-    others, others_found = _from_each(transform, theta, starts[:, :, 1:], targets, tried)
-    roots = torch.cat([first[:, :, None], others], 2)
-    known = torch.cat([found[..., None], others_found], 2)
-    point, _, _ = _innermost(roots, known)
+    elsewhere = (starts - first[:, :, None]).abs().amax(-1) > width
+    tried = (scores <= _WITHIN) & elsewhere | ~found[..., None]
+    others, others_found = _from_each(transform, theta, starts, targets, tried)
+    roots, known = torch.cat([first[:, :, None], others], 2), torch.cat([found[..., None], others_found], 2)
+    point, found, _ = _innermost(roots, known)
     probes, bent = _probes(transform, theta, point, targets, 2 * width)
-    more, more_found = _from_each(transform, theta, probes, targets, bent & known.any(-1, keepdim=True))
+    more, more_found = _from_each(transform, theta, probes, targets, bent & found[..., None])
     point, found, twice = _innermost(torch.cat([roots, more], 2), torch.cat([known, more_found], 2))
-    _, det = adjugate(transform.jacobian(theta, point))
-    return torch.where((found & ~twice & (det > 0))[..., None], point, torch.nan)
+    return torch.where((found & ~twice)[..., None], point, torch.nan)
 
 
 def _starts(targets: Float[Tensor, "N M D"], cells: Cells) -> tuple[Float[Tensor, "N M K D"], Float[Tensor, "N M K"]]:
@@ -104,9 +122,10 @@ def _starts(targets: Float[Tensor, "N M D"], cells: Cells) -> tuple[Float[Tensor
     narrow = torch.float32  # for a start it is enough
     step = torch.einsum("nlij,nmj->nmli", cells.inverse.to(narrow), targets.to(narrow))
     step = step - cells.offset.to(narrow)[:, None]
-    scores, index = (
-        (step / cells.half.to(narrow)).abs().amax(-1).nan_to_num(torch.inf, torch.inf).topk(_CANDIDATES, largest=False)
-    )
+    # Behind the edge a steep T has every cell believe in a root of its own: those in the picture come first.
+    behind = (cells.centre.abs() > 1).any(-1).to(narrow)
+    scores = (step / cells.half.to(narrow)).abs().amax(-1).nan_to_num(torch.inf, torch.inf) + behind
+    scores, index = scores.topk(_CANDIDATES, largest=False)
     chosen = step.gather(2, index[..., None].expand(*index.shape, step.shape[-1])).to(targets.dtype)
     half, centre = cells.half[index], cells.centre[index]
     return centre + torch.minimum(torch.maximum(chosen.nan_to_num(0.0), -2 * half), 2 * half), scores
@@ -120,7 +139,7 @@ def _probes(
     Where T folds near a root, T(q) = T(p) for another point q, and the model is off by all of q − p.
     """
     ndim = transform.ndim
-    adjoint, det = adjugate(transform.jacobian(theta, root))
+    adjoint, det = adjugate(jacobian_at(transform, theta, root))
     inverse = adjoint / torch.where(det == 0, 1.0, det)[..., None, None]
     axes = torch.eye(ndim, dtype=root.dtype, device=root.device)
     places, bent = [], []

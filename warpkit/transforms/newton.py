@@ -29,7 +29,7 @@ def newton(
     scale = targets.abs().amax(-1, keepdim=True).clamp(min=1.0)
     apart, distance = _residual(transform, theta, points, targets)
     for _ in range(_STEPS):
-        adjoint, det = adjugate(transform.jacobian(theta, points))
+        adjoint, det = adjugate(jacobian_at(transform, theta, points))
         step = -(adjoint @ apart[..., None])[..., 0] / torch.where(det.abs() > 1e-12, det, 1e-12)[..., None]
         most = points.abs().amax(-1, keepdim=True).clamp(min=_FARTHEST)
         step = step * (most / step.abs().amax(-1, keepdim=True).clamp(min=1e-30)).clamp(max=1.0)
@@ -44,6 +44,18 @@ def newton(
             if bool((stopped | (damping < _LEAST) | distance.isinf()).all()):
                 break
     return points, (distance <= near(starts.dtype) * scale)[..., 0]
+
+
+def jacobian_at(transform: "Transform", theta: Any, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D D"]:
+    """`transform.jacobian`, whose gradient nobody asks for; row by row where forward mode is taken, by a user's."""
+    if not tracing.forward_mode_taken():
+        return transform.jacobian(theta, points)
+    with torch.enable_grad():
+        batch = transform(theta, points[:, :0]).shape[0]
+        at = points.expand(batch, -1, -1).detach().requires_grad_()
+        images = transform(theta, at).unbind(-1)
+        rows = [torch.autograd.grad(x.sum(), at, retain_graph=True, materialize_grads=True)[0] for x in images]
+    return torch.stack(rows, dim=-2).detach()
 
 
 def near(dtype: torch.dtype) -> float:
