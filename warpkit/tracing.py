@@ -55,18 +55,18 @@ def constant(function: F) -> F:
 
 def uncompiled(function: F) -> F:
     """It runs eagerly, between graphs, and so does all that it calls; the compiler is not loaded for it."""
-    disabled: list[Callable[..., Any]] = []
+    told, disabled = f"{function.__name__} depends on values", list[Callable[..., Any]]()
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
         if "torch._dynamo" not in sys.modules:
             return function(*args)
         if not disabled:
-            disabled.append(torch.compiler.disable(function, reason=f"{function.__name__} depends on values"))
+            disabled.append(torch.compiler.disable(function, reason=told))  # type: ignore[no-untyped-call]
         return disabled[0](*args)
 
     run._torchdynamo_disable = True  # type: ignore[attr-defined]  # nor is this wrapper compiled
-    run._torchdynamo_disable_msg = f"{function.__name__} depends on values"  # type: ignore[attr-defined]
+    run._torchdynamo_disable_msg = told  # type: ignore[attr-defined]
     return run  # type: ignore[return-value]
 
 

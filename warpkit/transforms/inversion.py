@@ -73,7 +73,7 @@ def _found(
         for x in (targets, torch.full_like(targets, torch.nan) if guess is None else guess)
     ]
     at_once = max(1, min(_AT_ONCE // images, _NUMBERS // (images * len(cells.centre))))
-    parts = zip(*(x.split(at_once, dim=1) for x in sets), strict=True)
+    parts = zip(*(torch.split(x, at_once, dim=1) for x in sets), strict=True)
     found = torch.cat([_rooted(transform, theta, y, start, cells) for y, start in parts], dim=1)
     found = found.reshape(max(batch, images), -1, ndim)
     adjoint, det = adjugate(jacobian_at(transform, theta, found))
@@ -146,7 +146,7 @@ def _probes(
     for radius in _RADII:
         way = radius * width * torch.cat([axes, -axes])
         place = root[:, :, None] + way
-        moved = transform(theta, place.flatten(1, 2)).unflatten(1, place.shape[1:3])
+        moved = transform(theta, place.flatten(1, 2)).reshape(place.shape)
         by_model = (moved - targets[:, :, None]) @ inverse.mT
         places.append(place)
         bent.append((by_model - way).norm(dim=-1) > _BENT * radius * width)
@@ -166,7 +166,7 @@ def _from_each(
     if not tracing.is_traced(tried):
         order = order[:, : int(tried.flatten(1).sum(1).max())]
     roots, found = flat.clone(), torch.zeros_like(tried.flatten(1))
-    for part in order.split(max(1, _AT_ONCE // len(starts)), dim=1):
+    for part in torch.split(order, max(1, _AT_ONCE // len(starts)), dim=1):
         index = part[..., None].expand(*part.shape, flat.shape[-1])
         point, is_root = newton(transform, theta, flat.gather(1, index), goals.gather(1, index))
         roots, found = roots.scatter(1, index, point), found.scatter(1, part, is_root)
