@@ -62,7 +62,7 @@ def warp_boxes(
         return boxes.new_zeros(none.shape[0], boxes.shape[1], numbers, dtype=none.dtype)
     low, high = (frame.normalised(side)[:, :, None] for side in boxes.to(exact).chunk(2, dim=-1))
 
-    def seen(share: Float[Tensor, "N M S D"]) -> Float[Tensor, "N M S D"]:
+    def seen(share: Float[Tensor, "A B S D"]) -> Float[Tensor, "N M S D"]:
         """Where places of the boxes are seen, each given as a share of the way from the low to the high corner."""
         places = low + share * (high - low)
         return mapping.inverse_points(theta, places.flatten(1, 2)).reshape(none.shape[0], *places.shape[1:])

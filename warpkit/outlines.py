@@ -14,7 +14,7 @@ _PEAKS = 3  # places that are looked at more closely, for each side
 _HALVINGS = 2  # of the step, there
 _FLAT = 1e-9  # a bend of the outline over one step, in normalised coordinates, that is none
 
-Seen = Callable[[Float[Tensor, "N M S D"]], Float[Tensor, "N M S D"]]
+Seen = Callable[[Float[Tensor, "A B S D"]], Float[Tensor, "N M S D"]]
 
 
 def extremes(seen: Seen, ndim: int, like: Tensor) -> tuple[Float[Tensor, "N M D"], Float[Tensor, "N M D"]]:
