@@ -102,25 +102,21 @@ def test_a_box_with_a_part_that_is_folded_or_behind_the_horizon_is_nan():
     theta = torch.tensor([[1.0, 0, 0, 0, 1, 0, 2, 0]], dtype=torch.float64)
     boxes = torch.tensor([[[-0.3, -0.1, 0.3, 0.1], [-0.3, -0.1, 0.7, 0.1]]], dtype=torch.float64)
     assert wk.warp_boxes(boxes, "projective", theta).isnan().tolist() == [[[False] * 4, [True] * 4]]
-    folded = torch.tensor([[0.0, 0.0, 0.5, 0.0]], dtype=torch.float64, requires_grad=True)  # x + 0.5 cos 2x …
-    swung = torch.tensor(
-        [[0.9, 0.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True
-    )  # x + 0.9 sin 3x: beyond x = 0.6
-    boxes = torch.tensor([[[-0.2, -0.1, 0.2, 0.1], [-0.3, -0.1, 0.95, 0.1]]], dtype=torch.float64)
-    for theta, expected in ((folded, [False, False]), (swung, [False, True])):
-        found = wk.warp_boxes(boxes, Waves(), theta)
-        assert found.isnan().all(-1).tolist() == [expected]
-        found[found.isfinite()].sum().backward()
-        assert theta.grad.isfinite().all()
+    # x + 0.9 sin 3x turns back at x = 0.65, so that 1.13 … 1.49 is seen more than once.
+    theta = torch.tensor([[0.9, 0.0, 0.0, 0.0]], dtype=torch.float64, requires_grad=True)
+    boxes = torch.tensor([[[-0.2, -0.1, 0.9, 0.1], [-0.2, -0.1, 1.3, 0.1]]], dtype=torch.float64)
+    found = wk.warp_boxes(boxes, Waves(), theta)
+    assert found.isnan().tolist() == [[[False] * 4, [True] * 4]]
+    found[:, 0].sum().backward()
+    assert theta.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("made", [wk.get_transform("projective"), Swirl(), Wave()], ids=["projective", "swirl", "3-D"])
 def test_first_and_second_derivatives_are_those_of_the_values(unchecked, made):
     theta = {8: torch.tensor([[1, 0.1, 0, 0, 1, 0.1, 0.2, 0.1]]), 1: torch.tensor([[1.5]]), 3: CURVED[-1][1]}
     given = (some_boxes(3, 1, made.ndim).requires_grad_(), theta[made.num_params].double().clone().requires_grad_())
-    assert torch.autograd.gradcheck(lambda b, t: wk.warp_boxes(b, made, t), given)
-    if made.ndim == 2:
-        assert torch.autograd.gradgradcheck(lambda b, t: wk.warp_boxes(b, made, t), given)
+    assert torch.autograd.gradcheck(lambda b, t: wk.warp_boxes(b, made, t), given, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda b, t: wk.warp_boxes(b, made, t), given, fast_mode=True)
 
 
 def test_one_theta_serves_many_sets_and_one_set_many_theta():

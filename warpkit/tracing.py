@@ -82,9 +82,9 @@ def function_transforms_active() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
-def forward_mode_taken() -> bool:
-    """Whether a level of forward mode is open outside of `torch.func`, which cannot open another one within."""
-    return forward_ad._current_level >= 0 and not torch._C._are_functorch_transforms_active()
+def torch_func_active() -> bool:
+    """Whether a transform of `torch.func` is at work, within which `torch.autograd.grad` is not to be called."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def below_autograd() -> AbstractContextManager[object]:

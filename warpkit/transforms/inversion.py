@@ -24,6 +24,7 @@ _CANDIDATES = 6  # cells in which a point's Newton may start
 _WITHIN = 2.0  # half widths of a cell: a root that its model sees no further away is looked for
 _RADII = (1.0, 0.5, 0.25, 0.125, 0.0625)  # of probes for folds around a root, in cells
 _BENT = 0.5  # of the way from a root to a probe: by how much T may differ there from its linear model
+_STEPS, _MORE_STEPS = 24, 12  # of Newton's method: from the likeliest start, and from others
 _APART = 1e-5  # roots nearer than this to each other are one
 _AT_ONCE, _NUMBERS = 2**13, 2**22  # points, and points times cells: 32 MB and less
 
@@ -91,9 +92,10 @@ def _cells(transform: "Transform", theta: Any, like: Tensor) -> Cells:
         torch.stack(torch.meshgrid(*[column] * transform.ndim, indexing="ij"), -1).flatten(0, -2)
         for column in axis.unbind(-1)
     )
-    adjoint, det = adjugate(jacobian_at(transform, theta, centre[None]))
+    images = transform(theta, centre[None])
+    adjoint, det = adjugate(jacobian_at(transform, theta, centre.expand_as(images)))
     inverse = adjoint / torch.where(det.abs() > 1e-9, det, 1e-9)[..., None, None]
-    offset = (inverse @ transform(theta, centre[None])[..., None])[..., 0]
+    offset = (inverse @ images[..., None])[..., 0]
     known = offset.isfinite().all(-1, keepdim=True)  # behind a horizon there is no start
     return Cells(centre, half, torch.where(known[..., None], inverse, 0.0), torch.where(known, offset, torch.inf))
 
@@ -103,7 +105,7 @@ def _rooted(
 ) -> Float[Tensor, "N M D"]:
     """Each target's one root, NaN where none was found, or more than one."""
     starts, scores = _starts(targets, cells)
-    first, found = newton(transform, theta, torch.where(guess.isfinite(), guess, starts[:, :, 0]), targets)
+    first, found = newton(transform, theta, torch.where(guess.isfinite(), guess, starts[:, :, 0]), targets, _STEPS)
     # Other cells: whose model sees a root elsewhere, and all of them where the first start has led nowhere.
     width = 1 / _CELLS[transform.ndim]
     elsewhere = (starts - first[:, :, None]).abs().amax(-1) > width
@@ -168,7 +170,7 @@ def _from_each(
     roots, found = flat.clone(), torch.zeros_like(tried.flatten(1))
     for part in torch.split(order, max(1, _AT_ONCE // len(starts)), dim=1):
         index = part[..., None].expand(*part.shape, flat.shape[-1])
-        point, is_root = newton(transform, theta, flat.gather(1, index), goals.gather(1, index))
+        point, is_root = newton(transform, theta, flat.gather(1, index), goals.gather(1, index), _MORE_STEPS)
         roots, found = roots.scatter(1, index, point), found.scatter(1, part, is_root)
     return roots.reshape(starts.shape), found.reshape(tried.shape) & tried
 

@@ -12,15 +12,14 @@ from warpkit import tracing
 if TYPE_CHECKING:
     from warpkit.transforms.base import Transform
 
-_STEPS = 40  # a root in a bend of a strong spline takes fifteen
 _FARTHEST = 0.5  # a step, in normalised coordinates, or the distance from the centre where that is more
 _LEAST = 2.0**-16  # a step that has been shortened to this share leads nowhere
 
 
 def newton(
-    transform: "Transform", theta: Any, starts: Float[Tensor, "N M D"], targets: Float[Tensor, "N M D"]
+    transform: "Transform", theta: Any, starts: Float[Tensor, "N M D"], targets: Float[Tensor, "N M D"], steps: int
 ) -> tuple[Float[Tensor, "N M D"], Bool[Tensor, "N M"]]:
-    """Where T takes a point to its target, from a start for each, and whether it does.
+    """Where T takes a point to its target, from a start for each, and whether that was found in so many steps.
 
     A step that does not bring T nearer to the target is taken back, and the next one is four times shorter.
     """
@@ -28,7 +27,7 @@ def newton(
     eps = torch.finfo(starts.dtype).eps
     scale = targets.abs().amax(-1, keepdim=True).clamp(min=1.0)
     apart, distance = _residual(transform, theta, points, targets)
-    for _ in range(_STEPS):
+    for _ in range(steps):
         adjoint, det = adjugate(jacobian_at(transform, theta, points))
         step = -(adjoint @ apart[..., None])[..., 0] / torch.where(det.abs() > 1e-12, det, 1e-12)[..., None]
         most = points.abs().amax(-1, keepdim=True).clamp(min=_FARTHEST)
@@ -46,15 +45,16 @@ def newton(
     return points, (distance <= near(starts.dtype) * scale)[..., 0]
 
 
-def jacobian_at(transform: "Transform", theta: Any, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D D"]:
-    """`transform.jacobian`, whose gradient nobody asks for; row by row where forward mode is taken, by a user's."""
-    if not tracing.forward_mode_taken():
+def jacobian_at(transform: "Transform", theta: Any, points: Float[Tensor, "N M D"]) -> Float[Tensor, "N M D D"]:
+    """`transform.jacobian` as numbers, which nobody asks a derivative of; θ of one image, or of as many as points."""
+    own = type(transform).jacobian.__qualname__ != "Transform.jacobian"
+    if own or torch.is_inference_mode_enabled() or tracing.torch_func_active():
         return transform.jacobian(theta, points)
+    # Each row by a backward pass: several times as quick as forward mode for few points, and possible within it.
     with torch.enable_grad():
-        batch = transform(theta, points[:, :0]).shape[0]
-        at = points.expand(batch, -1, -1).detach().requires_grad_()
-        images = transform(theta, at).unbind(-1)
-        rows = [torch.autograd.grad(x.sum(), at, retain_graph=True, materialize_grads=True)[0] for x in images]
+        at = points.detach().clone().requires_grad_()
+        sums = (transform(theta, at) + 0 * at).sum((0, 1))  # a point's image depends on that point alone
+        rows = [torch.autograd.grad(x, at, retain_graph=True)[0] for x in sums]
     return torch.stack(rows, dim=-2).detach()
 
 
