@@ -56,7 +56,7 @@ class Compose(Transform):
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """One part after the other, each run of matrices as their product."""
         dtype, exact = points.dtype, wide(points.device)
-        for is_matrix, run in groupby(self._with_theta(theta), _is_matrix):
+        for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):
             pairs = list(run)
             if is_matrix:
                 product = _product([(part, t.to(exact)) for part, t in pairs])
@@ -77,7 +77,9 @@ class Compose(Transform):
         guess, mirrored = points.detach(), torch.ones((), dtype=points.dtype, device=points.device)
         with torch.no_grad():
             pairs = [(part, each(t, Tensor.detach)) for part, t in self._with_theta(theta)]
-            for is_matrix, run in reversed([(k, list(g)) for k, g in groupby(pairs, _is_matrix)]):
+            for is_matrix, run in reversed(
+                [(k, list(g)) for k, g in groupby(pairs, key=lambda pair: pair[0].is_matrix)]
+            ):
                 if is_matrix:
                     product, is_affine = _product(run), all(part.is_affine for part, _ in run)
                     inverse = invert(product)
@@ -94,10 +96,6 @@ class Compose(Transform):
 
     def _parts(self) -> list[Transform]:
         return list(self.transforms)  # type: ignore[arg-type]  # a ModuleList forgets what its modules are
-
-
-def _is_matrix(pair: tuple[Transform, Tensor]) -> bool:
-    return pair[0].is_matrix
 
 
 def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:

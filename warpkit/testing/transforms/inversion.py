@@ -19,7 +19,7 @@ _SIDE = {1: 101, 2: 15, 3: 7}  # of the lattice on which folds are looked for
 _FOLDED = 4  # points of a fold that are tried
 
 
-@checks.add(*BASICS, "jacobian_agrees", theta=inputs.thetas(2), points=inputs.points(1, 4, 0.9))
+@checks.add(*BASICS, "jacobian_agrees", "derivative_in_points", theta=inputs.thetas(2), points=inputs.points(1, 4, 0.9))
 def inverse_points_undo(transform: Transform, theta: Rows, points: Rows) -> None:
     """transform(θ, inverse_points(θ, y)) = y, and inverse(θ), where there is one, takes y there too.
 
