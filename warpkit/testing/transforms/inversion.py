@@ -19,7 +19,10 @@ _SIDE = {1: 101, 2: 15, 3: 7}  # of the lattice on which folds are looked for
 _FOLDED = 4  # points of a fold that are tried
 
 
-@checks.add(*BASICS, "jacobian_agrees", "derivative_in_points", theta=inputs.thetas(2), points=inputs.points(1, 4, 0.9))
+_NEEDS = ("matrix_agrees", "affine_is_affine", "inverse_undoes", "jacobian_agrees", "derivative_in_points")
+
+
+@checks.add(*BASICS, *_NEEDS, theta=inputs.thetas(2), points=inputs.points(1, 4, 0.9))
 def inverse_points_undo(transform: Transform, theta: Rows, points: Rows) -> None:
     """transform(θ, inverse_points(θ, y)) = y, and inverse(θ), where there is one, takes y there too.
 
@@ -54,7 +57,11 @@ def inverse_points_undo(transform: Transform, theta: Rows, points: Rows) -> None
         return
     known = answered[..., None] & other.isfinite() & whole[..., None]
     expect_close(
-        torch.where(known, found, other), other, 10 * _CLOSE, "by inverse(θ) it is", at={"y": y, "theta": theta}
+        torch.where(known, found, other),
+        other,
+        10 * _CLOSE,
+        "unlike inverse(θ), inverse_points",
+        at={"y": y, "theta": theta},
     )
 
 
