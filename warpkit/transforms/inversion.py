@@ -6,6 +6,7 @@ far from linear, where a fold may hide. What is found more than once is refused.
 the points.
 """
 
+import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ _CELLS = {1: 128, 2: 24, 3: 10}  # of −1 … 1, along each axis
 _AROUND = ((1.25, 0.25), (2.0, 0.5))  # centre and half width of the cells beyond
 _CANDIDATES = 6  # cells in which a point's Newton may start
 _WITHIN = 2.0  # half widths of a cell: a root that its model sees no further away is looked for
-_RADII = (1.0, 0.5, 0.25, 0.125, 0.0625)  # of probes for folds around a root, in cells
+_RADII = (1.0, 0.6, 0.36, 0.22, 0.13, 0.0625)  # of probes for folds around a root, in cells
 _BENT = 0.5  # of the way from a root to a probe: by how much T may differ there from its linear model
 _STEPS, _MORE_STEPS = 24, 12  # of Newton's method: from the likeliest start, and from others
 _APART = 1e-5  # roots nearer than this to each other are one
@@ -143,15 +144,17 @@ def _probes(
     ndim = transform.ndim
     adjoint, det = adjugate(jacobian_at(transform, theta, root))
     inverse = adjoint / torch.where(det == 0, 1.0, det)[..., None, None]
-    axes = torch.eye(ndim, dtype=root.dtype, device=root.device)
+    # Along the axes, and to the corners.
+    ways = [w for w in itertools.product((-1.0, 0.0, 1.0), repeat=ndim) if w.count(0.0) in (0, ndim - 1)]
+    directions = torch.tensor(ways, dtype=root.dtype, device=root.device)
     places, bent = [], []
     for radius in _RADII:
-        way = radius * width * torch.cat([axes, -axes])
+        way = radius * width * directions
         place = root[:, :, None] + way
         moved = transform(theta, place.flatten(1, 2)).reshape(place.shape)
         by_model = (moved - targets[:, :, None]) @ inverse.mT
         places.append(place)
-        bent.append((by_model - way).norm(dim=-1) > _BENT * radius * width)
+        bent.append((by_model - way).norm(dim=-1) > _BENT * way.norm(dim=-1))
     return torch.cat(places, 2), torch.cat(bent, 2)
 
 
