@@ -123,6 +123,26 @@ def test_a_fold_smaller_than_the_search_lattice_is_seen_from_beside_it(width):
     assert found[outside].all()
 
 
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+def test_of_a_rough_field_no_point_gets_another_place_than_its_own(kernel):
+    """Displacements at random on 64 × 64 pixels, half a pixel large: a tenth of the image is folded and more."""
+
+    class Rough(wk.Transform):
+        ndim = 2
+        num_params = 2 * 64 * 64
+
+        def forward(self, theta, points):
+            field = theta.reshape(-1, 2, 64, 64)
+            return points + wk.sample(field, points, kernel=kernel, padding_mode="border").mT
+
+    theta = 0.015 * torch.randn(1, 2 * 64 * 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    points = 0.9 * uniform(0, 1, 1000, 2)
+    found = Rough().inverse_points(theta, Rough()(theta, points))
+    answered = found.isfinite().all(-1)
+    assert 0.5 < answered.double().mean() < 0.9
+    torch.testing.assert_close(found[answered], points[answered])
+
+
 def test_a_second_preimage_beyond_the_picture_counts_for_nothing():
     """A barrel lens folds behind its edge, here at r = 1.3."""
     lens = pytest.importorskip("warpkit_lens").Lens()
