@@ -5,6 +5,7 @@ import importlib.metadata
 import types
 
 from warpkit.alignment import align
+from warpkit.boxes import warp_boxes
 from warpkit.errors import InputError
 from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
@@ -13,6 +14,7 @@ from warpkit.modules.base import modules as _modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization
 from warpkit.modules.parallel import Parallel
 from warpkit.modules.spatial_transformer import SpatialTransformer
+from warpkit.points import warp_points
 from warpkit.sampling.backend import Backend, use_backend
 from warpkit.sampling.sampler import push, sample
 from warpkit.spec.build import build
@@ -23,7 +25,7 @@ from warpkit.transforms.base import transforms as _transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
 from warpkit.transforms.matrix import MatrixTransform
-from warpkit.warping import warp
+from warpkit.warping import coverage, warp
 from warpkit.watching.parameter_groups import parameter_groups
 from warpkit.watching.penalty import Penalty
 from warpkit.watching.watch import TransformerWarning, watch
@@ -44,6 +46,7 @@ __all__ = [
     "TransformerWarning",
     "align",
     "build",
+    "coverage",
     "get_kernel",
     "get_transform",
     "lattice",
@@ -62,6 +65,8 @@ __all__ = [
     "to_spec",
     "use_backend",
     "warp",
+    "warp_boxes",
+    "warp_points",
     "watch",
 ]
 

@@ -149,6 +149,12 @@ def to_pixels(x: Float[Tensor, "*S"], n: int, align_corners: bool) -> Float[Tens
     return (x + 1) * ((n - 1) / 2) if align_corners else ((x + 1) * n - 1) / 2
 
 
+def to_normalised(pixel: Float[Tensor, "*S"], n: int, align_corners: bool) -> Float[Tensor, "*S"]:
+    """Pixel → normalised coordinate on an axis of `n` pixels; an aligned axis of one pixel has one coordinate, 0."""
+    scale, _ = index_to_normalised(n, align_corners)
+    return (2 * pixel + (1 - n)) * (scale / 2)
+
+
 def from_shifts(
     shifts: Float[Tensor, "B *S D"], size: tuple[int, ...], align_corners: bool
 ) -> list[Float[Tensor, "B *S"]]:

@@ -1,6 +1,8 @@
 """The states of torch around our Python code. No other file touches torch's private names."""
 
 import contextlib
+import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
@@ -51,6 +53,23 @@ def constant(function: F) -> F:
     return function
 
 
+def uncompiled(function: F) -> F:
+    """It runs eagerly, between graphs, and so does all that it calls; the compiler is not loaded for it."""
+    told, disabled = f"{function.__name__} depends on values", list[Callable[..., Any]]()
+
+    @functools.wraps(function)
+    def run(*args: Any) -> Any:
+        if "torch._dynamo" not in sys.modules:
+            return function(*args)
+        if not disabled:
+            disabled.append(torch.compiler.disable(function, reason=told))  # type: ignore[no-untyped-call]
+        return disabled[0](*args)
+
+    run._torchdynamo_disable = True  # type: ignore[attr-defined]  # nor is this wrapper compiled
+    run._torchdynamo_disable_msg = told  # type: ignore[attr-defined]
+    return run  # type: ignore[return-value]
+
+
 def no_autocast(device: torch.device) -> AbstractContextManager[object]:
     """Turn autocast off, so that coordinates and weights keep their precision."""
     if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
@@ -61,6 +80,11 @@ def no_autocast(device: torch.device) -> AbstractContextManager[object]:
 def function_transforms_active() -> bool:
     """Whether `torch.func` or forward mode is active: an opaque operator would silently give zeros there."""
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
+
+
+def torch_func_active() -> bool:
+    """Whether a transform of `torch.func` is at work, within which `torch.autograd.grad` is not to be called."""
+    return torch._C._are_functorch_transforms_active()
 
 
 def below_autograd() -> AbstractContextManager[object]:

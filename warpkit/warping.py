@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import check_size, common_batch, is_dense
-from warpkit.precision import wide
+from warpkit.geometry import check_floats, check_size, common_batch, is_dense
+from warpkit.kernels.base import kernels
+from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, transforms
@@ -66,6 +68,55 @@ def warp(
             matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
             return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
         return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
+
+
+def coverage(
+    transform: TransformLike,
+    theta: Tensor,
+    in_size: int | Sequence[int],
+    out_size: int | Sequence[int] | None = None,
+    *,
+    kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+    align_corners: bool = False,
+) -> Tensor:
+    """How much of each output pixel comes from inside the image: the share of the kernel's weights that lie there.
+
+    1 where every pixel that the kernel touches exists, 0 where none does. It is what `warp` makes of an image of ones
+    with zeros around it, divided by the sum of the weights where the kernel's are not one. A loss weighted by it leaves
+    out what the image does not show.
+
+    Args:
+        transform: a name, a table `{"type": name, **options}` or a `Transform`.
+        theta: `[N, P]`, as `warp` takes it.
+        in_size: the image's size, rows first.
+        out_size: the output's; the image's unless given.
+        kernel: as in `warp`, and so is `align_corners`.
+        align_corners: see `warp`.
+
+    Returns:
+        `[N, 1, *out_size]` in θ's type, float32 at least; 0 where a point has no place (behind a horizon). Between 0
+        and 1 for kernels without negative weights. Differentiable in θ.
+
+    Raises:
+        InputError: for a wrong shape, type, size, name or option.
+
+    >>> coverage("affine", torch.tensor([[1.0, 0, 0.75, 0, 1, 0]]), (1, 4)).flatten().tolist()
+    [1.0, 1.0, 0.5, 0.0]
+    """
+    ndim = transform.ndim if isinstance(transform, Transform) else None
+    size = check_size(in_size, ndim)
+    tensors = theta if isinstance(theta, tuple | list) else [theta]
+    for part in tensors:
+        check_floats("theta", part)
+    dtype, device = working(*(part.dtype for part in tensors)), tensors[0].device
+    ones = torch.ones(1, 1, *size, dtype=dtype, device=device)
+    ways: dict[str, Any] = {"size": out_size, "kernel": kernel, "align_corners": align_corners}
+    inside = warp(ones, transform, theta, **ways)
+    given = kernel if isinstance(kernel, list | tuple) else [kernel]
+    if all(kernels.shared(k, device).partition_of_unity for k in given):
+        return inside
+    total = warp(ones, transform, theta, padding_mode="border", **ways)
+    return torch.where(total == 0, 0.0, inside / torch.where(total == 0, 1.0, total))
 
 
 def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:

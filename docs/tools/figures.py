@@ -4,6 +4,7 @@ demo.png alone is another's: `warpkit demo` wrote it. The photograph (Grace Hopp
 with matplotlib.
 """
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -240,6 +241,32 @@ def lens() -> Figure:
     return over_and_under(rows, photo(256))
 
 
+def points() -> Figure:
+    """Landmarks and a box follow the photograph into its warped copy."""
+    image, spline = photo(256), wk.get_transform("thin_plate_spline", grid=(4, 4))
+    theta = (spline.identity() + 0.12 * torch.randn(32, generator=torch.Generator().manual_seed(5)))[None]
+    marks = torch.tensor([[[-0.17, -0.05], [0.25, -0.03], [0.06, 0.23], [-0.1, 0.45], [0.22, 0.46]]])
+    box = torch.tensor([[[-0.52, -0.95, 0.58, 0.74]]])
+    side = torch.linspace(0, 1, 100)[:, None]
+    low, high = box[0].split(2, dim=1)
+    ends = torch.tensor([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    outline = torch.cat([low + (a + side * (b - a)) * (high - low) for a, b in itertools.pairwise(ends)])[None]
+    figure, axes = plt.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
+    seen = [wk.warp_points(x, spline, theta) for x in (marks, outline)]
+    tight = wk.warp_boxes(box, spline, theta)
+    pictures = [image, wk.warp(image, spline, theta, kernel="bicubic")]
+    for ax, shown, (dots, line), frame in zip(axes, pictures, [(marks, outline), seen], [box, tight], strict=True):
+        show(ax, shown)
+        x0, y0, x1, y1 = frame[0, 0].tolist()
+        ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=ORANGE, linewidth=2))
+        ax.plot(line[0, :, 0], line[0, :, 1], color="#ffd23f", linewidth=1, linestyle="--")
+        ax.plot(dots[0, :, 0], dots[0, :, 1], "o", color="#ffd23f", markeredgecolor="black", markersize=6)
+        ax.set(xlim=(-1.05, 1.05), ylim=(1.05, -1.05))
+    axes[0].set_title("points and a box")
+    axes[1].set_title("warp_points, and the tight box of warp_boxes")
+    return figure
+
+
 def bump() -> Figure:
     """Draw the quadratic B-spline, as `warpkit check --plot` draws it."""
 
@@ -254,7 +281,10 @@ def bump() -> Figure:
 
 
 FIGURES: list[tuple[Callable[[], Figure], Path]] = [
-    *[(draw, PAGES / f"{draw.__name__}.png") for draw in (warps, coordinates, padding, taps, joints, kernels, bump)],
+    *[
+        (draw, PAGES / f"{draw.__name__}.png")
+        for draw in (warps, coordinates, padding, points, taps, joints, kernels, bump)
+    ],
     *[(draw, ROOT / f"plugins/warpkit-{draw.__name__}/{draw.__name__}.png") for draw in (lanczos, lens)],
 ]
 

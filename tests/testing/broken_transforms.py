@@ -668,6 +668,47 @@ class RootInTheCentre(wk.Transform):
         return points * (1 + theta[:, None] * r)
 
 
+@caught_by("inverse_points_undo")
+class InverseOfMinusTheta(TwoWaves):
+    """Points are taken back by −θ, which is the inverse to first order only."""
+
+    def inverse_points(self, theta, points, *, tol=1e-6):
+        return self(-theta, points)
+
+
+@caught_by("inverse_points_undo")
+class NoWayBack(Turning):
+    """Inverted by a few steps of an iteration that converges for small angles; the certificate refuses the rest."""
+
+    def preimages(self, theta, points):
+        found = points
+        for _ in range(3):
+            found = found - (self(theta, found) - points)
+        return found
+
+
+@caught_by("folds_are_refused")
+class Bisected(wk.Transform):
+    """An inverse by bisection, which finds one of the places of what is folded, and asks for no other."""
+
+    ndim = 1
+    num_params = 1
+
+    def identity(self):
+        return torch.zeros(1)
+
+    def forward(self, theta, points):
+        return points + theta[:, None] * torch.sin(8 * points)
+
+    def preimages(self, theta, points):
+        low, high = points - 5, points + 5
+        for _ in range(60):
+            middle = (low + high) / 2
+            beyond = self(theta, middle) > points
+            low, high = torch.where(beyond, low, middle), torch.where(beyond, middle, high)
+        return low
+
+
 @caught_by("gradient_at_the_identity", warned=True)
 class Squared(Shifting):
     """The shift is θ²: at θ = 0 nothing says which way to go."""

@@ -10,10 +10,12 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.component import Component
-from warpkit.errors import InputError
+from warpkit.errors import InputError, require
 from warpkit.geometry import check_coordinates, check_floats, common_batch, lattice
-from warpkit.precision import working
+from warpkit.precision import wide, working
 from warpkit.registry import Registry
+from warpkit.transforms.inversion import preimages
+from warpkit.transforms.newton import each
 
 
 class Transform(Component):
@@ -99,6 +101,48 @@ class Transform(Component):
             for axis in along
         ]
         return torch.stack(columns, dim=-1)
+
+    def inverse_points(self, theta: Any, points: Tensor, *, tol: float = 1e-6) -> Tensor:
+        """T⁻¹ of points of the input, [N or 1, *T, D] → where in the output each of them is seen, [N, *T, D].
+
+        Every answer is certified: T takes it back to within `tol` (normalised coordinates, computed in float64 where
+        the device has it). Anything else is NaN. Matrices are inverted as such, mirror images too; a point whose
+        preimage lies on or behind the horizon has none. All other transforms are searched, and have to keep the
+        orientation where the answer lies, det J > 0.
+
+        A fold is refused: where a second preimage of the point was found in −1 … 1, or no farther out than the answer,
+        there is none. The search starts from a lattice (24 cells along each axis of −1 … 1 in 2-D, 128 in 1-D, 10 in
+        3-D, and some beyond) and from places around the answer where T is far from linear, a sixteenth of a cell away
+        at least: folds that are smaller than a cell and elsewhere, or smaller than that, may go unseen. A second
+        preimage farther out, as every barrel lens has one behind its edge, does not count.
+
+        Differentiable in θ and points (the implicit function theorem), to second order. The memory is in proportion to
+        the points.
+
+        Raises `InputError` for wrong shapes, a `tol` that is not a positive number, and a singular matrix, whose batch
+        entries it names.
+        """
+        check_coordinates("points", points, self.ndim)
+        require(isinstance(tol, int | float) and tol > 0, "tol", expected="a positive number", given=tol)
+        flat, exact = points.reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim), wide(points.device)
+        none = self(theta, flat[:, :0])  # checks θ and the batches
+        shape = (none.shape[0], *points.shape[1:])
+        if math.prod(shape) == 0:
+            return none.reshape(shape)
+        with tracing.no_autocast(points.device):
+            held, targets = each(theta, lambda t: t.to(exact)), flat.to(exact)
+            found = of_finite(targets, lambda y: self.preimages(held, y)).expand(none.shape[0], -1, -1)
+            with torch.no_grad():
+                back = self(each(held, Tensor.detach), found.detach())
+                right = ((back - targets.detach()).abs() <= tol).all(dim=-1, keepdim=True)
+            return torch.where(right, found, torch.nan).to(none.dtype).reshape(shape)
+
+    def preimages(self, theta: Any, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """T⁻¹ of finite points in float64, NaN where there is none: for `inverse_points`, which certifies it.
+
+        Differentiable in θ and points. A subclass that knows its inverse gives it here.
+        """
+        return preimages(self, theta, points)
 
 
 def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:

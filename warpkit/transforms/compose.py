@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from warpkit.errors import require
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, of_finite, transforms
-from warpkit.transforms.matrix import apply, checked_matrix
+from warpkit.transforms.inversion import preimages
+from warpkit.transforms.matrix import apply, checked_matrix, invert
+from warpkit.transforms.newton import each
 
 
 class Compose(Transform):
@@ -64,6 +66,29 @@ class Compose(Transform):
                 for part, t in pairs:
                     points = part(t, points)
         return points
+
+    def preimages(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """Of matrices those of the product; else they are searched from where the parts' own inverses lead.
+
+        That the parts can be inverted one by one is no certificate: what the whole folds together is judged on it.
+        """
+        if self.is_matrix:
+            return apply(invert(_product(self._with_theta(theta))), points, self.is_affine)
+        guess, mirrored = points.detach(), torch.ones((), dtype=points.dtype, device=points.device)
+        with torch.no_grad():
+            pairs = [(part, each(t, Tensor.detach)) for part, t in self._with_theta(theta)]
+            for is_matrix, run in reversed(
+                [(k, list(g)) for k, g in groupby(pairs, key=lambda pair: pair[0].is_matrix)]
+            ):
+                if is_matrix:
+                    product, is_affine = _product(run), all(part.is_affine for part, _ in run)
+                    inverse = invert(product)
+                    guess = of_finite(guess, lambda y: apply(inverse, y, is_affine))  # noqa: B023
+                    mirrored = mirrored * torch.linalg.det(product).sign()
+                else:
+                    for part, t in reversed(run):
+                        guess = of_finite(guess, lambda y: part.preimages(t, y))  # noqa: B023
+        return preimages(self, theta, points, guess, mirrored)
 
     def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
         parts = self._parts()

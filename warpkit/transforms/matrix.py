@@ -40,6 +40,10 @@ class MatrixTransform(Transform):
         exact = wide(points.device)
         return apply(checked_matrix(self, theta.to(exact)), points.to(exact), self.is_affine).to(points.dtype)
 
+    def preimages(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """The inverse matrix's points: they lie before the horizon of one where they do for the other."""
+        return apply(invert(checked_matrix(self, theta)), points, self.is_affine)
+
 
 def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"]:
     """The matrix of each θ; `InputError` where a plugin gives another shape."""

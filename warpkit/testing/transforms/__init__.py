@@ -2,7 +2,15 @@
 
 from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.transforms import contract, derivatives, facts, function_transforms, precision, sampling
+from warpkit.testing.transforms import contract, (
+    contract,
+    derivatives,
+    facts,
+    function_transforms,
+    inversion,
+    precision,
+    sampling,
+)
 
 transform_checks = Checks(
     "transform",
@@ -12,5 +20,6 @@ transform_checks = Checks(
     derivatives.checks,
     torch_features.checks.after(*contract.BASICS),
     function_transforms.checks,
+    inversion.checks,
     sampling.checks,
 )
