@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from warpkit import tracing
 from warpkit.component import Component
@@ -29,11 +30,16 @@ class Transform(Component):
     num_params: int
     is_matrix: bool = False  # whether it has `matrix(theta)`
     is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
+    is_field: bool = False  # whether θ is [N, P, *F], P numbers at every place of a lattice of any size
 
     @property
     def param_names(self) -> tuple[str, ...]:
         """A word for each parameter, for messages and tables."""
         return tuple(f"θ{i + 1}" for i in range(self.num_params))
+
+    def check_theta(self, theta: Any) -> None:
+        """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
+        check_flat(self, theta)
 
     def identity(self) -> Float[Tensor, " P"]:
         """The θ that leaves every point where it is. Raises `InputError` where the family has none."""
@@ -62,11 +68,11 @@ class Transform(Component):
         """
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
-        batch = common_batch("theta", theta, "points", points)
-        dtype = working(theta.dtype, points.dtype)
+        batch = shared_batch(theta, "points", points)
+        dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
         with tracing.no_autocast(points.device):
-            moved = of_finite(flat, lambda p: self._mapped(theta.to(dtype), p, batch))
+            moved = of_finite(flat, lambda p: self._mapped(tree_map(lambda t: t.to(dtype), theta), p, batch))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
     def _mapped(self, theta: Tensor, points: Tensor, batch: int) -> Tensor:
@@ -81,6 +87,12 @@ class Transform(Component):
         """How far from its own place each pixel of an output of this size is sampled, [N, *size, D], normalised."""
         points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
         return self(theta, points) - points
+
+    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
+        """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
+        size = tuple(shifts.shape[1:-1])
+        points = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
+        return shifts + (self(theta, points) - points)  # the difference is exactly 0 where the transform is the identity
 
     def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
@@ -109,6 +121,23 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def check_theta(transform: Transform, theta: Any) -> None:
+    """Raise `InputError` unless theta is such as the transform takes."""
+    transform.check_theta(theta)
+
+
+def leaves(theta: Any) -> list[Tensor]:
+    """The tensors of θ: itself, or those of a composition's tuple."""
+    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple) else [theta]
+
+
+def shared_batch(theta: Any, other: str, b: Tensor) -> int:
+    """The batch of θ and another tensor of which one may be shared (1); `InputError` for other sizes or two devices."""
+    for leaf in leaves(theta):
+        b = leaf if common_batch("theta", leaf, other, b) != b.shape[0] else b
+    return b.shape[0]
+
+
+def check_flat(transform: Transform, theta: Any) -> None:
     """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
     check_floats("theta", theta)
     for name in ("ndim", "num_params"):
