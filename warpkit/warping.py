@@ -7,10 +7,10 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import check_size, common_batch, is_dense
+from warpkit.geometry import check_size, is_dense
 from warpkit.precision import wide
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, check_theta, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 
 TransformLike = str | dict[str, Any] | Transform
@@ -32,8 +32,8 @@ def warp(
     Args:
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is
-            shared.
+        theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`. One image with N θ, or one
+            θ with N images, is shared.
         size: the output's, rows first, or one number for all axes; the image's unless given.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: "zeros", "border", "reflection", "wrap" or "none", or one for each of x, y, z.
@@ -58,7 +58,7 @@ def warp(
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     dimensions = image.ndim - 2
     mapping = _mapping(image, transform, theta)
-    common_batch("image", image, "theta", theta)
+    shared_batch(theta, "image", image)
     out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
@@ -81,7 +81,7 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
         listed = isinstance(theta, Tensor) and is_dense(theta) and theta.ndim == 2
         if listed and dimensions < 3 and not isinstance(transform, Transform):
             larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
-            if larger.ndim > dimensions and larger.num_params == theta.shape[1]:
+            if larger.ndim > dimensions and not larger.is_field and larger.num_params == theta.shape[1]:
                 raise InputError(f"{error}{missing_axis(image)}") from None
         raise
     return mapping

@@ -39,7 +39,8 @@ class Session:
     ) -> None:
         self.checks, self.component, self.seed, self.examples = checks, component, seed, examples
         self.start = start  # θ around which a transform is tried
-        self.expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
+        self.subject = getattr(component, "of", component)  # what was given, if that is a transform of fields
+        self.expected = {**getattr(self.subject, "expected_failures", {}), **(expected_failures or {})}
         require(
             all(isinstance(reason, str) and reason.strip() for reason in self.expected.values()),
             f"expected_failures: expected {{'check': 'reason'}}, got {quoted(self.expected)}",
@@ -52,7 +53,7 @@ class Session:
     @property
     def name(self) -> str:
         """The component's class."""
-        return type(self.component).__name__
+        return type(self.subject).__name__
 
     def result(self, check: Check) -> Result:
         """The outcome of this check, run at most once."""
@@ -102,7 +103,7 @@ class Session:
         except Exception as error:  # whatever a plugin's code does
             at = {name: shown(value) for name, value in getattr(error, "_warpkit_inputs", {}).items()}
             found = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-            where = _where(error, self.component)
+            where = _where(error, self.subject)
             return Result(check, Status.FAILED, found=found, expected=NO_ERROR, at=at, where=where)
         return Result(check, Status.PASSED)
 

@@ -103,8 +103,8 @@ class Transform(Component):
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
-        batch = common_batch("theta", theta, "points", points)
-        points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:]).contiguous()
+        batch = shared_batch(theta, "points", points)
+        points = points.to(working(*(t.dtype for t in leaves(theta)), points.dtype)).expand(batch, *points.shape[1:]).contiguous()
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
         columns = [
             torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).contiguous(),))[1]
