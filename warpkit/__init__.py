@@ -22,6 +22,7 @@ from warpkit.transforms.base import Transform
 from warpkit.transforms.base import transforms as _transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
+from warpkit.transforms.field import FieldTransform
 from warpkit.transforms.matrix import MatrixTransform
 from warpkit.warping import warp
 from warpkit.watching.parameter_groups import parameter_groups
@@ -34,6 +35,7 @@ __all__ = [
     "Compose",
     "ConvLocalization",
     "DenseLocalization",
+    "FieldTransform",
     "InputError",
     "Kernel",
     "MatrixTransform",

@@ -13,13 +13,14 @@ from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resampl
 from warpkit.transforms.base import Transform, check_theta, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 
+ThetaLike = Tensor | tuple[Any, ...]
 TransformLike = str | dict[str, Any] | Transform
 
 
 def warp(
     image: Tensor,
     transform: TransformLike,
-    theta: Tensor,
+    theta: ThetaLike,
     *,
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
@@ -32,8 +33,8 @@ def warp(
     Args:
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`. One image with N θ, or one
-            θ with N images, is shared.
+        theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`, of a composition with
+            fields a tuple. One image with N θ, or one θ with N images, is shared.
         size: the output's, rows first, or one number for all axes; the image's unless given.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: "zeros", "border", "reflection", "wrap" or "none", or one for each of x, y, z.
@@ -62,6 +63,7 @@ def warp(
     out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
+            assert isinstance(theta, Tensor)
             matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
             return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
         return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)

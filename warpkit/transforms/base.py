@@ -61,7 +61,7 @@ class Transform(Component):
         """The formula. The batches of θ and of the points are equal, or one of them is 1; every point is finite."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, theta, points)")
 
-    def __call__(self, theta: Tensor, points: Tensor) -> Tensor:
+    def __call__(self, theta: Any, points: Tensor) -> Tensor:
         """theta [N, P], points [N or 1, *T, D] → where each is sampled from, [N, *T, D].
 
         Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
@@ -75,7 +75,7 @@ class Transform(Component):
             moved = of_finite(flat, lambda p: self._mapped(tree_map(lambda t: t.to(dtype), theta), p, batch))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
-    def _mapped(self, theta: Tensor, points: Tensor, batch: int) -> Tensor:
+    def _mapped(self, theta: Any, points: Tensor, batch: int) -> Tensor:
         """`forward`, and that it gave a point for each."""
         moved: Tensor = super().__call__(theta, points)
         if moved.ndim != 3 or moved.shape[0] not in (1, batch) or moved.shape[1:] != points.shape[1:]:
@@ -83,28 +83,34 @@ class Transform(Component):
             raise InputError(f"{type(self).__name__}.forward: expected points {expected}, it gave {given}")
         return moved
 
-    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """How far from its own place each pixel of an output of this size is sampled, [N, *size, D], normalised."""
         points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
         return self(theta, points) - points
 
-    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
+    def further(self, theta: Any, shifts: Tensor, align_corners: bool) -> Tensor:
         """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
         size = tuple(shifts.shape[1:-1])
         points = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
-        return shifts + (self(theta, points) - points)  # the difference is exactly 0 where the transform is the identity
+        return shifts + (
+            self(theta, points) - points
+        )  # the difference is exactly 0 where the transform is the identity
 
-    def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
         shifts = self.shifts(theta, size, align_corners)
         return lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
 
-    def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
+    def jacobian(self, theta: Any, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
         batch = shared_batch(theta, "points", points)
-        points = points.to(working(*(t.dtype for t in leaves(theta)), points.dtype)).expand(batch, *points.shape[1:]).contiguous()
+        points = (
+            points.to(working(*(t.dtype for t in leaves(theta)), points.dtype))
+            .expand(batch, *points.shape[1:])
+            .contiguous()
+        )
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
         columns = [
             torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).contiguous(),))[1]

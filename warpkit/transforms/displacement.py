@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require, unknown
+from warpkit.errors import unknown
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.field import FieldTransform, to_normalised
 

@@ -61,7 +61,7 @@ class FieldTransform(Transform):
         require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {quoted(align_corners)}")
         self.padding_mode, self.align_corners = padding_mode, align_corners
 
-    def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
+    def displacement(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "B D *F"]:
         """The field that is added to the points, in normalised coordinates; in θ's type."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define displacement(self, theta)")
 
@@ -94,7 +94,7 @@ class FieldTransform(Transform):
         """How far a field of this size reaches along x, y, z: 1 is the image's edge."""
         return (1.0,) * len(size)
 
-    def forward(self, theta: Float[Tensor, "N D *F"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+    def forward(self, theta: Float[Tensor, "N *P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """p + the field at p."""
         field = self.field(theta.to(points.dtype))
         return points + self._read(field, self._on_field(points, field)).movedim(1, -1)
@@ -167,7 +167,7 @@ class FieldTransform(Transform):
 
     def _is_exact(self, size: tuple[int, ...]) -> bool:
         """Whether the field at its own places is what it says there."""
-        return all(k.interpolating for k in self.kernels) and all(reach == 1 for reach in self.extent(size))  # type: ignore[union-attr]
+        return all(k.interpolating for k in self.kernels) and all(reach == 1 for reach in self.extent(size))
 
     def spec_options(self) -> dict[str, Any]:
         """The options, with the kernels as they are."""

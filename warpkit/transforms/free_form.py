@@ -33,8 +33,9 @@ class FreeForm(FieldTransform):
     """A smooth (C²) deformation: each control point pulls its neighbourhood along.
 
     θ is how far each control point moves, x y (z), row by row; zero is the identity. `grid`: control points along each
-    axis, rows first, or one number for all, at least 2; they lie evenly over −1 … 1. Beyond the edge they go on in a straight line, by one more
-    control point, so that every affine displacement is exactly one of these; farther out they stay as they are.
+    axis, rows first, or one number for all, at least 2; they lie evenly over −1 … 1. Beyond the edge they go on in a
+    straight line, by one more control point, so that every affine displacement is exactly one of these; farther out
+    they stay as they are.
 
     D. Rueckert et al., "Nonrigid registration using free-form deformations", IEEE TMI 18(8), 1999, eq. 4 to 6.
     """
@@ -58,7 +59,7 @@ class FreeForm(FieldTransform):
         """x1, y1, x2, …"""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // self.ndim) for axis in "xyz"[: self.ndim])
 
-    def identity(self, size: None = None) -> Float[Tensor, " P"]:
+    def identity(self, size: Any = None) -> Float[Tensor, " P"]:
         """Zeros."""
         return torch.zeros(self.num_params, dtype=default())
 

@@ -83,8 +83,8 @@ class Velocity(Displacement):
 
     def _first(self, velocity: Tensor, plan: "_Plan") -> Tensor:
         """How far the flow carries each place in the time 2^−steps; Runge and Kutta's step of the fourth order."""
-        axes = [1] * (velocity.ndim - 1)
-        time: Any = 2.0**-plan.many if plan.steps is None else torch.exp2(-plan.steps).reshape(-1, *axes)
+        steps = velocity.new_tensor([plan.many]) if plan.steps is None else plan.steps
+        time = torch.exp2(-steps).reshape(-1, *[1] * (velocity.ndim - 1))
         k1 = velocity
         k2 = self._after(velocity, time / 2 * k1)
         k3 = self._after(velocity, time / 2 * k2)
