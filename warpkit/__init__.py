@@ -10,7 +10,7 @@ from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.base import kernels as _kernels
 from warpkit.modules.base import modules as _modules
-from warpkit.modules.localization import ConvLocalization, DenseLocalization
+from warpkit.modules.localization import ConvLocalization, DenseLocalization, UNetLocalization
 from warpkit.modules.parallel import Parallel
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.backend import Backend, use_backend
@@ -44,6 +44,7 @@ __all__ = [
     "SpatialTransformer",
     "Transform",
     "TransformerWarning",
+    "UNetLocalization",
     "align",
     "build",
     "get_kernel",

@@ -23,9 +23,7 @@ def smooth(seed, size, low=4, ndim=2, amplitude=0.15):
 def test_the_flow_of_a_linear_field_is_the_matrix_exponential(size, aligned, kernel):
     generator = np.array([[0.3, -0.5, 0.05], [0.4, -0.2, -0.1], [0, 0, 0]])
     matrix = torch.tensor(scipy.linalg.expm(generator))
-    made = wk.get_transform(
-        "velocity", align_corners=aligned, kernel={"type": kernel, **({"a": -0.5} if kernel == "bicubic" else {})}
-    )
+    made = wk.get_transform("velocity", align_corners=aligned, kernel=kernel)
     places = wk.lattice(size, align_corners=aligned, dtype=torch.float64)
     v = (places @ torch.tensor(generator[:2, :2]).T + torch.tensor(generator[:2, 2])).movedim(-1, 0)[None]
     points = 0.35 * uniform(0, 1, 40, 2)  # whose ways end inside

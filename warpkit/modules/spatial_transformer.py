@@ -16,23 +16,17 @@ from warpkit.component import Component
 from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
-from warpkit.modules.base import LazyLinear, modules
+from warpkit.modules.base import modules
+from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.compose import Compose
 from warpkit.warping import TransformLike, warp
 
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
-
-
-class _Regression(LazyLinear):
-    """Features → what is added to init: zero at the start, whatever the features."""
-
-    def reset_parameters(self) -> None:
-        if self.in_features > 0:  # not before the first input
-            _zeroed(self)
 
 
 class SpatialTransformer(Component, KeepsPrecision):
@@ -41,7 +35,9 @@ class SpatialTransformer(Component, KeepsPrecision):
     Args:
         localization: any module (or its name or table) from image to features `[N, F]`. The transformer owns the
             regression layer F → P that ends it, with zero weight and bias: whatever the network, θ starts as `init`.
-        transform: a name, a table or a `Transform`.
+            With a field, from image to a feature map `[N, F, *F']`, and the regression layer is a convolution of 3 × 3
+            F → D.
+        transform: a name, a table or a `Transform`; of fields one alone, no composition.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         size: the output's, rows first; the input's unless given.
         padding_mode: as in `warp`, and so are `fill` and `align_corners`.
@@ -49,7 +45,8 @@ class SpatialTransformer(Component, KeepsPrecision):
             avoid.
         align_corners: see `warp`.
         features: F, else it is found on first use.
-        init: where θ starts, P numbers; the identity unless given. A transform without one needs it.
+        init: where θ starts, P numbers; the identity unless given. A transform without one needs it. Of a field as of
+            every other, P numbers for all places alike, x, y, z; the same goes for `limits`.
         limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at
             `init`, inf (the default) frees it.
         steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that
@@ -93,6 +90,8 @@ class SpatialTransformer(Component, KeepsPrecision):
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform)
         ndim, count = self.transform.ndim, self.transform.num_params
+        alone = not (isinstance(self.transform, Compose) and self.transform.is_field)
+        require(alone, "transform: a composition with a field takes several θ, and a transformer gives one")
         self.kernels = nn.ModuleList(map(kernels.own, for_each_axis("kernel", kernel, ndim)))
         if not isinstance(kernel, list | tuple):  # one kernel for all axes, with one set of parameters
             self.kernels = self.kernels[:1]
@@ -104,12 +103,12 @@ class SpatialTransformer(Component, KeepsPrecision):
         require(valid, f"features: expected a positive integer, got {quoted(features)}")
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         with tracing.constants():
-            start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
+            start = _identity(self.transform, count) if init is None else _numbers("init", init, count, finite=True)
             most = None if limits is None else _limits(limits, count)
         self.keep("init", start)
         self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)
-        self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
+        self.regression: Any = regression_for(self.transform, features)
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N C *T"]:
         """Warp the image. θ is read from `theta_from` where that is given: a tensor, or a function of the image; with
@@ -121,8 +120,8 @@ class SpatialTransformer(Component, KeepsPrecision):
                 hook(self, image, theta)
         return self.warp(image, theta)
 
-    def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
-        """The parameters for each image, in float32 at least."""
+    def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P *F"]:
+        """The parameters for each image, in float32 at least; of a field `[N, D, *F']`, as large as its feature map."""
         if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
             given = list(image.shape) if isinstance(image, Tensor) else type(image).__name__
             raise InputError(f"image: expected [N, C, *S] with {self.transform.ndim} axes in S, got {given}")
@@ -137,6 +136,8 @@ class SpatialTransformer(Component, KeepsPrecision):
         """Where each output pixel is sampled from, normalised: for looking."""
         theta = self.theta(image, theta_from)
         size = tuple(image.shape[2:]) if self.size is None else self.size
+        if self.transform.is_field:
+            return self.transform.on_lattice(theta, size, self.align_corners)
         return self.transform(
             theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None]
         )
@@ -172,17 +173,17 @@ class SpatialTransformer(Component, KeepsPrecision):
         names = ("size", "padding_mode", "fill", "align_corners", "steps")
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
-    def _regress(self, seen: Tensor) -> Float[Tensor, "N P"]:
+    def _regress(self, seen: Tensor) -> Float[Tensor, "N P *F"]:
         """What the localization network adds to init."""
         if not torch.compiler.is_compiling():
             self._make_weights(seen)
         features = self.localization(seen)
         shape = list(features.shape) if isinstance(features, Tensor) else type(features).__name__
-        require(
-            isinstance(features, Tensor) and features.ndim == 2,
-            f"localization: expected features [N, F], it gave {shape}",
-        )
-        wanted = self.regression.in_features
+        axes = 2 + self.transform.ndim * self.transform.is_field
+        expected = "features [N, F]" if axes == 2 else f"a feature map [N, F, {', '.join('DHW'[2 - axes :])}]"
+        right = isinstance(features, Tensor) and features.ndim == axes
+        require(right, f"localization: expected {expected}, it gave {shape}")
+        wanted = width_of(self.regression)
         if wanted not in (0, features.shape[1]):
             raise InputError(f"localization: expected {wanted} features, it gave {features.shape[1]}")
         with tracing.no_autocast(features.device):
@@ -195,12 +196,12 @@ class SpatialTransformer(Component, KeepsPrecision):
             with torch.inference_mode(False), torch.no_grad():
                 self.localization(seen.clone())
 
-    def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def _limited(self, given: Float[Tensor, "N P *F"]) -> Float[Tensor, "N P *F"]:
         """init + limits · tanh(given / limits)."""
-        init = self.init.to(given)
+        init = alike(self.init, given)
         if self.limits is None:
             return init + given
-        limits = self.limits.to(given)
+        limits = alike(self.limits, given)
         bounded = (limits > 0) & limits.isfinite()
         safe = torch.where(bounded, limits, 1.0)  # 0 / 0 and inf · 0 would make NaN in the gradient
         return init + torch.where(bounded, safe * torch.tanh(given / safe), torch.where(limits > 0, given, 0.0))
@@ -223,7 +224,7 @@ class SpatialTransformer(Component, KeepsPrecision):
             theta = self._limited((composed - self.init.to(composed)).to(given.dtype))
         return theta
 
-    def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P"]) -> Float[Tensor, "N C *T"]:
+    def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P *F"]) -> Float[Tensor, "N C *T"]:
         """The image warped by a θ that is known, with this transformer's size, kernel, padding and fill."""
         each: list[Any] = list(self.kernels)
         return warp(
@@ -236,12 +237,6 @@ class SpatialTransformer(Component, KeepsPrecision):
             fill=self.fill,
             align_corners=self.align_corners,
         )
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _numbers(
@@ -264,11 +259,12 @@ def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
     return _numbers("limits", [given] * count if isinstance(given, numbers.Real) else given, count, low=0)
 
 
-def _identity(transform: Transform) -> Tensor:
+def _identity(transform: Transform, count: int) -> Tensor:
     try:
-        return transform.identity()
+        start = transform.identity()
     except InputError as error:
         raise InputError(f"{error}: give init, where θ starts") from error
+    return start.flatten() if transform.is_field and start.numel() == count else start
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
