@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import types
 
+from warpkit import losses
 from warpkit.alignment import align
 from warpkit.errors import InputError
 from warpkit.geometry import lattice
@@ -54,6 +55,7 @@ __all__ = [
     "list_modules",
     "list_transforms",
     "load",
+    "losses",
     "normalize_spec",
     "parameter_groups",
     "push",

@@ -1,7 +1,7 @@
 """The checks of transforms, in the order in which they are told."""
 
 from warpkit.testing.check import Checks
-from warpkit.testing.transforms import contract, derivatives, facts, precision, sampled, torch_features
+from warpkit.testing.transforms import contract, derivatives, facts, fields, precision, sampled, torch_features
 
-_PARTS = (contract, precision, facts, derivatives, torch_features, sampled)
+_PARTS = (contract, precision, facts, fields, derivatives, torch_features, sampled)
 transform_checks = Checks("transform", *(part.checks for part in _PARTS))
