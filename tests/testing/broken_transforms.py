@@ -1309,7 +1309,7 @@ class SmoothedByReflection(Field):
 
 @caught_by("field_zero_is_exact")
 class NeverQuiteStill(Field):
-    """A millionth of a millionth is added against a division by zero that is not there."""
+    """A little is added against a division by zero that is not there."""
 
     def displacement(self, theta):
         return theta / 2 + 1e-7

@@ -73,6 +73,8 @@ def align(
         mapping.ndim == moving.ndim - 2,
         f"{type(mapping).__name__} is {mapping.ndim}-D, the images are {moving.ndim - 2}-D",
     )
+    told = "aligned are transforms of plain numbers, as free_form is, and no fields"
+    require(not mapping.is_field, f"{type(mapping).__name__}: {told}")
     if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     sample(images[0][:0], images[0].new_zeros(0, 1, mapping.ndim), kernel=kernel)  # complains about a wrong one

@@ -92,7 +92,8 @@ def field_components_are_x_y_z(transform: Transform) -> None:
     of = _field(transform)
     points = 0.5 * inputs.scattered(of, 1, 5).to(torch.float64)
     for axis in range(of.ndim):
-        moved = of(_alike(of, axis, _SIZES[0][-of.ndim :]), points) - points
+        there, still = (of(_alike(of, axis, _SIZES[0][-of.ndim :], by), points) for by in (0.25, 0.0))
+        moved = there - still
         if float(moved.abs().max()) < 1e-9:
             raise NotApplicable("a field that is the same everywhere moves nothing")
         others = [i for i in range(of.ndim) if i != axis]
