@@ -6,7 +6,7 @@ from torch import Tensor
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, lattice
 from warpkit.testing import inputs
-from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
+from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
 from warpkit.testing.flattened import Flattened
 from warpkit.testing.transforms.contract import BASICS
 from warpkit.transforms.base import Transform
@@ -48,7 +48,10 @@ def field_of_any_size(transform: Transform) -> None:
     points = inputs.scattered(of, 1, 5).to(torch.float64)
     for size in (sides[-of.ndim :] for sides in _SIZES):
         at = {"lattice": list(size)}
-        given = of(0.1 * inputs.uniform(2, 2, of.ndim, *size).to(points), points)
+        try:
+            given = of(0.1 * inputs.uniform(2, 2, of.ndim, *size).to(points), points)
+        except Exception as error:
+            raise Broken(f"{type(error).__name__}: {error}", "points", at=at) from error
         expect(given.shape == (2, 5, of.ndim), f"points {list(given.shape)}", f"points {[2, 5, of.ndim]}", at=at)
         expect(bool(given.isfinite().all()), "a point that is no number", "finite numbers", at=at)
         start = of.identity(size)
