@@ -119,8 +119,8 @@ def inverse_consistency(
     Raises:
         InputError: for a θ or a size that does not fit.
     """
-    first, size = _mapping(transform, theta, size)
-    second, _ = _mapping(back, theta_back, size)
+    first, size = _mapping(transform, theta, size, align_corners)
+    second, _ = _mapping(back, theta_back, size, align_corners)
     with tracing.no_autocast(leaves(theta)[0].device):
         there = first.shifts(theta, size, align_corners)
         return _mean_square(_in_pixels(second.further(theta_back, there, align_corners), size, align_corners))
@@ -165,17 +165,17 @@ def ncc(a: Tensor, b: Tensor, window: int | None = 9) -> Float[Tensor, " N"]:
 
 def _moved(transform: TransformLike, theta: Any, size: Any, align_corners: bool, least: int) -> Tensor:
     """Where each pixel is sampled from less where it lies, in pixels, [N, *size, D]."""
-    mapping, size = _mapping(transform, theta, size)
+    mapping, size = _mapping(transform, theta, size, align_corners)
     require(min(size) >= least, f"size: expected at least {least} pixels along each axis, got {list(size)}")
     with tracing.no_autocast(leaves(theta)[0].device):
         return _in_pixels(mapping.shifts(theta, size, align_corners), size, align_corners)
 
 
-def _mapping(transform: TransformLike, theta: Any, size: Any) -> tuple[Transform, tuple[int, ...]]:
+def _mapping(transform: TransformLike, theta: Any, size: Any, align_corners: bool) -> tuple[Transform, tuple[int, ...]]:
     size = check_size(size, transform.ndim if isinstance(transform, Transform) else None)
     like = leaves(theta)[0]
     device = like.device if isinstance(like, Tensor) else torch.device("cpu")
-    mapping = transforms.shared(transform, device, ndim=len(size))
+    mapping = transforms.shared(transform, device, ndim=len(size), align_corners=align_corners)
     if mapping.ndim != len(size):
         raise InputError(f"size: expected {mapping.ndim} axes, as {type(mapping).__name__} has, got {list(size)}")
     check_theta(mapping, theta)

@@ -32,7 +32,8 @@ def warp(
 
     Args:
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
-        transform: a name, a table `{"type": name, **options}` or a `Transform`.
+        transform: a name, a table `{"type": name, **options}` or a `Transform`. By name it has the image's number of
+            dimensions and, where it is a field, this `align_corners`, unless the table says another.
         theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`, of a composition with
             fields a tuple. One image with N θ, or one θ with N images, is shared.
         size: the output's, rows first, or one number for all axes; the image's unless given.
@@ -58,7 +59,7 @@ def warp(
     """
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     dimensions = image.ndim - 2
-    mapping = _mapping(image, transform, theta)
+    mapping = _mapping(image, transform, theta, align_corners)
     shared_batch(theta, "image", image)
     out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
     with tracing.no_autocast(image.device):
@@ -69,10 +70,10 @@ def warp(
         return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
 
 
-def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
+def _mapping(image: Tensor, transform: TransformLike, theta: Any, align_corners: bool) -> Transform:
     """The transform for an image, and its θ checked; what does not fit is often an axis that was forgotten."""
     dimensions = image.ndim - 2
-    mapping = transforms.shared(transform, image.device, ndim=dimensions)
+    mapping = transforms.shared(transform, image.device, ndim=dimensions, align_corners=align_corners)
     if mapping.ndim != dimensions:
         hint = missing_axis(image) if mapping.ndim == dimensions + 1 else ""
         name = type(mapping).__name__

@@ -67,6 +67,18 @@ def test_the_same_field_in_pixels_and_normalised():
         torch.testing.assert_close(wk.warp(image, flow(2, align_corners=aligned), u), expected)
 
 
+def test_by_name_a_field_is_aligned_as_its_warp_is():
+    image, u = uniform(0, 1, 1, 6, 8), uniform(1, 1, 2, 6, 8)
+    aligned = flow(2, align_corners=True)
+    found = wk.warp(image, {"type": "displacement", "units": "pixels"}, u, align_corners=True)
+    assert torch.equal(found, wk.warp(image, aligned, u, align_corners=True))
+    parts = {"type": "compose", "of": [{"type": "displacement", "units": "pixels"}]}
+    assert torch.equal(wk.warp(image, parts, (u,), align_corners=True), found)
+    made = wk.SpatialTransformer("unet_localization", "velocity", align_corners=True)
+    assert made.transform.align_corners
+    assert not wk.get_transform("displacement").align_corners
+
+
 def test_nothing_is_copied_where_the_lattices_are_one():
     u = uniform(0, 1, 2, 6, 8, dtype=torch.float32)
     shifts = wk.get_transform("displacement").shifts(u, (6, 8), False)

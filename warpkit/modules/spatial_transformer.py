@@ -43,7 +43,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         padding_mode: as in `warp`, and so are `fill` and `align_corners`.
         fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to
             avoid.
-        align_corners: see `warp`.
+        align_corners: see `warp`; of a field that is given by name, too.
         features: F, else it is found on first use.
         init: where θ starts, P numbers; the identity unless given. A transform without one needs it. Of a field as of
             every other, P numbers for all places alike, x, y, z; the same goes for `limits`.
@@ -88,7 +88,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         super().__init__()
         self._theta_hooks: OrderedDict[int, ThetaHook] = OrderedDict()
         self.localization = modules.own(localization)
-        self.transform = transforms.own(transform)
+        self.transform = transforms.own(transform, align_corners=align_corners)
         ndim, count = self.transform.ndim, self.transform.num_params
         alone = not (isinstance(self.transform, Compose) and self.transform.is_field)
         require(alone, "transform: a composition with a field takes several θ, and a transformer gives one")

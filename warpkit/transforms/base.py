@@ -45,7 +45,7 @@ class Transform(Component):
         """The θ that leaves every point where it is. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no identity")
 
-    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def inverse(self, theta: Any) -> Any:
         """The θ whose transform undoes this one's. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no inverse in its own family")
 

@@ -25,13 +25,19 @@ class Compose(Transform):
     is read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts are matrices
     the whole is one, with `matrix(theta)`.
 
-    `of`: names, tables or transforms. `ndim` is for those that are given by name.
+    `of`: names, tables or transforms. `ndim` is for those that are given by name, and so is `align_corners`, of fields.
     """
 
-    def __init__(self, of: Sequence[str | dict[str, object] | Transform], ndim: int | None = None) -> None:
+    def __init__(
+        self,
+        of: Sequence[str | dict[str, object] | Transform],
+        ndim: int | None = None,
+        align_corners: bool | None = None,
+    ) -> None:
         super().__init__()
         require(isinstance(of, list | tuple) and len(of) > 0, f"of: expected one transform at least, got {quoted(of)}")
-        parts = [transforms.own(part, **({} if ndim is None else {"ndim": ndim})) for part in of]
+        told = {"ndim": ndim, "align_corners": align_corners}
+        parts = [transforms.own(part, **{k: v for k, v in told.items() if v is not None}) for part in of]
         dimensions = sorted({part.ndim for part in parts} | ({ndim} if ndim else set()))
         require(len(dimensions) == 1, f"of: transforms of different dimensions, {dimensions}")
         self.transforms = nn.ModuleList(parts)

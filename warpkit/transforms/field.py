@@ -32,7 +32,8 @@ class FieldTransform(Transform):
         ndim: D, 1 to 3.
         kernel: what interpolates the field: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: what extends it beyond its edge, as in `warp`.
-        align_corners: whether −1 and 1 are the centres of the field's border pixels, or their outer edges.
+        align_corners: whether −1 and 1 are the centres of the field's border pixels, or their outer edges; that of the
+            warp where `warp`, a loss or a transformer gets the transform by name.
 
     Where the output's lattice is the field's (the same size, the same `align_corners`, a kernel that interpolates)
     nothing is interpolated: each output pixel is sampled from its own exact index plus what the field says there.
