@@ -18,6 +18,7 @@ from torch import Tensor
 from warpkit.errors import quoted, require, unknown
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
+from warpkit.testing.flattened import Flattened
 from warpkit.testing.report import NO_ERROR, Report, Result, Status
 
 EXAMPLES, THOROUGH = 30, 1000
@@ -39,7 +40,7 @@ class Session:
     ) -> None:
         self.checks, self.component, self.seed, self.examples = checks, component, seed, examples
         self.start = start  # θ around which a transform is tried
-        self.subject = getattr(component, "of", component)  # what was given, if that is a transform of fields
+        self.subject = component.of if isinstance(component, Flattened) else component  # what was given
         self.expected = {**getattr(self.subject, "expected_failures", {}), **(expected_failures or {})}
         require(
             all(isinstance(reason, str) and reason.strip() for reason in self.expected.values()),

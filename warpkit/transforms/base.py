@@ -30,7 +30,7 @@ class Transform(Component):
     num_params: int
     is_matrix: bool = False  # whether it has `matrix(theta)`
     is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
-    is_field: bool = False  # whether θ is [N, P, *F], P numbers at every place of a lattice of any size
+    is_field: bool = False  # whether θ is [N, P, *F], P numbers at each place of any lattice, or a tuple with such
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -92,9 +92,7 @@ class Transform(Component):
         """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
         size = tuple(shifts.shape[1:-1])
         points = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
-        return shifts + (
-            self(theta, points) - points
-        )  # the difference is exactly 0 where the transform is the identity
+        return shifts + (self(theta, points) - points)  # exactly the shifts where it is the identity
 
     def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """Where the pixels of an output of this size are sampled from, [N, *size, D]."""
@@ -106,11 +104,8 @@ class Transform(Component):
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
         batch = shared_batch(theta, "points", points)
-        points = (
-            points.to(working(*(t.dtype for t in leaves(theta)), points.dtype))
-            .expand(batch, *points.shape[1:])
-            .contiguous()
-        )
+        dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
+        points = points.to(dtype).expand(batch, *points.shape[1:]).contiguous()
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
         columns = [
             torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).contiguous(),))[1]
