@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel, kernels
@@ -131,7 +132,9 @@ def session_for(
     with undisturbed():
         made = registry.own(component)
     if getattr(made, "is_field", False):  # all of its θ in one row
-        is_whole = isinstance(theta, Tensor | tuple)
+        is_whole = isinstance(theta, tuple) or (isinstance(theta, Tensor) and theta.ndim > 1)
+        if is_whole:
+            made.check_theta(tree_map(lambda t: t[None], theta))
         made = Flattened(made, theta if is_whole else None)
         theta = torch.cat([leaf.flatten() for leaf in leaves(theta)]) if is_whole else theta
     examples = THOROUGH if thorough else EXAMPLES
