@@ -227,3 +227,23 @@ def test_theta_stays_float32_under_autocast():
         assert torch.equal(wk.warp(image, "velocity", u), expected)
         points = wk.lattice((3, 3))[None]
         assert torch.equal(wk.get_transform("velocity")(u, points), wk.get_transform("velocity").float()(u, points))
+
+
+@pytest.mark.parametrize("same", [True, False])
+@pytest.mark.parametrize("name", ["displacement", "velocity"])
+def test_sizes_stay_open_in_a_graph(compiler, name, same):
+    made = wk.get_transform(name, units="pixels", align_corners=True)
+
+    class Warps(torch.nn.Module):
+        def forward(self, image, u):
+            return wk.warp(image, made, u, align_corners=True)
+
+    open_sizes = {2: torch.export.Dim("H", min=4, max=64), 3: torch.export.Dim("W", min=4, max=64)}
+    u = [uniform(1, 2, 2, *(size if same else (5, 5)), dtype=torch.float32) for size in ((9, 11), (12, 7))]
+    image = [uniform(0, 2, 1, *size, dtype=torch.float32) for size in ((9, 11), (12, 7))]
+    shapes = {"image": open_sizes, "u": open_sizes if same else None}
+    exported = torch.export.export(Warps(), (image[0], u[0]), dynamic_shapes=shapes).module()
+    compiled = torch.compile(Warps(), fullgraph=True, dynamic=True, backend="aot_eager")
+    for i in (0, 1):
+        torch.testing.assert_close(exported(image[i], u[i]), Warps()(image[i], u[i]))
+        torch.testing.assert_close(compiled(image[i], u[i]), Warps()(image[i], u[i]))

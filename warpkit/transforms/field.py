@@ -105,7 +105,7 @@ class FieldTransform(Transform):
         self.check_theta(theta)
         field = self.field(theta.to(working(theta.dtype)))
         given = tuple(field.shape[2:])
-        if given == tuple(size) and align_corners == self.align_corners and self._is_exact(given):
+        if align_corners == self.align_corners and self._is_exact(given) and tracing.are_equal(given, tuple(size)):
             return field.movedim(1, -1)
         # From the output's lattice to the field's: a matrix, whose pixel coordinates are exact and never stored.
         pairs = zip(size[::-1], self.extent(given), strict=True)
@@ -185,10 +185,15 @@ def axes_of(d: int) -> str:
 
 def to_normalised(field: Float[Tensor, "N D *F"], align_corners: bool) -> Float[Tensor, "N D *F"]:
     """Displacements in pixels of the field's own lattice → normalised."""
-    halves = [half_extent(n, align_corners) for n in reversed(field.shape[2:])]
+    halves = half_extents(field, align_corners)
     # An aligned axis of one pixel has one coordinate: nothing moves along it.
-    scale = field.new_tensor([1 / half if half > 0 else 0.0 for half in halves])
-    return field * scale.reshape(-1, *[1] * len(halves))
+    return field * torch.where(halves > 0, 1 / halves, 0.0).reshape(-1, *[1] * len(halves))
+
+
+def half_extents(field: Float[Tensor, "N D *F"], align_corners: bool) -> Float[Tensor, " D"]:
+    """Pixels of the field's lattice for a normalised 1 along x, y, z."""
+    one = field.new_ones(())  # times a size that may still be open
+    return torch.stack([one * half_extent(n, align_corners) for n in reversed(field.shape[2:])])
 
 
 def _masked(field: Tensor, where: Tensor, rule: Rule, sampled: Sampled) -> Tensor:

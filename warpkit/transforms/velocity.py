@@ -9,9 +9,9 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import quoted, require
-from warpkit.geometry import half_extent
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.displacement import Displacement
+from warpkit.transforms.field import half_extents
 
 _STEP = 0.5  # pixels of the field's lattice: what moves by less, place by place, cannot fold
 _MOST, _MOST_TRACED = 20, 8
@@ -66,8 +66,8 @@ class Velocity(Displacement):
     def _plan(self, velocity: Tensor) -> "_Plan":
         if self.steps is not None:
             return _Plan(None, self.steps, self.steps)
-        halves = [half_extent(n, self.align_corners) for n in reversed(velocity.shape[2:])]
-        speed = velocity.detach().abs().nan_to_num(0.0, 0.0, 0.0).flatten(2).amax(-1) * velocity.new_tensor(halves)
+        speed = velocity.detach().abs().nan_to_num(0.0, 0.0, 0.0).flatten(2).amax(-1)
+        speed = speed * half_extents(velocity.detach(), self.align_corners)
         most = _MOST_TRACED if tracing.is_traced(velocity) else _MOST
         steps = (speed.amax(1) / _STEP).log2().ceil().clamp(0, most)
         if tracing.is_traced(velocity):
