@@ -142,7 +142,8 @@ class FieldTransform(Transform):
         """`displacement(theta)`, one for each θ. `InputError` where a plugin gives another shape."""
         field = self.displacement(theta)
         d, n = self.ndim, theta.shape[0]
-        if field.ndim != d + 2 or field.shape[0] not in (1, n) or field.shape[1] != d:
+        one_each = field.shape[0] == n or field.shape[0] == 1  # no `in`: dynamo finds no open size so
+        if not (field.ndim == d + 2 and one_each and field.shape[1] == d):
             told = f"expected [{n}, {d}, {axes_of(d)}], it gave {list(field.shape)}"
             raise InputError(f"{type(self).__name__}.displacement: {told}")
         return field.to(theta.dtype)
