@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import warpkit as wk
+from warpkit.testing.flattened import Flattened
 
 # Options of components that have no default for them.
 _NEEDS = {"compose": lambda ndim: {"of": [{"type": "affine", "ndim": ndim}, {"type": "projective", "ndim": ndim}]}}
@@ -15,12 +16,12 @@ _NEEDS = {"compose": lambda ndim: {"of": [{"type": "affine", "ndim": ndim}, {"ty
 
 @functools.cache
 def transform(name: str, ndim: int) -> wk.Transform | None:
-    """The transform of this name in this dimension, or None where it serves another."""
+    """The transform of this name in this dimension, or None where it serves another; a field's θ in one row."""
     options = _NEEDS[name](ndim) if name in _NEEDS else {}
     for given in ({**options, "ndim": ndim}, options):  # asked for the dimension, or built as it comes
         with contextlib.suppress(wk.InputError):
             made = wk.get_transform(name, **given)
-            return made if made.ndim == ndim else None
+            return None if made.ndim != ndim else Flattened(made) if made.is_field else made
     return None
 
 

@@ -4,6 +4,7 @@ import importlib
 import importlib.metadata
 import types
 
+from warpkit import losses
 from warpkit.alignment import align
 from warpkit.boxes import warp_boxes
 from warpkit.errors import InputError
@@ -11,7 +12,7 @@ from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.base import kernels as _kernels
 from warpkit.modules.base import modules as _modules
-from warpkit.modules.localization import ConvLocalization, DenseLocalization
+from warpkit.modules.localization import ConvLocalization, DenseLocalization, UNetLocalization
 from warpkit.modules.parallel import Parallel
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.points import warp_points
@@ -24,6 +25,7 @@ from warpkit.transforms.base import Transform
 from warpkit.transforms.base import transforms as _transforms
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.compose import Compose
+from warpkit.transforms.field import FieldTransform
 from warpkit.transforms.matrix import MatrixTransform
 from warpkit.warping import coverage, warp
 from warpkit.watching.parameter_groups import parameter_groups
@@ -36,6 +38,7 @@ __all__ = [
     "Compose",
     "ConvLocalization",
     "DenseLocalization",
+    "FieldTransform",
     "InputError",
     "Kernel",
     "MatrixTransform",
@@ -44,6 +47,7 @@ __all__ = [
     "SpatialTransformer",
     "Transform",
     "TransformerWarning",
+    "UNetLocalization",
     "align",
     "build",
     "coverage",
@@ -54,6 +58,7 @@ __all__ = [
     "list_modules",
     "list_transforms",
     "load",
+    "losses",
     "normalize_spec",
     "parameter_groups",
     "push",

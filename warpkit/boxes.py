@@ -53,8 +53,8 @@ def warp_boxes(
     """
     check_floats("boxes", boxes)
     numbers = boxes.shape[-1] if boxes.ndim == 3 else 0
-    hint = ". Is the batch missing: boxes[None]?" if boxes.ndim == 2 else ""
-    require(numbers in (2, 4, 6), f"boxes: expected [N, M, 2·D] with D of 1 to 3, got {list(boxes.shape)}{hint}")
+    hint = "Is the batch missing: boxes[None]?" if boxes.ndim == 2 else ""
+    require(numbers in (2, 4, 6), "boxes", expected="[N, M, 2·D] with D of 1 to 3", given=list(boxes.shape), hint=hint)
     ndim, exact = numbers // 2, wide(boxes.device)
     mapping, frame = mapping_of(transform, ndim, boxes), frame_of(units, in_size, out_size, align_corners, ndim)
     none = mapping(theta, boxes[:, :0, :ndim])  # checks θ

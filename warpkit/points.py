@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import check_floats, check_size, to_normalised, to_pixels
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, transforms
@@ -53,8 +53,8 @@ def warp_points(
     """
     check_floats("points", points)
     ndim = points.shape[-1] if points.ndim > 2 else 0
-    hint = ". Is the batch missing: points[None]?" if points.ndim == 2 else ""
-    require(1 <= ndim <= 3, f"points: expected [N, M, D] with D of 1 to 3, got {list(points.shape)}{hint}")
+    hint = "Is the batch missing: points[None]?" if points.ndim == 2 else ""
+    require(1 <= ndim <= 3, "points", expected="[N, M, D] with D of 1 to 3", given=list(points.shape), hint=hint)
     mapping, frame = mapping_of(transform, ndim, points), frame_of(units, in_size, out_size, align_corners, ndim)
     kind = mapping(theta, points[:, :0]).dtype  # checks θ
     landed = mapping.inverse_points(theta, frame.normalised(points.to(wide(points.device))))
@@ -87,7 +87,7 @@ def frame_of(units: Any, in_size: Any, out_size: Any, align_corners: Any, ndim: 
     """The frame for these options. `InputError` for unknown units, for pixels without a size and for a wrong size."""
     if units not in ("normalized", "pixels"):
         raise unknown("units", units, ("normalized", "pixels"))
-    require(isinstance(align_corners, bool), f"align_corners: expected True or False, got {quoted(align_corners)}")
+    require(isinstance(align_corners, bool), "align_corners", expected="True or False", given=align_corners)
     sizes = [None if size is None else check_size(size, ndim) for size in (in_size, out_size)]
     if units == "normalized":
         return Frame(None, None, align_corners)

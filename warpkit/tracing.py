@@ -125,6 +125,15 @@ def is_traced(tensor: Tensor) -> bool:
     )
 
 
+def are_equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
+    """Whether two sizes are one; of sizes that are still open, whether they will always be: nothing is laid down."""
+    if not any(isinstance(n, torch.SymInt) for n in (*a, *b)):
+        return a == b
+    from torch.fx.experimental.symbolic_shapes import statically_known_true  # half a second, which few need
+
+    return len(a) == len(b) and all(statically_known_true(n == m) for n, m in zip(a, b, strict=True))
+
+
 def tensors(module: nn.Module) -> list[Tensor]:
     """The parameters and buffers of a module."""
     return [*module.parameters(), *module.buffers()]

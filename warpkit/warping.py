@@ -8,21 +8,22 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import check_floats, check_size, common_batch, is_dense
+from warpkit.geometry import check_floats, check_size, is_dense
 from warpkit.kernels.base import kernels
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, check_theta, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 
+ThetaLike = Tensor | tuple[Any, ...]
 TransformLike = str | dict[str, Any] | Transform
 
 
 def warp(
     image: Tensor,
     transform: TransformLike,
-    theta: Tensor,
+    theta: ThetaLike,
     *,
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
@@ -34,9 +35,10 @@ def warp(
 
     Args:
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
-        transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, the transform's parameters for each image. One image with N θ, or one θ with N images, is
-            shared.
+        transform: a name, a table `{"type": name, **options}` or a `Transform`. By name it has the image's number of
+            dimensions and, where it is a field, this `align_corners`, unless the table says another.
+        theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`, of a composition with
+            fields a tuple. One image with N θ, or one θ with N images, is shared.
         size: the output's, rows first, or one number for all axes; the image's unless given.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: "zeros", "border", "reflection", "wrap" or "none", or one for each of x, y, z.
@@ -60,11 +62,12 @@ def warp(
     """
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     dimensions = image.ndim - 2
-    mapping = _mapping(image, transform, theta)
-    common_batch("image", image, "theta", theta)
+    mapping = _mapping(image, transform, theta, align_corners)
+    shared_batch(theta, "image", image)
     out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
+            assert isinstance(theta, Tensor)
             matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
             return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
         return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
@@ -119,10 +122,10 @@ def coverage(
     return torch.where(total == 0, 0.0, inside / torch.where(total == 0, 1.0, total))
 
 
-def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
+def _mapping(image: Tensor, transform: TransformLike, theta: Any, align_corners: bool) -> Transform:
     """The transform for this image; θ is checked, and a forgotten axis is guessed and named."""
     dimensions = image.ndim - 2
-    mapping = transforms.shared(transform, image.device, ndim=dimensions)
+    mapping = transforms.shared(transform, image.device, ndim=dimensions, align_corners=align_corners)
     if mapping.ndim != dimensions:
         hint = missing_axis(image) if mapping.ndim == dimensions + 1 else ""
         name = type(mapping).__name__
@@ -134,7 +137,7 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any) -> Transform:
         listed = isinstance(theta, Tensor) and is_dense(theta) and theta.ndim == 2
         if listed and dimensions < 3 and not isinstance(transform, Transform):
             larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
-            if larger.ndim > dimensions and larger.num_params == theta.shape[1]:
+            if larger.ndim > dimensions and not larger.is_field and larger.num_params == theta.shape[1]:
                 raise error.hinting(missing_axis(image)) from None
         raise
     return mapping

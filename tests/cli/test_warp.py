@@ -266,3 +266,20 @@ def test_a_place_that_cannot_be_written_is_noticed_before_anything_is_read(tmp_p
 def test_a_minus_sign_as_it_is_printed_is_one(tmp_path, grey):
     ok(grey, tmp_path / "out.png", "--theta", "−1", "0", "0", "0", "1", "−0")
     assert (load(tmp_path / "out.png") == load(grey)[:, ::-1]).all()
+
+
+def test_a_field_comes_from_a_file_or_is_two_numbers(tmp_path):
+    source = save(tmp_path / "in.png", random(6, 8, 1))
+    u = np.zeros((2, 6, 8))
+    u[0] = 1.0
+    np.save(tmp_path / "u.npy", u)
+    run_it = (source, tmp_path / "out.png", "--transform", "displacement", "--set", "units=pixels")
+    ok(*run_it, "--theta", tmp_path / "u.npy")
+    np.testing.assert_array_equal(load(tmp_path / "out.png")[:, :-1], load(source)[:, 1:])
+    ok(*run_it[:-2], "--theta", "0.25", "0")
+    np.testing.assert_array_equal(load(tmp_path / "out.png")[:, :-1], load(source)[:, 1:])
+    np.save(tmp_path / "rows.npy", np.zeros((6, 8, 2)))
+    assert "Are the components last" in complaint(*run_it, "--theta", tmp_path / "rows.npy")
+    assert "cannot be read" in complaint(*run_it, "--theta", tmp_path / "none.npy")
+    parts = 'of=["affine","displacement"]'
+    assert "several" in complaint(source, tmp_path / "out.png", "--transform", "compose", "--set", parts)

@@ -1327,3 +1327,55 @@ class TakesAnyMatrix(Window):
 
     def from_matrix(self, matrix):
         return torch.stack([matrix[:, 0, 0], matrix[:, 0, 2], matrix[:, 1, 2]], dim=-1)
+
+
+# ----------------------------------------------------------------------------------------------------------- fields
+
+
+class Field(wk.FieldTransform):
+    """Half of what θ says, rightly: what the broken ones below were made of."""
+
+    def displacement(self, theta):
+        return theta / 2
+
+
+@caught_by("field_of_any_size")
+class SmoothedByReflection(Field):
+    """A field that is smoothed, padded by reflection: torch refuses that where an axis has one place."""
+
+    def displacement(self, theta):
+        padded = torch.nn.functional.pad(theta, (1, 1, 1, 1), mode="reflect")
+        return torch.nn.functional.avg_pool2d(padded, 3, stride=1)
+
+
+@caught_by("field_zero_is_exact")
+class NeverQuiteStill(Field):
+    """A little is added against a division by zero that is not there."""
+
+    def displacement(self, theta):
+        return theta / 2 + 1e-7
+
+
+@caught_by("field_components_are_x_y_z")
+class RowsFirst(Field):
+    """Components in the order of the array's axes, y first, as others keep them."""
+
+    def displacement(self, theta):
+        return theta.flip(1) / 2
+
+
+@caught_by("field_units_are_of_its_own_axis")
+class PixelsOfTheOtherSide(Field):
+    """In pixels, and x is divided by the number of rows: right as long as images are square."""
+
+    def displacement(self, theta):
+        rows_first = torch.tensor(theta.shape[2:], dtype=theta.dtype, device=theta.device)
+        return theta * 2 / rows_first.reshape(2, 1, 1)
+
+
+@caught_by("field_inverse_undoes")
+class MinusIsNoInverse(Field):
+    """−θ is taken for the inverse of a displacement."""
+
+    def inverse(self, theta):
+        return -theta

@@ -15,6 +15,7 @@ from unusual import UNUSUAL_TRANSFORMS
 
 import warpkit as wk
 from warpkit.testing import ConformanceError, Status, check_kernel, check_transform, parametrize_with_checks
+from warpkit.testing.run import session_for
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -203,3 +204,17 @@ def test_pytest_runs_one_case_for_each_check(tmp_path: Path):
     assert "needs partition_of_unity" in told
     assert "ConformanceWarning: gradient_at_the_identity" in told
     assert "1 failed" in told
+
+
+def test_theta_of_a_field_is_a_field_or_its_numbers_in_a_row():
+    field = torch.full((2, 5, 3), 0.1)
+    assert check_transform("displacement", theta=field, only="many_as_few").passed
+    assert session_for("transform", "displacement", theta=field).component.num_params == 30
+    assert session_for("transform", "displacement").component.num_params == 12
+    assert check_transform("displacement", theta=[0.1] * 12, only="many_as_few").passed
+    both = wk.Compose(["affine", "displacement"])
+    start = torch.tensor([1.0, 0, 0, 0, 1, 0]), field
+    assert check_transform(both, theta=start, only="many_as_few").passed
+    for wrong in (field[:1], torch.zeros(5), (field,)):
+        with pytest.raises(wk.InputError):
+            check_transform("displacement", theta=wrong, only="identity")

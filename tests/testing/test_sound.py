@@ -10,7 +10,7 @@ from warpkit.testing import Status
 from warpkit.testing.run import kind_of, run, session_for
 from warpkit.testing.session import EXAMPLES
 
-pytestmark = pytest.mark.usefixtures("unchecked")  # dynamo cannot trace beartype
+pytestmark = pytest.mark.usefixtures("compiler")  # dynamo cannot trace beartype
 
 # What says so itself: a place that lies on a pixel moves no weight.
 WARNINGS = {"nearest": {"gradient_at_the_identity"}}

@@ -103,3 +103,100 @@ def test_parts_are_given_as_names_tables_or_objects():
     both = wk.Compose(["affine", {"type": "attention", "scale": 0.5}, Swirl()])
     assert both.num_params == 6 + 2 + 1
     assert both.ndim == 2
+
+
+PARTS = ["affine", "projective", "displacement", "thin_plate_spline", Swirl(), "velocity", "affine"]
+
+
+def thetas(made, seed, batch=2):
+    """One near the identity for each part, fields of a few places."""
+    shapes = [(2, 4, 5) if part.is_field else (part.num_params,) for part in made.transforms]
+    starts = [part.identity().double().expand(shape) for part, shape in zip(made.transforms, shapes, strict=True)]
+    return tuple(start + 0.05 * uniform(seed + i, batch, *start.shape) for i, start in enumerate(starts))
+
+
+@given(seed=seeds)
+def test_with_fields_theta_is_a_tuple(seed):
+    both = wk.Compose(PARTS)
+    theta, points = thetas(both, seed), 0.8 * uniform(seed, 1, 6, 2)
+    expected, whole = points, torch.eye(2, dtype=torch.float64)
+    for part, own in zip(both.transforms, theta, strict=True):
+        whole = part.jacobian(own, expected) @ whole
+        expected = part(own, expected)
+    torch.testing.assert_close(both(theta, points), expected)
+    torch.testing.assert_close(both.jacobian(theta, points), whole)
+    torch.testing.assert_close(both.jacobian(theta, points), wk.Transform.jacobian(both, theta, points))
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("first", [0, 2, 5])
+def test_with_fields_pixels_go_where_points_go(first, aligned):
+    both = wk.Compose(PARTS[first:] + PARTS[:first])
+    image, theta = uniform(0, 2, 3, 8, 9), thetas(both, 1)
+    points = wk.lattice((7, 6), align_corners=aligned, dtype=torch.float64)[None]
+    found = wk.warp(image, both, theta, size=(7, 6), align_corners=aligned)
+    torch.testing.assert_close(found, wk.sample(image, both(theta, points), align_corners=aligned))
+
+
+def test_with_fields_the_image_is_read_once_and_the_identity_is_exact(monkeypatch):
+    from warpkit import warping
+
+    read = []
+    monkeypatch.setattr(warping, "resample", lambda *given: read.append(given[2]) or resample(*given))
+    from warpkit.sampling.sampler import resample
+
+    both, image = wk.Compose(PARTS), uniform(0, 2, 1, 9, 14, dtype=torch.float32)
+    start = tuple(part[None] for part in both.identity())
+    assert torch.equal(wk.warp(image, both, start), image)
+    assert read == ["shifts"]
+
+
+def test_with_fields_derivatives_in_every_theta():
+    both = wk.Compose(["affine", "displacement", "velocity"])
+    image = uniform(9, 1, 1, 4, 5).requires_grad_()
+    theta = [t.requires_grad_() for t in thetas(both, 3, 1)]
+
+    def warped(image, *theta):
+        return wk.warp(image, both, theta, kernel="bicubic")
+
+    assert torch.autograd.gradcheck(warped, (image, *theta))
+    assert torch.autograd.gradgradcheck(warped, (image, *theta))
+
+
+def test_inverted_is_the_parts_inverses_in_reverse_order():
+    both = wk.Compose(["affine", {"type": "velocity", "kernel": {"type": "bicubic", "a": -0.5}}, "projective"])
+    smooth = torch.nn.functional.interpolate(0.1 * uniform(2, 2, 2, 4, 4), size=(40, 40), mode="bicubic")
+    affine, _, projective = thetas(both, 0)
+    theta, points = (affine, smooth, projective), 0.7 * uniform(1, 1, 9, 2)
+    back, undone = both.inverted(theta)
+    torch.testing.assert_close(back(undone, both(theta, points)), points.expand(2, -1, -1), rtol=0, atol=1e-3)
+    with pytest.raises(wk.InputError, match="reverse order"):
+        both.inverse(theta)
+    with pytest.raises(wk.InputError, match="Displacement has no inverse"):
+        wk.Compose(["affine", "displacement"]).inverted((affine, smooth))
+
+
+def test_the_same_parts_in_reverse_have_an_inverse_of_their_own():
+    both = wk.Compose(["affine", "projective", "affine"])
+    theta = both.identity().double() + 0.1 * uniform(0, 2, both.num_params)
+    points = 0.5 * uniform(1, 1, 9, 2)
+    torch.testing.assert_close(both(both.inverse(theta), both(theta, points)), points.expand(2, -1, -1))
+    with pytest.raises(wk.InputError, match="reverse order"):
+        wk.Compose(["affine", {"type": "attention"}]).inverse(torch.zeros(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("theta", "told"),
+    [
+        (torch.zeros(1, 8), "expected a tuple (Affine, Displacement), got a tensor [1, 8]"),
+        ((torch.zeros(1, 6),), "got tuple of 1"),
+        ((torch.zeros(1, 6), torch.zeros(1, 3, 4, 4)), "part 1, Displacement: theta: Displacement takes [N, 2, H, W]"),
+        ((torch.zeros(2, 6), torch.zeros(3, 2, 4, 4)), "batch of theta"),
+    ],
+)
+def test_with_fields_a_theta_that_does_not_fit_is_told_so(theta, told):
+    both = wk.Compose(["affine", "displacement"])
+    for use in (lambda: wk.warp(torch.zeros(1, 1, 6, 6), both, theta), lambda: both(theta, torch.zeros(1, 3, 2))):
+        with pytest.raises(wk.InputError) as error:
+            use()
+        assert told in str(error.value)

@@ -73,6 +73,8 @@ def align(
     given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
     dimensions = moving.ndim - 2
     require(mapping.ndim == dimensions, "transform", expected=f"one in {dimensions}-D, as the images are", given=given)
+    told = "aligned are transforms of plain numbers, as free_form is, and no fields"
+    require(not mapping.is_field, f"{type(mapping).__name__}: {told}")
     if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     sample(images[0][:0], images[0].new_zeros(0, 1, mapping.ndim), kernel=kernel)  # complains about a wrong one

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from warpkit.cli.values import parse_numbers, parse_options
+from warpkit.cli.values import parse_options
 from warpkit.cli.warp import theta_of, transform_of, warp_pixels
 from warpkit.files import check_writable, written_whole
 
@@ -62,7 +62,7 @@ def align(
     photo.check_suffix(out)
     extra = parse_options("--set", options or [])
     component = transform_of(transform, extra)
-    start = theta_of(component, parse_numbers("--theta", theta or []))
+    start = theta_of(component, theta or [])
     for path in filter(None, (out, picture, as_json)):
         check_writable(path)
     if picture is not None:

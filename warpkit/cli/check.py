@@ -166,14 +166,19 @@ def _check_plot(plot: Path) -> None:
 
 def _draw(made: Any, theta: list[float] | None, path: Path) -> None:
     import torch
+    from torch.utils._pytree import tree_map
 
     from warpkit.kernels.base import Kernel
+    from warpkit.testing.flattened import Flattened
     from warpkit.testing.pictures import kernel_figure, transform_figure
 
     if isinstance(made, Kernel):
         figure = kernel_figure(made)
     else:
-        figure = transform_figure(made, None if theta is None else torch.tensor(theta))
+        at = None if theta is None else torch.tensor(theta)
+        if at is not None and made.is_field:
+            at = tree_map(lambda t: t[0], Flattened(made).apart(at[None]))
+        figure = transform_figure(made, at)
     with written_whole(path) as draft:
         figure.savefig(draft)
     say(f"Written: {path}", err=True)

@@ -34,7 +34,11 @@ def warp(
     transform: Annotated[str, typer.Option(help="Name of the transform; `warpkit list` shows them.")] = "affine",
     theta: Annotated[
         list[str] | None,
-        typer.Option(metavar="NUMBERS", help="θ, like --theta 0.9 -0.2 0 0.2 0.9 0; the identity if left out."),
+        typer.Option(
+            metavar="NUMBERS",
+            help="θ, like --theta 0.9 -0.2 0 0.2 0.9 0, or a .npy file of it, of a field [2, H, W]; the identity if "
+            "left out.",
+        ),
     ] = None,
     options: Annotated[
         list[str] | None,
@@ -77,7 +81,7 @@ def warp(
     photo.check_suffix(target)
     check_writable(target)
     component = transform_of(transform, parse_options("--set", options or []))
-    numbers = theta_of(component, parse_numbers("--theta", theta or []))
+    numbers = theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
     frames = photo.read_frames(source, indexed={spec["type"] for spec in kernels} == {"nearest"})
@@ -122,23 +126,52 @@ def transform_of(name: str, options: dict[str, Any]) -> "Transform":
     return component
 
 
-def theta_of(transform: "Transform", given: list[float]) -> "Tensor":
-    """θ [P] from the numbers after --theta; the identity where there are none."""
+def theta_of(transform: "Transform", given: list[str]) -> "Tensor":
+    """θ [P] from the numbers after --theta, or a field [D, *F] from its file; the identity where nothing is given.
+
+    A field that is given as numbers has them in every place.
+    """
     import torch
 
+    from warpkit.transforms.compose import Compose
+
+    several = isinstance(transform, Compose) and transform.is_field
+    require(not several, "--transform: a composition with a field takes several θ; give them to wk.warp in Python")
+    if len(given) == 1 and given[0].endswith(".npy"):
+        return _from_file(transform, Path(given[0]))
+    numbers = parse_numbers("--theta", given)
     names = transform.param_names
-    if not given:
+    if not numbers:
         try:
             return transform.identity()
         except InputError as error:
             raise error.hinting(f"give --theta, {len(names)} numbers: {' '.join(names)}") from None
     require(
-        len(given) == len(names),
+        len(numbers) == len(names),
         "--theta",
         expected=f"{len(names)} numbers for {type(transform).__name__} ({' '.join(names)})",
-        given=len(given),
+        given=len(numbers),
     )
-    return torch.tensor(given)
+    return torch.tensor(numbers).reshape(-1, *[1] * (transform.ndim if transform.is_field else 0))
+
+
+def _from_file(transform: "Transform", path: Path) -> "Tensor":
+    """θ as NumPy has saved it, without its batch or with one of one."""
+    import numpy as np
+    import torch
+
+    try:
+        held = np.load(path, allow_pickle=False)
+        theta = torch.from_numpy(held.astype(np.result_type(held, np.float32)))
+    except (OSError, ValueError, TypeError, EOFError) as error:
+        raise InputError(f"--theta: {path} cannot be read: {error}") from None
+    axes = transform.ndim + 1 if transform.is_field else 1
+    theta = theta[0] if theta.ndim == axes + 1 and len(theta) == 1 else theta
+    try:
+        transform.check_theta(theta[None])
+    except InputError as error:
+        raise InputError(f"--theta: {path}: {error}") from None
+    return theta
 
 
 def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional
 
 from warpkit.component import Component
 from warpkit.errors import InputError, require
@@ -56,6 +58,54 @@ class DenseLocalization(Component):
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F"]:
         """The features [N, F] of images [N, C, *S], all of one size."""
         return self.layers(image)  # type: ignore[no-any-return]
+
+
+class UNetLocalization(Component):
+    """A U-Net: from image to a feature map `[N, widths[0], *S]` of the image's size, for a transformer with a field.
+
+    Going down, two 3×3 convolutions with leaky ReLU and a 2× maximum a level; going up, the nearest pixel twice as
+    large, joined with what was there on the way down, and two convolutions again. Any size, odd ones too. The input's
+    channels are found on first use.
+
+    `widths`: channels of each level, the finest first; the last is that of the bottom. `depth`: how many levels; more
+    than widths repeat the last of them.
+
+    O. Ronneberger et al., "U-Net: convolutional networks for biomedical image segmentation", MICCAI 2015; as in
+    G. Balakrishnan et al., "VoxelMorph: a learning framework for deformable medical image registration", IEEE TMI
+    38(8), 2019.
+    """
+
+    def __init__(self, widths: Sequence[int] = (16, 32, 32), depth: int | None = None, ndim: int = 2) -> None:
+        super().__init__()
+        require(ndim in (1, 2, 3), "ndim", expected="1, 2 or 3", given=ndim)
+        _check_widths("widths", widths)
+        least = len(widths)
+        right = depth is None or (type(depth) is int and depth >= least)
+        require(right, "depth", expected=f"{least} levels, one for each width, or more", given=depth)
+        each = [*widths, *[widths[-1]] * ((depth or least) - least)]
+        conv = (LazyConv1d, LazyConv2d, LazyConv3d)[ndim - 1]
+        self.ndim = ndim
+        self.pool = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[ndim - 1](2, ceil_mode=True)
+        self.down = nn.ModuleList(_twice(conv, width) for width in each)
+        self.up = nn.ModuleList(_twice(conv, width) for width in each[-2::-1])
+
+    def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F *S"]:
+        """Image to feature map."""
+        if image.ndim != self.ndim + 2:  # torch would take one axis less for an image without a batch
+            raise InputError("image", expected=f"[N, C, *S] with {self.ndim} axes in S", given=list(image.shape))
+        levels: list[Tensor] = []
+        for level in self.down:
+            levels.append(level(self.pool(levels[-1]) if levels else image))
+        x = levels.pop()
+        for level in self.up:
+            finer = levels.pop()
+            x = level(torch.cat([functional.interpolate(x, size=finer.shape[2:], mode="nearest"), finer], dim=1))
+        return x
+
+
+def _twice(conv: type[nn.Module], width: int) -> nn.Sequential:
+    first, second = (conv(width, 3, padding=1) for _ in range(2))
+    return nn.Sequential(first, nn.LeakyReLU(0.2), second, nn.LeakyReLU(0.2))
 
 
 def _check_widths(what: str, widths: Sequence[int]) -> None:

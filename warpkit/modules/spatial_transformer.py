@@ -16,24 +16,18 @@ from warpkit.component import Component
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
-from warpkit.modules.base import LazyLinear, modules
+from warpkit.modules.base import modules
+from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.quoting import Told
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.compose import Compose
 from warpkit.warping import TransformLike, warp
 
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
-
-
-class _Regression(LazyLinear):
-    """The layer from features to what is added to `init`: zero at the start, whatever the features."""
-
-    def reset_parameters(self) -> None:
-        if self.in_features > 0:  # not before the first input
-            _zeroed(self)
 
 
 class SpatialTransformer(Component, KeepsPrecision):
@@ -42,15 +36,18 @@ class SpatialTransformer(Component, KeepsPrecision):
     Args:
         localization: any module (or its name or table) from image to features `[N, F]`. The transformer owns the
             regression layer F → P that ends it, with zero weight and bias: whatever the network, θ starts as `init`.
-        transform: a name, a table or a `Transform`.
+            With a field, from image to a feature map `[N, F, *F']`, and the regression layer is a convolution of 3 × 3
+            F → D.
+        transform: a name, a table or a `Transform`; of fields one alone, no composition.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         size: the output's, rows first; the input's unless given.
         padding_mode: as in `warp`, and so are `fill` and `align_corners`.
         fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to
             avoid.
-        align_corners: see `warp`.
+        align_corners: see `warp`; of a field that is given by name, too.
         features: F, else it is found on first use.
-        init: where θ starts, P numbers; the identity unless given. A transform without one needs it.
+        init: where θ starts, P numbers; the identity unless given. A transform without one needs it. Of a field as of
+            every other, P numbers for all places alike, x, y, z; the same goes for `limits`.
         limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at
             `init`, inf (the default) frees it.
         steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that
@@ -92,8 +89,10 @@ class SpatialTransformer(Component, KeepsPrecision):
         super().__init__()
         self._theta_hooks: OrderedDict[int, ThetaHook] = OrderedDict()
         self.localization = modules.own(localization)
-        self.transform = transforms.own(transform)
+        self.transform = transforms.own(transform, align_corners=align_corners)
         ndim, count = self.transform.ndim, self.transform.num_params
+        alone = not (isinstance(self.transform, Compose) and self.transform.is_field)
+        require(alone, "transform: a composition with a field takes several θ, and a transformer gives one")
         self.kernels = nn.ModuleList(map(kernels.own, for_each_axis("kernel", kernel, ndim)))
         if not isinstance(kernel, list | tuple):  # one kernel for all axes, with one set of parameters
             self.kernels = self.kernels[:1]
@@ -105,12 +104,12 @@ class SpatialTransformer(Component, KeepsPrecision):
         require(valid, "features", expected="a positive integer", given=features)
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         with tracing.constants():
-            start = _identity(self.transform) if init is None else _numbers("init", init, count, finite=True)
+            start = _identity(self.transform, count) if init is None else _numbers("init", init, count, finite=True)
             most = None if limits is None else _limits(limits, count)
         self.keep("init", start)
         self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)
-        self.regression = _Regression(count) if features is None else _zeroed(nn.Linear(features, count))
+        self.regression: Any = regression_for(self.transform, features)
 
     def forward(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N C *T"]:
         """Warp the image. θ is read from `theta_from` where that is given: a tensor, or a function of the image; with
@@ -122,8 +121,11 @@ class SpatialTransformer(Component, KeepsPrecision):
                 hook(self, image, theta)
         return self.warp(image, theta)
 
-    def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P"]:
-        """The parameters [N, P] for each image, in float32 at least; `InputError` for a wrong number of axes."""
+    def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P *F"]:
+        """The parameters for each image, in float32 at least; of a field `[N, D, *F']`, as large as its feature map.
+
+        Raises `InputError` for a wrong number of axes.
+        """
         if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
             given = list(image.shape) if isinstance(image, Tensor) else image
             raise InputError("image", expected=f"[N, C, *S] with {self.transform.ndim} axes in S", given=given)
@@ -138,6 +140,8 @@ class SpatialTransformer(Component, KeepsPrecision):
         """The normalised coordinates that each output pixel is sampled from, to be looked at."""
         theta = self.theta(image, theta_from)
         size = tuple(image.shape[2:]) if self.size is None else self.size
+        if self.transform.is_field:
+            return self.transform.on_lattice(theta, size, self.align_corners)
         return self.transform(
             theta, lattice(size, align_corners=self.align_corners, dtype=theta.dtype, device=theta.device)[None]
         )
@@ -173,19 +177,21 @@ class SpatialTransformer(Component, KeepsPrecision):
         names = ("size", "padding_mode", "fill", "align_corners", "steps")
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
-    def _regress(self, seen: Tensor) -> Float[Tensor, "N P"]:
+    def _regress(self, seen: Tensor) -> Float[Tensor, "N P *F"]:
         """The numbers that localization network and regression add to `init`."""
         if not torch.compiler.is_compiling():
             self._make_weights(seen)
         features = self.localization(seen)
-        shape = list(features.shape) if isinstance(features, Tensor) else features
+        axes = 2 + self.transform.ndim * self.transform.is_field
+        right = isinstance(features, Tensor) and features.ndim == axes
+        expected = "features [N, F]" if axes == 2 else f"a feature map [N, F, {', '.join('DHW'[2 - axes :])}]"
         require(
-            isinstance(features, Tensor) and features.ndim == 2,
+            right,
             "localization",
-            expected="features [N, F]",
-            given=shape,
+            expected=expected,
+            given=list(features.shape) if isinstance(features, Tensor) else features,
         )
-        wanted = self.regression.in_features
+        wanted = width_of(self.regression)
         if wanted not in (0, features.shape[1]):
             raise InputError("localization", expected=f"{wanted} features", given=features.shape[1])
         with tracing.no_autocast(features.device):
@@ -198,12 +204,12 @@ class SpatialTransformer(Component, KeepsPrecision):
             with torch.inference_mode(False), torch.no_grad():
                 self.localization(seen.clone())
 
-    def _limited(self, given: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def _limited(self, given: Float[Tensor, "N P *F"]) -> Float[Tensor, "N P *F"]:
         """θ within its limits: init + limits · tanh(given / limits)."""
-        init = self.init.to(given)
+        init = alike(self.init, given)
         if self.limits is None:
             return init + given
-        limits = self.limits.to(given)
+        limits = alike(self.limits, given)
         bounded = (limits > 0) & limits.isfinite()
         safe = torch.where(bounded, limits, 1.0)  # 0 / 0 and inf · 0 would make NaN in the gradient
         return init + torch.where(bounded, safe * torch.tanh(given / safe), torch.where(limits > 0, given, 0.0))
@@ -229,7 +235,7 @@ class SpatialTransformer(Component, KeepsPrecision):
             theta = self._limited((composed - self.init.to(composed)).to(given.dtype))
         return theta
 
-    def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P"]) -> Float[Tensor, "N C *T"]:
+    def warp(self, image: Float[Tensor, "N C *S"], theta: Float[Tensor, "N P *F"]) -> Float[Tensor, "N C *T"]:
         """Warp the image by a given θ, with this transformer's size, kernel, padding and fill."""
         each: list[Any] = list(self.kernels)
         return warp(
@@ -242,12 +248,6 @@ class SpatialTransformer(Component, KeepsPrecision):
             fill=self.fill,
             align_corners=self.align_corners,
         )
-
-
-def _zeroed(layer: nn.Linear) -> nn.Linear:
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def _numbers(
@@ -270,11 +270,12 @@ def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
     return _numbers("limits", [given] * count if isinstance(given, numbers.Real) else given, count, low=0)
 
 
-def _identity(transform: Transform) -> Tensor:
+def _identity(transform: Transform, count: int) -> Tensor:
     try:
-        return transform.identity()
+        start = transform.identity()
     except InputError as error:
         raise error.hinting("give init, where θ starts") from error
+    return start.flatten() if transform.is_field and start.numel() == count else start
 
 
 def _check_steps(steps: int, transform: Transform) -> int:

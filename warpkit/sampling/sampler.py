@@ -9,7 +9,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, is_dense
+from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide, working
 from warpkit.quoting import Told
@@ -155,6 +155,25 @@ def resample(
     if chosen.reads_halves and not (tracing.is_recording() or operators.learns(image, problem)):
         return operators.pull(chosen, image, problem._replace(stored=image.dtype), name)
     return operators.pull(chosen, image.to(torch.float32), problem, name).to(image.dtype)
+
+
+def slopes(image: Tensor, coords: Tensor, rule: Rule) -> Tensor:
+    """How what `sample` gives changes with the coordinates x, y, z: [N, C, D, *T]; differentiable (eq. 7)."""
+    target = coords.shape[1:-1]
+    problem = rule.problem(image, coords, "points", image.shape[2:], target)
+    if problem.formulas:  # of kernels without a table
+        along = torch.eye(coords.shape[-1], dtype=coords.dtype, device=coords.device)
+        each = [
+            torch.func.jvp(
+                lambda p: resample(image, p, "points", target, rule), (coords,), (axis.expand_as(coords).contiguous(),)
+            )[1]
+            for axis in along
+        ]
+        return torch.stack(each, dim=2)
+    name, backend = choose(problem)
+    halves = [half_extent(n, rule.align_corners) for n in reversed(problem.size)]
+    pulled = [operators.pull(backend, image, problem.derivative(axis), name) for axis in range(len(halves))]
+    return torch.stack([slope * half for slope, half in zip(pulled, halves, strict=True)], dim=2)
 
 
 def _marked(

@@ -124,7 +124,11 @@ class Transformer(Block):
         self.caption = lines_of(node)
         if steps > 1 and not looks:
             self.caption.append((Span(f"   {steps} steps"),))
-        self.count = next(part.options["out_features"] for part in node.children if part.place == "regression")
+        regression = next(part for part in node.children if part.place == "regression")
+        given = [regression.options.get("out_features", regression.options.get("out_channels"))]
+        # Of a field: its components, and its size where that is known.
+        axes = list((regression.shape or (0, r"\ast"))[1:]) if "out_channels" in regression.options else []
+        self.count = r"\times ".join(map(str, given + axes))
         self.port = 0.15 + sampler.width / 2
         column = max(generator.width, localization.width if localization else 0.0)
         self.middle = self.port + sampler.width / 2 + (0.75 if self.times else 0.55) + column / 2  # of the right column

@@ -152,7 +152,9 @@ class _Maker:
         network, transform = parts["localization"], parts["transform"]
         title = [(Span("localization network", faint=True),)]
         box = Box([*title, *self._content(network)], None, self.marks.get(network.name), route or ())
-        composed = [line for i, part in enumerate(transform.children) for line in lines_of(part, f"{i + 1}. ")]
+        several = [part.place.startswith("of[") for part in transform.children]  # in order; else a field's own kernels
+        words = (f"{i + 1}. " if numbered else "by " for i, numbered in enumerate(several))
+        composed = [line for part, word in zip(transform.children, words, strict=True) for line in lines_of(part, word)]
         generator = Box([(Span("grid generator", faint=True),), *lines_of(transform), *composed])
         kernels = [part for part in node.children if part.place.startswith("kernel")]
         axes = [""] if len(kernels) == 1 else ["x: ", "y: ", "z: "]

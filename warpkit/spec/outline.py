@@ -95,6 +95,8 @@ class _Outliner:
         label, options, parts = described(module)
         if path.endswith("regression") and isinstance(module, nn.Linear):  # its width follows from the transform's
             label, options = "Linear", {"out_features": module.out_features}
+        elif path.endswith("regression") and isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            label, options = f"Conv{len(module.kernel_size)}d", {"out_channels": module.out_channels, "kernel_size": 3}
         id = label_of(module)
         if module in self.first:
             return Node(path, label, options, shape, 0, id, self.first[module])

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.errors import InputError, require
+from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.quoting import reason
 from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.thrifty import on_meta
@@ -106,7 +107,7 @@ def _called(module: nn.Module, device: str, mode: Any, shapes: Sequence[Shape], 
 @contextmanager
 def few_steps(module: nn.Module) -> Iterator[None]:
     """Let transformers take two steps at most: a third would give the same shapes."""
-    parts: list[Any] = [part for part in module.modules() if getattr(part, "steps", 1) > 2]
+    parts = [part for part in module.modules() if isinstance(part, SpatialTransformer) and part.steps > 2]
     many = [part.steps for part in parts]
     try:
         for part in parts:

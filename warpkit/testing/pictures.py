@@ -3,10 +3,10 @@
 import itertools
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -14,13 +14,15 @@ from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from warpkit.errors import InputError, require
 from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.precision import wide
 from warpkit.tracing import tensors
-from warpkit.transforms.base import Transform
+from warpkit.transforms.base import Transform, leaves
+from warpkit.transforms.compose import Compose
 
 Numbers = NDArray[np.float64]
 
@@ -115,29 +117,33 @@ def _draw_spectrum(axes: Axes, kernel: Kernel) -> None:
 
 
 @torch.no_grad()
-def transform_figure(transform: Transform, theta: Float[Tensor, " P"] | None = None) -> Figure:
+def transform_figure(transform: Transform, theta: Any = None) -> Figure:
     """Where an output's pixels are sampled from: in 1-D a curve, in 2-D a bent grid beside the flat one, in 3-D planes.
 
     Without θ it is a mild random one near the identity, always the same. Raises `InputError` in other dimensions.
     """
     name = type(transform).__name__
     require(transform.ndim in (1, 2, 3), name, expected="1 to 3 dimensions", given=transform.ndim)
-    theta = _mild(transform) if theta is None else theta.detach()
-    words = [f"{value:.3g}" for value in theta[:8].tolist()] + [f"… {len(theta)} numbers"] * (len(theta) > 8)
+    theta = _mild(transform) if theta is None else tree_map(Tensor.detach, theta)
+    row = torch.cat([leaf.flatten() for leaf in leaves(theta)])
+    words = [f"{value:.3g}" for value in row[:8].tolist()] + [f"… {len(row)} numbers"] * (len(row) > 8)
     figure = _figure(10.4 if transform.ndim == 2 else 6.4, 5.0, f"{name}\nθ = ({', '.join(words)})")
-    flat = lattice((_CELLS * _FINE + 1,) * transform.ndim, align_corners=True, device=theta.device)  # from edge to edge
-    bent = transform(theta[None], flat[None])[0]
+    flat = lattice((_CELLS * _FINE + 1,) * transform.ndim, align_corners=True, device=row.device)  # from edge to edge
+    bent = transform(tree_map(lambda t: t[None], theta), flat[None])[0]
     draw = (_draw_curve, _draw_grids, _draw_planes)[transform.ndim - 1]
     draw(figure, *(points.cpu().double().numpy() for points in (flat, bent)))
     return figure
 
 
-def _mild(transform: Transform) -> Float[Tensor, " P"]:
+def _mild(transform: Any) -> Any:
+    if isinstance(transform, Compose) and transform.is_field:
+        return tuple(map(_mild, transform.transforms))
     try:
         middle = transform.identity()
     except InputError:
         middle = torch.full((transform.num_params,), 0.5)
-    return middle + 0.1 * torch.randn(transform.num_params, generator=torch.Generator().manual_seed(0)).to(middle)
+    shape = (transform.ndim, *[4] * transform.ndim) if transform.is_field else middle.shape
+    return middle + 0.1 * torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(middle)
 
 
 def _reach(bent: Numbers) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.kernels.base import Kernel, kernels
@@ -15,12 +16,13 @@ from warpkit.registry import Registry
 from warpkit.sampling.backend import Backend, backends
 from warpkit.testing.backends import backend_checks
 from warpkit.testing.check import Check, Checks
+from warpkit.testing.flattened import Flattened
 from warpkit.testing.kernels import kernel_checks
 from warpkit.testing.kernels.facts import found_facts
 from warpkit.testing.report import ConformanceError, Report, Status
 from warpkit.testing.session import EXAMPLES, THOROUGH, Session, undisturbed
 from warpkit.testing.transforms import transform_checks
-from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.base import Transform, leaves, transforms
 
 Component = Kernel | Transform | Backend
 _KINDS: dict[str, tuple[Registry[Any], Checks]] = {
@@ -82,8 +84,8 @@ def check_transform(
         seed: see `check_kernel`.
         thorough: see `check_kernel`.
         expected_failures: see `check_kernel`.
-        theta: `[P]`, around which θ are generated, within ±0.25 of each number; the identity unless given, or ½
-            everywhere for a transform that has none.
+        theta: `[P]`, a field `[D, *F]` or a tuple of such, around which θ are generated, within ±0.25 of each number;
+            the identity unless given, or ½ everywhere for a transform that has none.
 
     Returns:
         The report.
@@ -130,6 +132,12 @@ def session_for(
     require(isinstance(seed, int) and seed >= 0, "seed", expected="a whole number from 0 on", given=seed)
     with undisturbed():
         made = registry.own(component)
+    if getattr(made, "is_field", False):  # all of its θ in one row
+        is_whole = isinstance(theta, tuple) or (isinstance(theta, Tensor) and theta.ndim > 1)
+        if is_whole:
+            made.check_theta(tree_map(lambda t: t[None], theta))
+        made = Flattened(made, theta if is_whole else None)
+        theta = torch.cat([leaf.flatten() for leaf in leaves(theta)]) if is_whole else theta
     examples = THOROUGH if thorough else EXAMPLES
     return Session(
         checks, made, seed=seed, examples=examples, expected_failures=expected_failures, start=_start(made, theta)

@@ -18,6 +18,7 @@ from torch import Tensor
 from warpkit.errors import require, unknown
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Check, Checks, Doubtful, NotApplicable, shown
+from warpkit.testing.flattened import Flattened
 from warpkit.testing.report import NO_ERROR, Report, Result, Status
 
 EXAMPLES, THOROUGH = 30, 1000
@@ -39,7 +40,8 @@ class Session:
     ) -> None:
         self.checks, self.component, self.seed, self.examples = checks, component, seed, examples
         self.start = start  # θ around which a transform is tried
-        self.expected = {**getattr(component, "expected_failures", {}), **(expected_failures or {})}
+        self.subject = component.of if isinstance(component, Flattened) else component  # what was given
+        self.expected = {**getattr(self.subject, "expected_failures", {}), **(expected_failures or {})}
         require(
             all(isinstance(reason, str) and reason.strip() for reason in self.expected.values()),
             "expected_failures",
@@ -54,7 +56,7 @@ class Session:
     @property
     def name(self) -> str:
         """The name of the component's class."""
-        return type(self.component).__name__
+        return type(self.subject).__name__
 
     def result(self, check: Check) -> Result:
         """The outcome of this check, which is run at most once."""
@@ -104,7 +106,7 @@ class Session:
         except Exception as error:  # whatever a plugin's code does
             at = {name: shown(value) for name, value in getattr(error, "_warpkit_inputs", {}).items()}
             found = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-            where = _where(error, self.component)
+            where = _where(error, self.subject)
             return Result(check, Status.FAILED, found=found, expected=NO_ERROR, at=at, where=where)
         return Result(check, Status.PASSED)
 

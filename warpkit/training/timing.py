@@ -82,7 +82,9 @@ def _localize(call: _Call) -> None:
 
 def _sample(call: _Call) -> None:
     transformer, image, _ = call
-    theta = (transformer.init.float().expand(len(image), -1) + 0.01).requires_grad_()
+    places = image.shape[2:] if transformer.transform.is_field else ()
+    start = transformer.init.float().reshape(-1, *[1] * len(places))
+    theta = (start.expand(len(image), -1, *places) + 0.01).requires_grad_()
     output = transformer.warp(image, theta)
     output.backward(torch.ones_like(output))  # type: ignore[no-untyped-call]
 

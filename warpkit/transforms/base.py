@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from warpkit import tracing
 from warpkit.component import Component
@@ -31,17 +32,22 @@ class Transform(Component):
     num_params: int
     is_matrix: bool = False  # whether it has `matrix(theta)`
     is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
+    is_field: bool = False  # whether θ is [N, P, *F], P numbers at each place of any lattice, or a tuple with such
 
     @property
     def param_names(self) -> tuple[str, ...]:
         """The name of each parameter, for messages and tables."""
         return tuple(f"θ{i + 1}" for i in range(self.num_params))
 
+    def check_theta(self, theta: Any) -> None:
+        """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
+        check_flat(self, theta)
+
     def identity(self) -> Float[Tensor, " P"]:
         """The θ that leaves every point where it is. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no identity")
 
-    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def inverse(self, theta: Any) -> Any:
         """The θ whose transform undoes this one's. Raises `InputError` where the family has none."""
         raise InputError(f"{type(self).__name__} has no inverse in its own family")
 
@@ -57,21 +63,21 @@ class Transform(Component):
         """The formula. The batches of θ and of the points are equal, or one of them is 1; every point is finite."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, theta, points)")
 
-    def __call__(self, theta: Tensor, points: Tensor) -> Tensor:
+    def __call__(self, theta: Any, points: Tensor) -> Tensor:
         """Map points [N or 1, *T, D] by theta [N, P] to where each is sampled from, [N, *T, D].
 
         Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
         """
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
-        batch = common_batch("theta", theta, "points", points)
-        dtype = working(theta.dtype, points.dtype)
+        batch = shared_batch(theta, "points", points)
+        dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
         flat = points.to(dtype).reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
         with tracing.no_autocast(points.device):
-            moved = of_finite(flat, lambda p: self._mapped(theta.to(dtype), p, batch))
+            moved = of_finite(flat, lambda p: self._mapped(tree_map(lambda t: t.to(dtype), theta), p, batch))
         return moved.expand(batch, -1, -1).reshape(batch, *points.shape[1:])
 
-    def _mapped(self, theta: Tensor, points: Tensor, batch: int) -> Tensor:
+    def _mapped(self, theta: Any, points: Tensor, batch: int) -> Tensor:
         """The result of `forward`; `InputError` unless it has a point for each."""
         moved: Tensor = super().__call__(theta, points)
         if moved.ndim != 3 or moved.shape[0] not in (1, batch) or moved.shape[1:] != points.shape[1:]:
@@ -79,22 +85,29 @@ class Transform(Component):
             raise InputError(f"{type(self).__name__}.forward", expected=f"points {expected}", given=given)
         return moved
 
-    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """The normalised shift from each output pixel's own place to where it is sampled, [N, *size, D]."""
         points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
         return self(theta, points) - points
 
-    def on_lattice(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def further(self, theta: Any, shifts: Tensor, align_corners: bool) -> Tensor:
+        """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
+        size = tuple(shifts.shape[1:-1])
+        points = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
+        return shifts + (self(theta, points) - points)  # exactly the shifts where it is the identity
+
+    def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """The coordinates that the pixels of an output of this size are sampled from, [N, *size, D]."""
         shifts = self.shifts(theta, size, align_corners)
         return lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
 
-    def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
+    def jacobian(self, theta: Any, points: Tensor) -> Tensor:
         """The Jacobian [N, *T, D, D], with ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
         check_theta(self, theta)
         check_coordinates("points", points, self.ndim)
-        batch = common_batch("theta", theta, "points", points)
-        points = points.to(working(theta.dtype, points.dtype)).expand(batch, *points.shape[1:]).contiguous()
+        batch = shared_batch(theta, "points", points)
+        dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
+        points = points.to(dtype).expand(batch, *points.shape[1:]).contiguous()
         along = torch.eye(self.ndim, dtype=points.dtype, device=points.device)
         columns = [
             torch.func.jvp(lambda p: self(theta, p), (points,), (axis.expand_as(points).contiguous(),))[1]
@@ -153,6 +166,23 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def check_theta(transform: Transform, theta: Any) -> None:
+    """Raise `InputError` unless theta is such as the transform takes."""
+    transform.check_theta(theta)
+
+
+def leaves(theta: Any) -> list[Tensor]:
+    """The tensors of θ: itself, or those of a composition's tuple."""
+    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple) else [theta]
+
+
+def shared_batch(theta: Any, other: str, b: Tensor) -> int:
+    """The batch of θ and another tensor of which one may be shared (1); `InputError` for other sizes or two devices."""
+    for leaf in leaves(theta):
+        b = leaf if common_batch("theta", leaf, other, b) != b.shape[0] else b
+    return b.shape[0]
+
+
+def check_flat(transform: Transform, theta: Any) -> None:
     """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
     check_floats("theta", theta)
     for name in ("ndim", "num_params"):

@@ -1,33 +1,46 @@
 """The composition of several transforms."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import require
-from warpkit.precision import wide
-from warpkit.transforms.base import Transform, of_finite, transforms
+from warpkit.component import written
+from warpkit.errors import InputError, at, require
+from warpkit.geometry import lattice
+from warpkit.precision import wide, working
+from warpkit.quoting import Told
+from warpkit.transforms.base import Transform, check_flat, leaves, of_finite, transforms
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import apply, checked_matrix, invert
 from warpkit.transforms.newton import each
+
+Pair = tuple[Transform, Tensor]
 
 
 class Compose(Transform):
     """Points pass the first transform, then the next: as if the image had been warped by the last one first.
 
-    θ is the parts' θ, one after the other. Neighbouring matrices multiply, and a horizon is judged on their product;
-    where all parts are matrices the whole is one, with `matrix(theta)`.
+    θ is the parts' θ, one after the other; with a field among the parts it is a tuple, one θ for each part. The image
+    is read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts are matrices
+    the whole is one, with `matrix(theta)`.
 
-    `of`: names, tables or transforms. `ndim` is for those that are given by name.
+    `of`: names, tables or transforms. `ndim` is for those that are given by name, and so is `align_corners`, of fields.
     """
 
-    def __init__(self, of: Sequence[str | dict[str, object] | Transform], ndim: int | None = None) -> None:
+    def __init__(
+        self,
+        of: Sequence[str | dict[str, object] | Transform],
+        ndim: int | None = None,
+        align_corners: bool | None = None,
+    ) -> None:
         super().__init__()
         require(isinstance(of, list | tuple) and len(of) > 0, "of", expected="one transform at least", given=of)
-        parts = [transforms.own(part, **({} if ndim is None else {"ndim": ndim})) for part in of]
+        told = {"ndim": ndim, "align_corners": align_corners}
+        parts = [transforms.own(part, **{k: v for k, v in told.items() if v is not None}) for part in of]
         dimensions = sorted({part.ndim for part in parts} | ({ndim} if ndim else set()))
         require(len(dimensions) == 1, f"of: transforms of different dimensions, {dimensions}")
         self.transforms = nn.ModuleList(parts)
@@ -35,6 +48,7 @@ class Compose(Transform):
         self.num_params = sum(part.num_params for part in parts)
         self.is_matrix = all(part.is_matrix for part in parts)
         self.is_affine = all(part.is_affine for part in parts)
+        self.is_field = any(part.is_field for part in parts)
 
     def spec_options(self) -> dict[str, object]:
         """The options that would make this composition again, with its parts themselves."""
@@ -45,30 +59,79 @@ class Compose(Transform):
         """The parts' parameter names, each after the number of its part."""
         return tuple(f"{i}.{name}" for i, part in enumerate(self._parts()) for name in part.param_names)
 
-    def identity(self) -> Float[Tensor, " P"]:
-        """The identities of the parts, one after the other."""
-        return torch.cat([part.identity() for part in self._parts()])
+    def identity(self) -> Any:
+        """The parts' identities, `[P]`; with a field among the parts a tuple of them."""
+        each = [part.identity() for part in self._parts()]
+        return tuple(each) if self.is_field else torch.cat(each)
+
+    def check_theta(self, theta: Any) -> None:
+        """Raise `InputError` unless theta is [N, num_params], or with fields a tuple of what the parts take."""
+        if not self.is_field:
+            check_flat(self, theta)
+            return
+        parts = self._parts()
+        count = len(theta) if isinstance(theta, tuple | list) else None
+        if not isinstance(theta, tuple) or count != len(parts):
+            given = Told(f"{type(theta).__name__} of {count}") if count is not None else theta
+            names = ", ".join(type(part).__name__ for part in parts)
+            raise InputError("theta", expected=f"a tuple ({names}), since one of the parts is a field", given=given)
+        for i, (part, given) in enumerate(zip(parts, theta, strict=True)):
+            with at(f"part {i}, {type(part).__name__}"):
+                part.check_theta(given)
+
+    def inverted(self, theta: Any) -> "tuple[Compose, Any]":
+        """The composition of the parts' inverses in reverse order, and its θ. `InputError` where a part has none."""
+        self.check_theta(theta)
+        pairs = [(part, part.inverse(t)) for part, t in reversed(self._with_theta(theta))]
+        back = Compose([part for part, _ in pairs])
+        return back, tuple(t for _, t in pairs) if self.is_field else torch.cat([t for _, t in pairs], dim=1)
+
+    def inverse(self, theta: Any) -> Any:
+        """The θ of the inverse, where the parts are the same in reverse order; else `InputError`: see `inverted`."""
+        parts = self._parts()
+        if not all(_are_alike(a, b) for a, b in zip(parts, reversed(parts), strict=True)):
+            raise InputError("Compose: its inverse has the parts in reverse order: back, theta = inverted(theta)")
+        return self.inverted(theta)[1]
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The product of the parts' matrices; `InputError` unless all parts are matrices."""
         return _product(self._with_theta(theta))
 
-    def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+    def forward(self, theta: Any, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
         """Map the points by one part after the other, each run of matrices as their product."""
-        dtype, exact = points.dtype, wide(points.device)
-        for is_matrix, run in groupby(self._with_theta(theta), key=lambda pair: pair[0].is_matrix):
-            pairs = list(run)
-            if is_matrix:
-                product = _product([(part, t.to(exact)) for part, t in pairs])
-                is_affine = all(part.is_affine for part, _ in pairs)
-                points = of_finite(points.to(exact), lambda p: apply(product, p, is_affine)).to(dtype)  # noqa: B023
-            else:
-                for part, t in pairs:
-                    points = part(t, points)
+        for run in self._runs(theta):
+            points = _through_matrices(run, points) if run[0][0].is_matrix else run[0][0](run[0][1], points)
         return points
 
-    def preimages(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
-        """Of matrices those of the product; else they are searched from where the parts' own inverses lead.
+    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
+        """The first part's shifts, taken on by each of the others: exactly zero where all are the identity."""
+        self.check_theta(theta)
+        (part, first), *_ = pairs = self._with_theta(theta)
+        if not part.is_matrix:
+            start = part.shifts(first, size, align_corners)
+            return self._carried(pairs[1:], start, align_corners)
+        dtype = working(*(t.dtype for t in leaves(theta)))
+        return self._carried(pairs, torch.zeros(1, *size, self.ndim, dtype=dtype, device=first.device), align_corners)
+
+    def further(self, theta: Any, shifts: Tensor, align_corners: bool) -> Tensor:
+        """The shifts, taken on by one part after the other."""
+        self.check_theta(theta)
+        return self._carried(self._with_theta(theta), shifts, align_corners)
+
+    def jacobian(self, theta: Any, points: Tensor) -> Tensor:
+        """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: with fields the product of the parts' own."""
+        if not self.is_field:
+            return super().jacobian(theta, points)
+        self.check_theta(theta)
+        whole: Tensor | None = None
+        for part, t in self._with_theta(theta):
+            own = part.jacobian(t, points)
+            whole, points = own if whole is None else own @ whole, part(t, points)
+        assert whole is not None
+        return whole
+
+    def preimages(self, theta: Any, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """Invert the product of matrices; anything else is searched from where the parts' own inverses lead.
 
         That the parts can be inverted one by one is no certificate: what the whole folds together is judged on it.
         """
@@ -77,30 +140,67 @@ class Compose(Transform):
         guess, mirrored = points.detach(), torch.ones((), dtype=points.dtype, device=points.device)
         with torch.no_grad():
             pairs = [(part, each(t, Tensor.detach)) for part, t in self._with_theta(theta)]
-            for is_matrix, run in reversed(
-                [(k, list(g)) for k, g in groupby(pairs, key=lambda pair: pair[0].is_matrix)]
-            ):
-                if is_matrix:
+            for run in reversed(list(_runs(pairs))):
+                part, t = run[0]
+                if part.is_matrix:
                     product, is_affine = _product(run), all(part.is_affine for part, _ in run)
                     inverse = invert(product)
                     guess = of_finite(guess, lambda y: apply(inverse, y, is_affine))  # noqa: B023
                     mirrored = mirrored * torch.linalg.det(product).sign()
                 else:
-                    for part, t in reversed(run):
-                        guess = of_finite(guess, lambda y: part.preimages(t, y))  # noqa: B023
+                    guess = of_finite(guess, lambda y: part.preimages(t, y))  # noqa: B023
         return preimages(self, theta, points, guess, mirrored)
 
-    def _with_theta(self, theta: Tensor) -> list[tuple[Transform, Tensor]]:
+    def _carried(self, pairs: Sequence[Pair], shifts: Tensor, align_corners: bool) -> Tensor:
+        for run in _runs(pairs):
+            if run[0][0].is_matrix:
+                size = tuple(shifts.shape[1:-1])
+                at = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
+                points = at.reshape(at.shape[0], -1, self.ndim)
+                moved = _through_matrices(run, points)
+                shifts = shifts + (moved - points).reshape(-1, *at.shape[1:])
+            else:
+                shifts = run[0][0].further(run[0][1], shifts, align_corners)
+        return shifts
+
+    def _runs(self, theta: Any) -> Iterator[list[Pair]]:
+        return _runs(self._with_theta(theta))
+
+    def _with_theta(self, theta: Any) -> list[Pair]:
         parts = self._parts()
-        return list(zip(parts, torch.split(theta, [part.num_params for part in parts], dim=1), strict=True))
+        each = theta if self.is_field else torch.split(theta, [part.num_params for part in parts], dim=1)
+        return list(zip(parts, each, strict=True))
 
     def _parts(self) -> list[Transform]:
         return list(self.transforms)  # type: ignore[arg-type]  # a ModuleList forgets what its modules are
 
 
-def _product(pairs: list[tuple[Transform, Tensor]]) -> Tensor:
+def _runs(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:
+    """Neighbouring matrices together, anything else by itself."""
+    for is_matrix, run in groupby(pairs, key=lambda pair: pair[0].is_matrix):
+        if is_matrix:
+            yield list(run)
+        else:
+            yield from ([pair] for pair in run)
+
+
+def _through_matrices(run: Sequence[Pair], points: Tensor) -> Tensor:
+    """Points through the product of neighbouring matrices, which is computed in float64."""
+    exact = wide(points.device)
+    product = _product([(part, t.to(exact)) for part, t in run])
+    is_affine = all(part.is_affine for part, _ in run)
+    return of_finite(points.to(exact), lambda p: apply(product, p, is_affine)).to(points.dtype)
+
+
+def _product(pairs: Sequence[Pair]) -> Tensor:
     part, theta = pairs[0]
     product = checked_matrix(part, theta)
     for part, theta in pairs[1:]:
         product = checked_matrix(part, theta) @ product
     return product
+
+
+def _are_alike(a: Transform, b: Transform) -> bool:
+    """Whether one θ means the same to both."""
+    same = type(a) is type(b) and not (list(a.parameters()) or list(b.parameters()))
+    return a is b or (same and repr(written(a.spec_options())) == repr(written(b.spec_options())))

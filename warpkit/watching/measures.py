@@ -7,15 +7,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.modules.regression import alike
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.sampling.boundary import for_each_axis
 
-CELLS = 8  # along each axis of the output, from edge to edge
+CELLS, FINEST = 8, 64  # along each axis of the output, from edge to edge; as many as a field has places, at most
 FIGURES = ("outside", "area", "area_spread", "folds", "distance", "variety")
 
 
 @torch.no_grad()
-def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Float[Tensor, " figures"]:
+def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P *F"]) -> Float[Tensor, " figures"]:
     """The values of `FIGURES`, in their order, on θ's device; the caller need not wait for them."""
     looked = corners(transformer, theta)
     # Not "beyond > 0": what is not finite is outside.
@@ -29,16 +30,17 @@ def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Flo
             area,
             (known - area).square().nanmean().sqrt(),
             (oriented(known) <= 0).to(theta.dtype).mean(),
-            (theta - transformer.init.to(theta.dtype)).square().mean().sqrt(),
+            (theta - alike(transformer.init, theta)).square().mean().sqrt(),
             (theta - theta.mean(dim=0)).square().mean().sqrt(),
         ]
     )
 
 
-def corners(transformer: SpatialTransformer, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N *T D"]:
+def corners(transformer: SpatialTransformer, theta: Float[Tensor, "N P *F"]) -> Float[Tensor, "N *T D"]:
     """The coordinates that the cells' corners are sampled from."""
+    places = theta.shape[2:] if transformer.transform.is_field else (CELLS,) * transformer.transform.ndim
     with tracing.no_autocast(theta.device):
-        return transformer.transform.on_lattice(theta, (CELLS + 1,) * transformer.transform.ndim, True)
+        return transformer.transform.on_lattice(theta, tuple(min(max(n, CELLS), FINEST) + 1 for n in places), True)
 
 
 def beyond(transformer: SpatialTransformer, coords: Float[Tensor, "*T D"]) -> Float[Tensor, "*T D"]:
@@ -56,8 +58,8 @@ def middles(corners: Float[Tensor, "N *T D"]) -> Float[Tensor, "N *cells D"]:
 def determinants(corners: Float[Tensor, "N *T D"]) -> Float[Tensor, "N *cells"]:
     """The determinant of ∂T/∂p in each cell, by differences between its sides: how much of the image it covers."""
     axes = range(1, corners.ndim - 1)
-    # A cell is 2 / CELLS wide. The columns are x, y, z, the axes of the lattice run the other way.
-    sides = [_halfway(corners.diff(dim=a), [b for b in axes if b != a]) * (CELLS / 2) for a in axes]
+    # The columns are x, y, z, the axes of the lattice run the other way.
+    sides = [_halfway(corners.diff(dim=a), [b for b in axes if b != a]) * ((corners.shape[a] - 1) / 2) for a in axes]
     return _determinant(torch.stack(sides[::-1], dim=-1))
 
 
@@ -69,7 +71,7 @@ def oriented(cells: Float[Tensor, "N *cells"]) -> Float[Tensor, "N *cells"]:
 
 def _halfway(x: Tensor, axes: Iterable[int]) -> Tensor:
     for a in axes:
-        x = (x.narrow(a, 0, CELLS) + x.narrow(a, 1, CELLS)) / 2
+        x = (x.narrow(a, 0, x.shape[a] - 1) + x.narrow(a, 1, x.shape[a] - 1)) / 2
     return x
 
 

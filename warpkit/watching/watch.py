@@ -185,4 +185,4 @@ class _Measurement:
         return found
 
     def _see(self, gradient: Tensor) -> None:
-        self.gradient = gradient.detach().norm(dim=1).mean()
+        self.gradient = gradient.detach().flatten(1).norm(dim=1).mean()

@@ -2,10 +2,11 @@
 
 from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.transforms import contract, (
+from warpkit.testing.transforms import (
     contract,
     derivatives,
     facts,
+    fields,
     function_transforms,
     inversion,
     precision,
@@ -17,6 +18,7 @@ transform_checks = Checks(
     contract.checks,
     precision.checks,
     facts.checks,
+    fields.checks,
     derivatives.checks,
     torch_features.checks.after(*contract.BASICS),
     function_transforms.checks,

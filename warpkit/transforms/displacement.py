@@ -1,0 +1,38 @@
+"""A field of displacements."""
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.errors import unknown
+from warpkit.sampling.sampler import KernelLike
+from warpkit.transforms.field import FieldTransform, to_normalised
+
+UNITS = ("normalized", "pixels")
+
+
+class Displacement(FieldTransform):
+    """T(p) = p + θ(p): θ `[N, D, *F]` says how far each place is moved, along x, y, z.
+
+    `units`: "normalized", of −1 … 1, or "pixels" of the field's own lattice. The rest as in `FieldTransform`; a cubic
+    B-spline as `kernel` makes it a free-form deformation of any grid.
+    """
+
+    def __init__(
+        self,
+        ndim: int | None = None,
+        *,
+        units: str = "normalized",
+        kernel: KernelLike | Sequence[KernelLike] = "bilinear",
+        padding_mode: str | Sequence[str] = "border",
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__(ndim, kernel=kernel, padding_mode=padding_mode, align_corners=align_corners)
+        if not isinstance(units, str) or units not in UNITS:
+            raise unknown("units", units, UNITS)
+        self.units = units
+
+    def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
+        """θ, in normalised coordinates."""
+        return to_normalised(theta, self.align_corners) if self.units == "pixels" else theta
