@@ -35,10 +35,17 @@ def require_room(needed: int, what: str, hint: str = "") -> None:
 
 
 def _needed(photo: "Photo", size: tuple[int, int], transform: "Transform") -> int:
-    """An upper bound, by measurement, of the bytes: whole numbers are summed in float64, with taps and weights."""
+    """An upper bound, by measurement, of the bytes.
+
+    The reference backend sums whole numbers in float64, with taps and weights of all pixels; the native one reads them
+    as they are.
+    """
+    from warpkit.sampling.backend import choose
+    from warpkit.sampling.sampler import simple_problem
+
     channels = len(photo.pixels)
     whole = not (photo.pixels.is_floating_point() or photo.has_alpha)
-    sampled = 110 + 30 * channels if whole else 8 + 16 * channels
+    sampled = 110 + 30 * channels if whole and choose(simple_problem())[0] == "reference" else 8 + 16 * channels
     points = 0 if transform.is_matrix else 32 + 16 * len(transform.param_names)  # a spline's basis, or less
     return max(sampled, points) * _pixels(size) + 12 * photo.pixels.numel()
 

@@ -26,7 +26,8 @@ class Backend(ABC):
     differentiated (`problem.derivative(axis)`), and so on at every order.
 
     Image and points lie on one device, and their batches are equal or one of them is 1. Floating-point images come in
-    float32 or float64, integers and complex numbers as they are, unless `refuses` says no; the result has the image's
+    float32 or float64 (halves as they are, where `reads_halves`), integers and complex numbers as they are, unless
+    `refuses` says no; the result has the image's
     type.
 
     A tap's cell is i₀ = ⌊x − r⌋ + 1 for a pixel coordinate x and a kernel of radius r. Where a kernel, or a table that
