@@ -188,3 +188,13 @@ def test_of_any_transform_by_name_and_of_a_composition():
 def test_what_does_not_fit_is_told(call, told):
     with pytest.raises(wk.InputError, match=told):
         call()
+
+
+def test_what_is_no_number_is_never_perfect():
+    image, nothing = torch.rand(1, 1, 12, 12), torch.full((1, 2, 8, 8), torch.nan)
+    spoilt = image.clone()
+    spoilt[0, 0, 0, 0] = torch.nan
+    assert losses.ncc(spoilt, 1 - image).isnan().all()
+    for loss in (losses.diffusion, losses.bending, losses.folding_hinge):
+        assert loss("displacement", nothing, (8, 8)).isnan().all()
+    assert losses.inverse_consistency("displacement", nothing, "displacement", nothing, (8, 8)).isnan().all()

@@ -127,3 +127,22 @@ def test_bad_input_is_told(unchecked, change, words):
     given = {"points": torch.zeros(1, 3, 2), "transform": "affine", "theta": torch.zeros(1, 6), **change}
     with pytest.raises(wk.InputError, match=words):
         wk.warp_points(**given)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_a_field_by_name_is_aligned_as_its_warp_is(align_corners):
+    field = torch.zeros(1, 2, 40, 40)
+    field[:, 0] = 3.0
+    how = {"units": "pixels", "in_size": (40, 40), "align_corners": align_corners}
+    moved = wk.warp_points(torch.tensor([[[20.0, 20.0]]]), {"type": "displacement", "units": "pixels"}, field, **how)
+    torch.testing.assert_close(moved, torch.tensor([[[17.0, 20.0]]]))
+
+
+def test_a_flow_is_inverted_by_one_exponential(monkeypatch):
+    made, velocity, flow = [], 0.1 * torch.randn(1, 2, 9, 9), wk.get_transform("velocity")
+    whole = type(flow).displacement
+    monkeypatch.setattr(type(flow), "displacement", lambda self, theta: made.append(1) or whole(self, theta))
+    points = torch.rand(1, 5, 2) - 0.5
+    back = wk.warp_points(points, flow, velocity)
+    assert len(made) <= 3  # the check of θ, the search, the certificate
+    torch.testing.assert_close(flow(velocity, back), points)

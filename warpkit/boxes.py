@@ -56,7 +56,8 @@ def warp_boxes(
     hint = "Is the batch missing: boxes[None]?" if boxes.ndim == 2 else ""
     require(numbers in (2, 4, 6), "boxes", expected="[N, M, 2·D] with D of 1 to 3", given=list(boxes.shape), hint=hint)
     ndim, exact = numbers // 2, wide(boxes.device)
-    mapping, frame = mapping_of(transform, ndim, boxes), frame_of(units, in_size, out_size, align_corners, ndim)
+    frame = frame_of(units, in_size, out_size, align_corners, ndim)
+    mapping = mapping_of(transform, ndim, boxes, align_corners)
     none = mapping(theta, boxes[:, :0, :ndim])  # checks θ
     if none.shape[0] * boxes.shape[1] == 0:
         return boxes.new_zeros(none.shape[0], boxes.shape[1], numbers, dtype=none.dtype)

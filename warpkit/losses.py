@@ -97,7 +97,7 @@ def folding_hinge(
     u = _moved(transform, theta, size, align_corners, least=2)
     found, known = _simplices(u)
     folded = torch.stack([torch.relu(margin - simplex) for simplex in found]).mean(0)
-    return (folded * known).flatten(1).sum(1) / known.flatten(1).sum(1).clamp(min=1)
+    return (folded * known).flatten(1).sum(1) / known.flatten(1).sum(1)  # of none at all a NaN: nothing is known
 
 
 def inverse_consistency(
@@ -137,7 +137,7 @@ def ncc(a: Tensor, b: Tensor, window: int | None = 9) -> Float[Tensor, " N"]:
 
     Returns:
         `[N]`: the mean over windows and channels. Where either image is flat there is nothing to compare, and no say;
-        0 where that is everywhere.
+        0 where that is everywhere. NaN for an image with a pixel that is not finite.
 
     Raises:
         InputError: for other shapes, types and windows.
@@ -147,7 +147,7 @@ def ncc(a: Tensor, b: Tensor, window: int | None = 9) -> Float[Tensor, " N"]:
         right = 3 <= image.ndim <= 5 and 0 not in image.shape[1:]
         require(right, name, expected="[N, C, *S] with one to three axes in S", given=list(image.shape))
     fits = a.shape[1:] == b.shape[1:] and (a.shape[0] == b.shape[0] or 1 in (a.shape[0], b.shape[0]))
-    require(fits, f"expected images of one shape, got {list(a.shape)} and {list(b.shape)}")
+    require(fits, "b", expected=f"an image of the shape of a, {list(a.shape)}", given=list(b.shape))
     right = window is None or (type(window) is int and window > 1)
     require(right, "window", expected="a whole number above 1, or None", given=window)
     dtype = torch.promote_types(torch.promote_types(a.dtype, b.dtype), torch.float32)
@@ -160,7 +160,9 @@ def ncc(a: Tensor, b: Tensor, window: int | None = 9) -> Float[Tensor, " N"]:
         seen = _varies(var_a, a) & _varies(var_b, b)
         length = torch.where(seen, var_a * var_b, 1.0).sqrt()
         unlike = torch.where(seen, 1 - both / length, 0.0).flatten(1)
-        return unlike.sum(1) / seen.expand(unlike.shape[0], *seen.shape[1:]).flatten(1).sum(1).clamp(min=1)
+        mean = unlike.sum(1) / seen.expand(unlike.shape[0], *seen.shape[1:]).flatten(1).sum(1).clamp(min=1)
+        known = a.isfinite().flatten(1).all(1) & b.isfinite().flatten(1).all(1)
+        return torch.where(known, mean, torch.nan)
 
 
 def _moved(transform: TransformLike, theta: Any, size: Any, align_corners: bool, least: int) -> Tensor:
@@ -173,8 +175,7 @@ def _moved(transform: TransformLike, theta: Any, size: Any, align_corners: bool,
 
 def _mapping(transform: TransformLike, theta: Any, size: Any, align_corners: bool) -> tuple[Transform, tuple[int, ...]]:
     size = check_size(size, transform.ndim if isinstance(transform, Transform) else None)
-    like = leaves(theta)[0]
-    device = like.device if isinstance(like, Tensor) else torch.device("cpu")
+    device = next((t.device for t in leaves(theta) if isinstance(t, Tensor)), torch.device("cpu"))
     mapping = transforms.shared(transform, device, ndim=len(size), align_corners=align_corners)
     if mapping.ndim != len(size):
         raise InputError("size", expected=f"{mapping.ndim} axes, as {type(mapping).__name__} has", given=list(size))
@@ -187,10 +188,10 @@ def _in_pixels(shifts: Tensor, size: tuple[int, ...], align_corners: bool) -> Te
 
 
 def _mean_square(vectors: Float[Tensor, "N *T D"]) -> Float[Tensor, " N"]:
-    """The mean of squared lengths, over those that are finite."""
+    """The mean of squared lengths over those that are finite; NaN where none is, which is not perfect but unknown."""
     finite = vectors.isfinite().all(-1, keepdim=True)
     squares = torch.where(finite, vectors, 0.0).square().flatten(1).sum(1)  # a NaN would pass on a gradient of 0 · NaN
-    return squares / finite.flatten(1).sum(1).clamp(min=1)
+    return squares / finite.flatten(1).sum(1)
 
 
 def _simplices(u: Float[Tensor, "N *size D"]) -> tuple[list[Float[Tensor, "N *cells"]], Bool[Tensor, "N *cells"]]:

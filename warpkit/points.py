@@ -10,6 +10,7 @@ from torch import Tensor
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import check_floats, check_size, to_normalised, to_pixels
 from warpkit.precision import wide
+from warpkit.quoting import Told
 from warpkit.transforms.base import Transform, transforms
 
 TransformLike = str | dict[str, Any] | Transform
@@ -37,7 +38,8 @@ def warp_points(
         units: "normalized", −1 … 1 over the image; or "pixels", where the first pixel's centre is 0.
         in_size: the input's size in pixels, rows first; needed with pixels, and without effect otherwise.
         out_size: the output's; the input's unless given.
-        align_corners: as in `warp`; without effect on normalised points.
+        align_corners: as in `warp`. Of normalised points it changes nothing but how a field that is given by its name,
+            or a table, is aligned.
 
     Returns:
         `[N, M, D]` in the same units, in float32 at least. A point that leaves the picture has coordinates beyond its
@@ -55,7 +57,8 @@ def warp_points(
     ndim = points.shape[-1] if points.ndim > 2 else 0
     hint = "Is the batch missing: points[None]?" if points.ndim == 2 else ""
     require(1 <= ndim <= 3, "points", expected="[N, M, D] with D of 1 to 3", given=list(points.shape), hint=hint)
-    mapping, frame = mapping_of(transform, ndim, points), frame_of(units, in_size, out_size, align_corners, ndim)
+    frame = frame_of(units, in_size, out_size, align_corners, ndim)
+    mapping = mapping_of(transform, ndim, points, align_corners)
     kind = mapping(theta, points[:, :0]).dtype  # checks θ
     landed = mapping.inverse_points(theta, frame.normalised(points.to(wide(points.device))))
     return frame.seen(landed).to(kind)
@@ -92,12 +95,13 @@ def frame_of(units: Any, in_size: Any, out_size: Any, align_corners: Any, ndim: 
     if units == "normalized":
         return Frame(None, None, align_corners)
     if sizes[0] is None:
-        raise InputError('in_size: expected the size of the image, rows first, with units="pixels", got None')
+        raise InputError("in_size", expected='the size of the image, rows first, with units="pixels"', given=None)
     return Frame(sizes[0], sizes[1] or sizes[0], align_corners)
 
 
-def mapping_of(transform: TransformLike, ndim: int, like: Tensor) -> Transform:
-    """The transform for points in `ndim` dimensions, on their device."""
-    mapping = transforms.shared(transform, like.device, ndim=ndim)
-    require(mapping.ndim == ndim, f"{type(mapping).__name__} is {mapping.ndim}-D, the points are {ndim}-D")
+def mapping_of(transform: TransformLike, ndim: int, like: Tensor, align_corners: bool) -> Transform:
+    """The transform for points in `ndim` dimensions, on their device; a field by name is aligned as its warp is."""
+    mapping = transforms.shared(transform, like.device, ndim=ndim, align_corners=align_corners)
+    given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
+    require(mapping.ndim == ndim, "transform", expected=f"one in {ndim}-D, as the points are", given=given)
     return mapping

@@ -13,7 +13,7 @@ from warpkit.kernels.base import kernels
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
-from warpkit.transforms.base import Transform, check_theta, shared_batch, transforms
+from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 
 ThetaLike = Tensor | tuple[Any, ...]
@@ -91,7 +91,8 @@ def coverage(
     Args:
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
         theta: `[N, P]`, as `warp` takes it.
-        in_size: the image's size, rows first.
+        in_size: the image's size, rows first, or one number for an image in 1-D, or for all axes of a transform that
+            is given as an object.
         out_size: the output's; the image's unless given.
         kernel: as in `warp`, and so is `align_corners`.
         align_corners: see `warp`.
@@ -108,10 +109,10 @@ def coverage(
     """
     ndim = transform.ndim if isinstance(transform, Transform) else None
     size = check_size(in_size, ndim)
-    tensors = theta if isinstance(theta, tuple | list) else [theta]
-    for part in tensors:
+    parts = leaves(theta)
+    for part in parts:
         check_floats("theta", part)
-    dtype, device = working(*(part.dtype for part in tensors)), tensors[0].device
+    dtype, device = working(*(part.dtype for part in parts)), parts[0].device if parts else torch.device("cpu")
     ones = torch.ones(1, 1, *size, dtype=dtype, device=device)
     ways: dict[str, Any] = {"size": out_size, "kernel": kernel, "align_corners": align_corners}
     inside = warp(ones, transform, theta, **ways)

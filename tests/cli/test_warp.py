@@ -194,7 +194,7 @@ def test_the_colour_profile_is_kept(tmp_path):
 
 def test_numbers_that_are_too_few_are_counted_and_explained(tmp_path, grey):
     said = complaint(grey, tmp_path / "out.png", "--theta", 1, 0, 0)
-    assert "--theta: Affine takes 6 numbers, θ11 θ12 θ13 θ21 θ22 θ23; got 3" in said
+    assert "--theta: expected 6 numbers for Affine (θ11 θ12 θ13 θ21 θ22 θ23), got 3" in said
     said = complaint(grey, tmp_path / "out.png", "--transform", "attention", "--set", "scale=0.5")
     assert "no identity: give --theta, 2 numbers: t_x t_y" in said
 

@@ -91,8 +91,8 @@ def test_a_wrong_option_is_told(options, words):
         ("affine", torch.zeros(2, 6, dtype=torch.int32), "theta: expected a floating-point tensor, got torch.int32"),
         ("affine", torch.zeros(2, 6, dtype=torch.complex64), "complex64"),
         ("affine", [[1.0, 0, 0, 0, 1, 0]], "theta: expected a floating-point tensor, got"),
-        ("affine", torch.zeros(3, 6), "batch of image: expected that of theta, 3, or 1 in one of them, got 2"),
-        ("affine", torch.zeros(2, 6, device="meta"), "image: expected the device of theta, meta, got cpu"),
+        ("affine", torch.zeros(3, 6), "batch of theta: expected that of image, 2, or 1 in one of them, got 3"),
+        ("affine", torch.zeros(2, 6, device="meta"), "theta: expected the device of image, cpu, got meta"),
         ("thin_plate_spline", torch.zeros(2, 6), r"\[N, 32\] for ThinPlateSpline \(x1 y1"),
     ],
 )

@@ -2,6 +2,9 @@
 
 import concurrent.futures
 import math
+import os
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -247,6 +250,21 @@ def test_points_far_outside(kernel_name, mode):
         return wk.sample(u, c, kernel=kernel_name, padding_mode=mode, fill=7.0)
 
     near(on("native", sample, image, coords), on("reference", sample, image, coords), 1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork() here")
+def test_a_forked_process_waits_for_no_thread():
+    code = (
+        "import os, torch, warpkit as wk\n"
+        "torch.set_num_threads(2)\n"
+        "image, theta = torch.rand(4, 3, 200, 200), torch.tensor([[0.9, -0.2, 0.1, 0.2, 0.9, 0.0]])\n"
+        "right = wk.warp(image, 'affine', theta).numpy().tobytes()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(wk.warp(image, 'affine', theta).numpy().tobytes() != right)\n"
+        "raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
 
 
 class Turned(torch.utils.data.Dataset):

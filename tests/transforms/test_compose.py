@@ -200,3 +200,15 @@ def test_with_fields_a_theta_that_does_not_fit_is_told_so(theta, told):
         with pytest.raises(wk.InputError) as error:
             use()
         assert told in str(error.value)
+
+
+def test_a_composition_inside_another_is_covered_and_inverted():
+    identity, flow = torch.tensor([[1.0, 0, 0, 0, 1, 0]]), 0.02 * torch.randn(1, 2, 6, 6)
+    nested = wk.Compose([wk.Compose(["affine", "velocity"]), "affine"])
+    theta = ((identity, flow), identity)
+    assert torch.equal(wk.coverage(nested, ((identity, 0 * flow), identity), (8, 8)), torch.ones(1, 1, 8, 8))
+    back, inverse = nested.inverted(theta)
+    points = torch.rand(1, 9, 2) - 0.5
+    torch.testing.assert_close(back(inverse, nested(theta, points)), points, atol=1e-2, rtol=0)
+    with pytest.raises(wk.InputError, match="tuple of 0"):
+        wk.coverage(nested, (), (8, 8))

@@ -90,7 +90,7 @@ class UNetLocalization(Component):
         self.up = nn.ModuleList(_twice(conv, width) for width in each[-2::-1])
 
     def forward(self, image: Float[Tensor, "N C *S"]) -> Float[Tensor, "N F *S"]:
-        """Image to feature map."""
+        """The feature map [N, F, *S] of an image, as large as the image."""
         if image.ndim != self.ndim + 2:  # torch would take one axis less for an image without a batch
             raise InputError("image", expected=f"[N, C, *S] with {self.ndim} axes in S", given=list(image.shape))
         levels: list[Tensor] = []

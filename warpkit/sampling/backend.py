@@ -27,8 +27,7 @@ class Backend(ABC):
 
     Image and points lie on one device, and their batches are equal or one of them is 1. Floating-point images come in
     float32 or float64 (halves as they are, where `reads_halves`), integers and complex numbers as they are, unless
-    `refuses` says no; the result has the image's
-    type.
+    `refuses` says no; the result has the image's type.
 
     A tap's cell is i₀ = ⌊x − r⌋ + 1 for a pixel coordinate x and a kernel of radius r. Where a kernel, or a table that
     was differentiated, jumps at a joint, what lies up to `problem.rounding(n)` to its left counts as on its right:

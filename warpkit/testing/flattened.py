@@ -30,19 +30,19 @@ class Flattened(Transform):
         return _identity(self.of, self.shapes)
 
     def forward(self, theta: Tensor, points: Tensor) -> Tensor:
-        """Of θ, told apart."""
+        """The result of the transform itself for θ, which is brought to its own shape."""
         return self.of(self.apart(theta), points)
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """Of θ, told apart."""
+        """The result of the transform itself for θ, which is brought to its own shape."""
         return self.of.shifts(self.apart(theta), size, align_corners)
 
     def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
-        """Of θ, told apart."""
+        """The result of the transform itself for θ, which is brought to its own shape."""
         return self.of.further(self.apart(theta), shifts, align_corners)
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
-        """Of θ, told apart."""
+        """The result of the transform itself for θ, which is brought to its own shape."""
         return self.of.jacobian(self.apart(theta), points)
 
     def apart(self, theta: Tensor) -> Any:

@@ -82,7 +82,10 @@ class Compose(Transform):
     def inverted(self, theta: Any) -> "tuple[Compose, Any]":
         """The composition of the parts' inverses in reverse order, and its θ. `InputError` where a part has none."""
         self.check_theta(theta)
-        pairs = [(part, part.inverse(t)) for part, t in reversed(self._with_theta(theta))]
+        pairs = [
+            part.inverted(t) if isinstance(part, Compose) else (part, part.inverse(t))
+            for part, t in reversed(self._with_theta(theta))
+        ]
         back = Compose([part for part, _ in pairs])
         return back, tuple(t for _, t in pairs) if self.is_field else torch.cat([t for _, t in pairs], dim=1)
 

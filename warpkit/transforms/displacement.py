@@ -1,4 +1,4 @@
-"""A field of displacements."""
+"""The transform whose θ is a field of displacements."""
 
 from collections.abc import Sequence
 
@@ -34,5 +34,5 @@ class Displacement(FieldTransform):
         self.units = units
 
     def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
-        """θ, in normalised coordinates."""
+        """The displacements θ in normalised coordinates, whatever their units are."""
         return to_normalised(theta, self.align_corners) if self.units == "pixels" else theta

@@ -15,6 +15,7 @@ from warpkit.precision import default, wide, working
 from warpkit.sampling.boundary import check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike, Rule, resample, rule_for, slopes
 from warpkit.transforms.base import Transform, shared_batch
+from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import check_ndim
 
 Sampled = Callable[[Tensor, Tensor, Rule], Tensor]
@@ -139,14 +140,18 @@ class FieldTransform(Transform):
         nowhere = ~points.isfinite().all(-1)[..., None, None]
         return torch.where(nowhere, torch.nan, found).expand(batch, *points.shape[1:], self.ndim)
 
+    def preimages(self, theta: Tensor, points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:
+        """Search for T⁻¹ with a field that is made once, however often the search evaluates it."""
+        return preimages(_Made(self), self.field(theta), points)
+
     def field(self, theta: Tensor) -> Float[Tensor, "N D *F"]:
         """`displacement(theta)`, one for each θ. `InputError` where a plugin gives another shape."""
         field = self.displacement(theta)
         d, n = self.ndim, theta.shape[0]
         one_each = field.shape[0] == n or field.shape[0] == 1  # no `in`: dynamo finds no open size so
         if not (field.ndim == d + 2 and one_each and field.shape[1] == d):
-            told = f"expected [{n}, {d}, {axes_of(d)}], it gave {list(field.shape)}"
-            raise InputError(f"{type(self).__name__}.displacement: {told}")
+            expected = f"[{n}, {d}, {axes_of(d)}]"
+            raise InputError(f"{type(self).__name__}.displacement", expected=expected, given=list(field.shape))
         return field.to(theta.dtype)
 
     def _on_field(self, points: Tensor, field: Tensor) -> Tensor:
@@ -220,3 +225,17 @@ def _relative(n: int, align_corners: bool, to: bool) -> float:
 def _own_attributes(cls: type) -> set[str]:
     """The attributes that a class or one between it and `FieldTransform` sets."""
     return {name for c in cls.__mro__[: cls.__mro__.index(FieldTransform)] for name in vars(c)}
+
+
+class _Made(FieldTransform):
+    """The transform that a field transform is for one θ: its θ is the field that was made of that."""
+
+    def __init__(self, maker: FieldTransform) -> None:
+        each: list[Any] = list(maker.kernels)
+        kernel = each if len(each) > 1 else each[0]
+        super().__init__(maker.ndim, kernel=kernel, padding_mode=maker.padding_mode, align_corners=maker.align_corners)
+        self.extent = maker.extent  # type: ignore[method-assign]
+
+    def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
+        """Give the field as it is."""
+        return theta

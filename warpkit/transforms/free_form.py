@@ -56,11 +56,11 @@ class FreeForm(FieldTransform):
 
     @property
     def param_names(self) -> tuple[str, ...]:
-        """x1, y1, x2, …"""
+        """The names x1, y1, x2, … of the control points' displacements."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // self.ndim) for axis in "xyz"[: self.ndim])
 
     def identity(self, size: Any = None) -> Float[Tensor, " P"]:
-        """Zeros."""
+        """No displacement of any control point: zeros [P]."""
         return torch.zeros(self.num_params, dtype=default())
 
     def check_theta(self, theta: Any) -> None:
@@ -81,5 +81,5 @@ class FreeForm(FieldTransform):
         return tuple((n - 1) / (n - 3) for n in reversed(size))
 
     def spec_options(self) -> dict[str, Any]:
-        """The grid alone."""
+        """The options that would make this transform again: the grid alone."""
         return {"grid": list(self.grid)}

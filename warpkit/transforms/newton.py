@@ -47,7 +47,8 @@ def newton(
 
 def jacobian_at(transform: "Transform", theta: Any, points: Float[Tensor, "N M D"]) -> Float[Tensor, "N M D D"]:
     """`transform.jacobian` as numbers, which nobody asks a derivative of; θ of one image, or of as many as points."""
-    own = type(transform).jacobian.__qualname__ != "Transform.jacobian"
+    named = type(transform).jacobian.__qualname__  # a composition without fields has none of its own either
+    own = transform.is_field or named not in ("Transform.jacobian", "Compose.jacobian")
     if own or torch.is_inference_mode_enabled() or tracing.torch_func_active():
         return transform.jacobian(theta, points)
     # Each row by a backward pass: several times as quick as forward mode for few points, and possible within it.

@@ -50,7 +50,7 @@ class Velocity(Displacement):
         self.steps = steps
 
     def inverse(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
-        """−θ."""
+        """The θ of the inverse flow, which is −θ."""
         self.check_theta(theta)
         return -theta
 

@@ -130,7 +130,8 @@ template <bool SLOPES, class S, class Next, class Work>
 inline void for_blocks(const Problem& p, const Part& part, const Source<S>& image, const Next& next, const Work& work) {
   const OutputMap map(p, part.image);
   bool straight = p.where == AFFINE && sizeof(S) == 4 && sizeof(Index) == 4;
-  for (int a = 0; a < p.dims; a++) straight = straight && p.axis[a].pieces == 1 && p.axis[a].padding != NONE;
+  for (int a = 0; a < p.dims; a++)
+    straight = straight && p.axis[a].pieces == 1 && p.axis[a].padding != NONE && !p.axis[a].jumps;
   Run<S> runs[2], *run = runs, *before = nullptr;
   const auto finish = [&](const Run<S>& r) {
     work(r.b, r.moved ? r.own : r.b, r.row, r.x0, r.row * p.length + r.x0);

@@ -18,12 +18,16 @@
 //   stored.h         numbers as they are stored (bytes, halves …) ↔ as they are summed.
 //   planar.h         eq. 3, 6 and 7 for an image in planes: a lane is a point (`forward_planar`, `backward_planar`).
 //   channels_last.h  the same with the channels last: a lane is a channel (`forward_last`, `backward_last`).
-//   copy.h           eq. 4, the nearest pixel as it is, of any type.
+//   met.h            the taps of a point one by one, for the latter and for the gradient of the table.
+//   copy.h           eq. 4, the nearest pixel as it is, of any type (`copy`).
 //   gradients.h      gradients of pixel coordinates and weights → those of points, matrix and table.
 //
 // A point is INSIDE where all its taps lie in the image: then they are neighbours in memory, and nothing is asked. EDGE
 // points go through the boundary's rule, tap by tap. NOTHING is read for the others: they are outside or dead (their
 // coordinate is not finite, they lie behind a horizon or, under padding "none", beyond the image) and get `fill`.
+//
+// STORED is not summed: an image of bytes or halves is converted a tile at a time (threads.h, `forward_staged`), into
+// planes that stay in the cache, and what leaves is converted back, a vector of points at a time.
 //
 // The same bits for any number of threads: tiles do not depend on the threads, each sums for itself, and the sums are
 // added up in the tiles' order. An image's gradient is written by one thread, or in boxes that are added in order.

@@ -55,7 +55,7 @@ void for_tiles(const Problem& p, int64_t most_rows, int64_t width, const Work& w
   const int64_t share = p.images * p.rows / (4 * int64_t(torch::stable::get_num_threads()));  // four for each thread
   const Tiling tiles(p, std::min(most_rows, std::max<int64_t>(4, share)), width);
   const int64_t grain = std::max<int64_t>(1, GRAIN / std::max<int64_t>(1, tiles.rows * tiles.columns * p.channels));
-  torch::stable::parallel_for(0, p.images * tiles.count(), grain, [&](int64_t begin, int64_t end) {
+  in_parallel(0, p.images * tiles.count(), grain, [&](int64_t begin, int64_t end) {
     work([&](const auto& each) {
       for (int64_t k = begin; k < end; k++) each(tiles.part(p, k / tiles.count(), k % tiles.count()));
     });
@@ -71,7 +71,7 @@ void run_forward(const Problem& p, const Image& image, void* output) {
     const S* pixels = static_cast<const S*>(image.pixels);
     const Problem t = turned(p);
     const int64_t size = pixels_of(p);
-    torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+    in_parallel(0, p.images, 1, [&](int64_t begin, int64_t end) {
       std::vector<S> in(size * p.channels), out(p.points * p.channels);
       for (int64_t n = begin; n < end; n++) {
         if (n == begin || p.image_stride) transpose(pixels + n * p.image_stride, in.data(), p.channels, size);
@@ -108,7 +108,7 @@ template <class S>
 void backward_turned(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
   const Problem t = turned(p);
   const int64_t pixels = pixels_of(p);
-  torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+  in_parallel(0, p.images, 1, [&](int64_t begin, int64_t end) {
     std::vector<S> in(pixels * p.channels), grad(p.points * p.channels), out(sums.image ? in.size() : 0);
     for (int64_t n = begin; n < end; n++) {
       if (sums.where()) transpose(image + n * p.image_stride, in.data(), p.channels, pixels);

@@ -5,6 +5,9 @@
 // threads.
 #pragma once
 
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
@@ -21,6 +24,19 @@ constexpr int64_t GRAIN = 8192;                               // output values t
 constexpr int64_t WIDTH = 8192, ROWS = 64;
 // Those that add to an image are more like squares, which share few pixels.
 constexpr int64_t PUSH_WIDTH = 512, PUSH_ROWS = 64;
+
+// Whether this process is a copy that fork() made: it has none of the threads that torch waits for, and would for ever.
+bool is_forked = false;
+#if defined(__unix__) || defined(__APPLE__)
+const int watched = pthread_atfork(nullptr, nullptr, [] { is_forked = true; });
+#endif
+
+// Work(begin, end) for parts of a range, on torch's threads.
+template <class Work>
+void in_parallel(int64_t begin, int64_t end, int64_t grain, const Work& work) {
+  if (!is_forked) return torch::stable::parallel_for(begin, end, grain, work);
+  if (begin < end) work(begin, end);
+}
 
 template <class S>
 const Loops<S>& loops_for(const Problem& p) {
@@ -160,7 +176,7 @@ void backward_tile(const Problem& p, const Part& part, const S* image, const Gra
 
 template <class S>
 void backward_by_image(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
-  torch::stable::parallel_for(0, p.images, 1, [&](int64_t begin, int64_t end) {
+  in_parallel(0, p.images, 1, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; n++)
       for (int64_t k = 0; k < tiles.count(); k++) {
         Gradients<S> g = sums.of(p, n * tiles.count() + k);

@@ -47,7 +47,7 @@ void add(const Problem& p, const Piece& box, const S* scratch, int64_t low, int6
 // Tile by tile, without the image's gradient.
 template <class S>
 void backward_each(const Problem& p, const Tiling& tiles, const S* image, const Sums<S>& sums) {
-  torch::stable::parallel_for(0, p.images * tiles.count(), 1, [&](int64_t begin, int64_t end) {
+  in_parallel(0, p.images * tiles.count(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t k = begin; k < end; k++)
       backward_tile(p, tiles.part(p, k / tiles.count(), k % tiles.count()), image, sums.of(p, k));
   });
@@ -84,7 +84,7 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
       next++;
     }
     if (scratch.size() < size_t(used)) scratch.resize(used);
-    torch::stable::parallel_for(0, int64_t(boxes.size()), 1, [&](int64_t begin, int64_t end) {
+    in_parallel(0, int64_t(boxes.size()), 1, [&](int64_t begin, int64_t end) {
       for (int64_t k = begin; k < end; k++) {
         const Piece& box = boxes[k];
         Gradients<S> g = sums.of(p, box.tile);
@@ -98,7 +98,7 @@ void backward_in_waves(const Problem& p, const Tiling& tiles, const S* image, co
       low = std::min(low, box.low[slow]);
       high = std::max(high, box.low[slow] + box.size[slow]);
     }
-    torch::stable::parallel_for(low, high, 16, [&](int64_t begin, int64_t end) {
+    in_parallel(low, high, 16, [&](int64_t begin, int64_t end) {
       for (const Piece& box : boxes) add(p, box, scratch.data(), begin, end, sums.image + box.image * p.image_stride);
     });
   }
