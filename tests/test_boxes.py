@@ -135,7 +135,7 @@ def test_one_theta_serves_many_sets_and_one_set_many_theta():
     [
         (torch.zeros(3, 4), r"batch missing: boxes\[None\]"),
         (torch.zeros(1, 3, 5), "2·D"),
-        (torch.zeros(1, 3, 6), "2-D, the points are 3-D"),
+        (torch.zeros(1, 3, 6), "expected one in 3-D, as the points are"),
         (torch.zeros(1, 3, 4, dtype=torch.int64), "boxes: expected a floating"),
     ],
 )

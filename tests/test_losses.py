@@ -177,10 +177,10 @@ def test_of_any_transform_by_name_and_of_a_composition():
     [
         (lambda: losses.diffusion("affine", AFFINE, (1, 5)), "size: expected at least 2"),
         (lambda: losses.bending("affine", AFFINE, (2, 5)), "size: expected at least 3"),
-        (lambda: losses.bending("affine", AFFINE[:, :5], (5, 5)), "Affine takes"),
+        (lambda: losses.bending("affine", AFFINE[:, :5], (5, 5)), "for Affine"),
         (lambda: losses.folding(wk.get_transform("affine"), AFFINE, (5, 5, 5)), "size: expected 2"),
         (lambda: losses.ncc(AFFINE, AFFINE), "a: expected"),
-        (lambda: losses.ncc(torch.zeros(1, 1, 4), torch.zeros(1, 1, 5)), "images of one shape"),
+        (lambda: losses.ncc(torch.zeros(1, 1, 4), torch.zeros(1, 1, 5)), "an image of the shape of a"),
         (lambda: losses.ncc(torch.zeros(1, 1, 4), torch.zeros(1, 1, 4), 1), "window"),
         (lambda: losses.folding_hinge("affine", AFFINE, 5, margin=math.nan), "margin"),
     ],

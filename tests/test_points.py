@@ -113,7 +113,7 @@ def test_types_are_kept():
         ({"points": torch.zeros(3, 2)}, r"batch missing: points\[None\]"),
         ({"points": torch.zeros(1, 3, 4)}, "D of 1 to 3"),
         ({"points": torch.zeros(1, 3, 2, dtype=torch.int64)}, "floating"),
-        ({"points": torch.zeros(1, 3, 3), "transform": SPLINE}, "2-D, the points are 3-D"),
+        ({"points": torch.zeros(1, 3, 3), "transform": SPLINE}, "expected one in 3-D, as the points are, got"),
         ({"transform": "afine"}, "affine"),
         ({"theta": torch.zeros(1, 5)}, "theta"),
         ({"units": "pixel"}, "pixels"),
@@ -144,5 +144,5 @@ def test_a_flow_is_inverted_by_one_exponential(monkeypatch):
     monkeypatch.setattr(type(flow), "displacement", lambda self, theta: made.append(1) or whole(self, theta))
     points = torch.rand(1, 5, 2) - 0.5
     back = wk.warp_points(points, flow, velocity)
-    assert len(made) <= 3  # the check of θ, the search, the certificate
+    assert len(made) <= 4  # the check of θ, the search, the certificate
     torch.testing.assert_close(flow(velocity, back), points)

@@ -75,7 +75,7 @@ def warp(
 
 def coverage(
     transform: TransformLike,
-    theta: Tensor,
+    theta: Any,
     in_size: int | Sequence[int],
     out_size: int | Sequence[int] | None = None,
     *,
@@ -90,7 +90,7 @@ def coverage(
 
     Args:
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
-        theta: `[N, P]`, as `warp` takes it.
+        theta: as `warp` takes it.
         in_size: the image's size, rows first, or one number for an image in 1-D, or for all axes of a transform that
             is given as an object.
         out_size: the output's; the image's unless given.

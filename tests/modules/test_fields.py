@@ -62,9 +62,9 @@ def test_init_and_limits_are_numbers_for_every_place():
 
 @pytest.mark.parametrize("bad", [lambda: wk.SpatialTransformer("conv_localization", "velocity")])
 def test_features_that_are_no_map_are_refused(bad):
-    with pytest.raises(wk.InputError, match=r"expected a feature map \[N, F, H, W\], it gave \[1, 64\]"):
+    with pytest.raises(wk.InputError, match=r"expected a feature map \[N, F, H, W\], got \[1, 64\]"):
         bad()(torch.zeros(1, 1, 8, 8))
-    with pytest.raises(wk.InputError, match=r"expected features \[N, F\], it gave \[1, 16, 8, 8\]"):
+    with pytest.raises(wk.InputError, match=r"expected features \[N, F\], got \[1, 16, 8, 8\]"):
         wk.SpatialTransformer("unet_localization", "affine")(torch.zeros(1, 1, 8, 8))
 
 

@@ -188,9 +188,15 @@ def test_the_same_parts_in_reverse_have_an_inverse_of_their_own():
 @pytest.mark.parametrize(
     ("theta", "told"),
     [
-        (torch.zeros(1, 8), "expected a tuple (Affine, Displacement), got a tensor [1, 8]"),
+        (
+            torch.zeros(1, 8),
+            "expected a tuple (Affine, Displacement), since one of the parts is a field, got <Tensor [1, 8] float32>",
+        ),
         ((torch.zeros(1, 6),), "got tuple of 1"),
-        ((torch.zeros(1, 6), torch.zeros(1, 3, 4, 4)), "part 1, Displacement: theta: Displacement takes [N, 2, H, W]"),
+        (
+            (torch.zeros(1, 6), torch.zeros(1, 3, 4, 4)),
+            "part 1, Displacement: theta: expected [N, 2, H, W] for Displacement",
+        ),
         ((torch.zeros(2, 6), torch.zeros(3, 2, 4, 4)), "batch of theta"),
     ],
 )

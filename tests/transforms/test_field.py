@@ -159,7 +159,7 @@ def test_a_cubic_b_spline_as_kernel_is_a_free_form_deformation():
 @pytest.mark.parametrize(
     ("shape", "told"),
     [
-        ((1, 3, 4, 5), "Displacement takes [N, 2, H, W], with components x y, got [1, 3, 4, 5]"),
+        ((1, 3, 4, 5), "expected [N, 2, H, W] for Displacement, with components x y, got [1, 3, 4, 5]"),
         ((1, 4, 5, 2), "Are the components last? theta.movedim(-1, 1)"),
         ((2, 4, 5), "Is the batch missing? theta[None]"),
         ((1, 6), "got [1, 6]"),
@@ -216,7 +216,7 @@ def test_a_plugin_gives_what_is_added_and_no_more():
 def test_a_plugin_of_one_dimension_takes_no_other_and_has_its_shape_checked():
     with pytest.raises(wk.InputError, match="OfVolumes is 3-D, got 2"):
         OfVolumes(2)
-    with pytest.raises(wk.InputError, match=r"OfVolumes.displacement: expected \[1, 3, D, H, W\], it gave \[1, 2"):
+    with pytest.raises(wk.InputError, match=r"OfVolumes.displacement: expected \[1, 3, D, H, W\], got \[1, 2"):
         OfVolumes()(torch.zeros(1, 3, 2, 2, 2), torch.zeros(1, 1, 3))
 
 

@@ -18,7 +18,7 @@ from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import apply, checked_matrix, invert
 from warpkit.transforms.newton import each
 
-Pair = tuple[Transform, Tensor]
+Pair = tuple[Transform, Any]  # and its θ
 
 
 class Compose(Transform):

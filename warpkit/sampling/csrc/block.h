@@ -110,6 +110,10 @@ inline void for_runs(const Problem& p, const Part& part, const Work& work) {
 
 template <class S>
 inline void complete(const Problem& p, const Source<S>& image, Block<S>& b) {
+  for (int i = b.n; i < b.lanes; i++) {  // they are read, too: where the last point's pixels are, which a box holds
+    for (int a = 0; a < p.dims; a++) b.axis[a].first[i] = b.axis[a].first[b.n - 1];
+    if (b.any_dead) b.dead[i] = b.dead[b.n - 1];
+  }
   find_states(p, b);
   find_corners(p, b, image.stride, image.origin, b.corner);
 }

@@ -49,7 +49,7 @@ enum Padding { ZEROS, BORDER, REFLECTION, WRAP, NONE };
 enum Where { POINTS, SHIFTS, AFFINE, PROJECTIVE };
 
 // How an image's numbers are stored. They are summed in float, and in double from 32 bits; COPIED as they are.
-enum Stored { FLOAT, DOUBLE, HALF, BFLOAT, UINT8, INT8, UINT16, INT16, INT32 };
+enum Stored : int { FLOAT, DOUBLE, HALF, BFLOAT, UINT8, INT8, UINT16, INT16, INT32 };
 
 // One axis of the image, in the order x, y, z.
 struct Axis {
