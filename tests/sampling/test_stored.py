@@ -118,3 +118,11 @@ def test_halves_have_gradients_of_their_own_type(dtype):
     assert image.grad.dtype == dtype
     assert coords.grad.dtype == torch.float32
     assert image.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16])
+def test_nothing_is_read_beyond_what_a_few_points_reach(dtype):
+    """A long line of which one end is looked at: what else the last vector of points holds lies far away."""
+    image = torch.ones(1, 1, 1 << 27, dtype=dtype)
+    found = on("native", wk.sample, image, torch.tensor([[[-0.999], [-0.9991]]], dtype=torch.float64))
+    assert found.flatten().tolist() == [1, 1]
