@@ -30,7 +30,8 @@ class _Session(Session):
 
     def __init__(self, cls, names):
         made = cls()
-        super().__init__(session_for(kind_of(made), made).checks, made)
+        session = session_for(kind_of(made), made)
+        super().__init__(session.checks, session.component)
         self.names = names
 
     def _try(self, check):
@@ -55,6 +56,7 @@ def test_it_is_caught_by_these_checks(cls, names):
 
 
 @pytest.mark.exhaustive
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(("cls", "names"), BROKEN, ids=_name)
 def test_it_is_caught_by_no_others(cls, names):
     report = _report(cls, names)
