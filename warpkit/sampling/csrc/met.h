@@ -24,7 +24,7 @@ struct Met {
     const int64_t* stride = from.stride;
     count = 0;
     if (b.of(i) == NOTHING) return;
-    const int nx = p.axis[0].taps, ny = p.dims > 1 ? p.axis[1].taps : 1, nz = p.dims > 2 ? p.axis[2].taps : 1;
+    const int nx = p.taps(0), ny = p.taps(1), nz = p.taps(2);
     const bool inside = b.of(i) == INSIDE;
     if (inside && !SLOPES && !TABLE && !to && p.dims == 2) {  // the same, without what is not needed there
       int64_t* a = at.data();

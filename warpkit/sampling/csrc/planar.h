@@ -20,7 +20,7 @@ template <class S, int WIDTH>
 struct Chunks {
   using W = Wide<S>;
   using Vector = typename W::Vector;
-  static constexpr int SIZE = W::SIZE, QUARTER = SIZE / 4, WIDE = WIDTH;
+  static constexpr int SIZE = W::SIZE, QUARTER = SIZE / 4;
   typedef S Quarter __attribute__((vector_size(16)));
   typedef S Unaligned __attribute__((vector_size(16), aligned(sizeof(S))));
 
@@ -111,15 +111,15 @@ struct Chunks {
   }
 };
 
-// Calls work(chunk of some width, its first tap) until all taps along x are in one.
+// Calls work(width, first tap), the width a constant, for the chunks that the taps along x are made of.
 template <class S, class Work>
 inline ALWAYS void for_chunks(int taps, const Work& work) {
   constexpr int QUARTER = Wide<S>::SIZE / 4;
   int t = 0;
-  for (; t + QUARTER <= taps; t += QUARTER) work(Chunks<S, QUARTER>(), t);
+  for (; t + QUARTER <= taps; t += QUARTER) work(std::integral_constant<int, QUARTER>(), t);
   if constexpr (QUARTER == 4)
-    if (t + 2 <= taps) work(Chunks<S, 2>(), t), t += 2;
-  if (t < taps) work(Chunks<S, 1>(), t);
+    if (t + 2 <= taps) work(std::integral_constant<int, 2>(), t), t += 2;
+  if (t < taps) work(std::integral_constant<int, 1>(), t);
 }
 
 // The rows of taps of a block: one for each pair of taps on y and z, with what it weighs; and its slopes on these axes.
@@ -131,19 +131,19 @@ struct Rows {
   const S *weight[MAX_TAPS * MAX_TAPS], *slope[2][MAX_TAPS * MAX_TAPS];
 
   Rows(const Problem& p, const int64_t* stride) {
-    const int ny = p.dims > 1 ? p.axis[1].taps : 1, nz = p.dims > 2 ? p.axis[2].taps : 1;
+    const int ny = p.taps(1), nz = p.taps(2);
     count = ny * nz;
     for (int k = 0; k < count; k++) offset[k] = k / ny * stride[2] + k % ny * stride[1];
     products.assign(p.dims == 3 ? (SLOPES ? 3 : 1) * count * LANES : LANES, S(1));
   }
   void of(const Problem& p, const Block<S>& b) {
-    const int ny = p.dims > 1 ? p.axis[1].taps : 1;
+    const int ny = p.taps(1);
     if (p.dims == 1) weight[0] = products.data();
     for (int k = 0; p.dims == 2 && k < count; k++) weight[k] = b.axis[1].weight[k], slope[0][k] = b.axis[1].slope[k];
     for (int k = 0; p.dims == 3 && k < count; k++) {
       const auto multiply = [&](const S* y, const S* z, int part) {
         S* to = products.data() + (part * count + k) * LANES;
-        for_lanes(b.lanes, [&](int i) { to[i] = y[i] * z[i]; });
+        for (int i = 0; i < b.lanes; i++) to[i] = y[i] * z[i];
         return to;
       };
       const Taps<S>&y = b.axis[1], &z = b.axis[2];
@@ -195,20 +195,20 @@ struct Patch {
   std::vector<S> pixels;
   Index corner[SIZE];
   std::vector<int64_t> offset;
-  Edge edge[SIZE];
+  Edge edge[LANES];
 
   Patch(const Problem& p, int rows) : pixels(size_t(SIZE) * rows * p.axis[0].taps), offset(rows) {
     for (int i = 0; i < SIZE; i++) corner[i] = Index(i * rows * p.axis[0].taps);
     for (int k = 0; k < rows; k++) offset[k] = k * p.axis[0].taps;
   }
-  // Looks up the edges of the points g … g + SIZE, once for all channels.
-  void find(const Problem& p, const Block<S>& b, int g) {
-    for (int i = 0; i < SIZE; i++)
-      if (b.of(g + i) == EDGE) edge[i] = Edge(p, b, g + i);
+  // Looks up the edges of a block's points, once for all channels.
+  void find(const Problem& p, const Block<S>& b) {
+    for (int i = 0; i < b.lanes && !b.inside; i++)
+      if (b.of(i) == EDGE) edge[i] = Edge(p, b, i);
   }
   View<S> fill(const Problem& p, const Block<S>& b, int g, const Source<S>& image, int64_t channel, const int64_t* rows) {
     const int64_t* stride = image.stride;
-    const int taps = p.axis[0].taps, ny = p.dims > 1 ? p.axis[1].taps : 1, count = int(offset.size());
+    const int taps = p.axis[0].taps, ny = p.taps(1), count = int(offset.size());
     const int64_t plane = channel * image.channel_stride;
     S* to = pixels.data();
     for (int i = 0; i < SIZE; i++) {
@@ -222,10 +222,10 @@ struct Patch {
       } else {
         for (int k = 0, y = 0, z = 0; k < count; k++, y++, to += taps) {
           if (y == ny) y = 0, z++;
-          const int64_t py = p.dims > 1 ? edge[i].at[1][y] : 0, pz = p.dims > 2 ? edge[i].at[2][z] : 0;
+          const int64_t py = p.dims > 1 ? edge[g + i].at[1][y] : 0, pz = p.dims > 2 ? edge[g + i].at[2][z] : 0;
           const int64_t row = plane + py * stride[1] + pz * stride[2] - image.origin;
           for (int t = 0; t < taps; t++) {
-            const int64_t px = edge[i].at[0][t];
+            const int64_t px = edge[g + i].at[0][t];
             to[t] = (px | py | pz) < 0 ? S(0) : pixel(image, row + px * stride[0]);
           }
         }
@@ -268,8 +268,9 @@ inline ALWAYS typename Wide<S>::Vector sum_of(
     const Problem& p, const Block<S>& b, const Rows<S, false>& rows, const View<S>& view, int g) {
   using W = Wide<S>;
   typename W::Vector sum = {};
-  for_chunks<S>(p.axis[0].taps, [&](auto chunk, int t) ALWAYS {
-    for_each<chunk.WIDE>([&](auto s) ALWAYS {
+  for_chunks<S>(p.axis[0].taps, [&](auto width, int t) ALWAYS {
+    Chunks<S, width> chunk;
+    for_each<width>([&](auto s) ALWAYS {
       for_rows<ROWS>(rows.count, [&](int k) ALWAYS {
         const S* from = view.pixels + view.offset[k] + t;
         chunk.v[s] += chunk.spread(W::load(rows.weight[k] + g), s) * chunk.load(from, view.corner, s);
@@ -286,28 +287,28 @@ void forward_planar(const Problem& p, const Part& part, const Source<S>& image, 
   using W = Wide<S>;
   Rows<S, false> rows(p, image.stride);
   Patch<S> patch(p, rows.count);
+  alignas(64) S rest[LANES];  // of the weights of each point, which `fill` gets
   const auto next = [&](const Block<S>& b) { ask_for(p, b, image); };
   const auto work = [&](auto constant, const Block<S>& b, int64_t point) {
     constexpr int ROWS = decltype(constant)::value;
     rows.of(p, b);
     const bool filled = fills(p, b), rests = p.fill && (filled || b.any_dead);
-    for_vectors(b, image.pixels, [&](int g, int n, State state) ALWAYS {
-      alignas(64) S rest[W::SIZE];  // of the weights, which `fill` gets
-      for (int i = 0; rests && i < W::SIZE; i++)
-        rest[i] = b.any_dead && b.dead[g + i] ? S(p.total())
-                  : filled                    ? Share<S>::template of<false>(p, b, g + i).rest(p)
-                                              : S(0);
-      if (state == EDGE) patch.find(p, b, g);
-      for (int64_t c = 0; c < p.channels; c++) {
+    if (rests)
+      for (int i = 0; i < b.lanes; i++)
+        rest[i] = b.any_dead && b.dead[i] ? S(p.total())
+                  : filled                ? Share<S>::template of<false>(p, b, i).rest(p)
+                                          : S(0);
+    patch.find(p, b);
+    for (int64_t c = 0; c < p.channels; c++)  // one plane after the other: of many at once memory knows no neighbours
+      for_vectors(b, image.pixels, [&](int g, int n, State state) ALWAYS {
         typename W::Vector sum = {};
         if (state == INSIDE)
           sum = sum_of<ROWS>(p, b, rows, {image.pixels + c * image.channel_stride, b.corner + g, rows.offset}, g);
         else if (state == EDGE)
           sum = sum_of<0>(p, b, rows, patch.fill(p, b, g, image, c, rows.offset), g);
-        if (rests) sum += S(p.fill[c]) * W::load(rest);
+        if (rests) sum += S(p.fill[c]) * W::load(rest + g);
         store<S>(sink, part.image, c, point + g, sum, n);
-      }
-    });
+      });
   };
   with_rows(rows.count, [&](auto constant) {
     for_blocks<false, S>(p, part, image, next, [&](const Block<S>& b, const Block<S>&, int64_t, int64_t, int64_t point) {
@@ -325,20 +326,21 @@ inline ALWAYS void add_slopes(
   using W = Wide<S>;
   const int dims = p.dims;
   typename W::Vector found[3] = {};
-  for_chunks<S>(p.axis[0].taps, [&](auto chunk, int t) ALWAYS {
-    auto along_x = chunk, along_y = chunk, along_z = chunk;
-    for_each<chunk.WIDE>([&](auto s) ALWAYS {
+  for_chunks<S>(p.axis[0].taps, [&](auto width, int t) ALWAYS {
+    using C = Chunks<S, width>;
+    C along_x, along_y, along_z;
+    for_each<width>([&](auto s) ALWAYS {
       for_rows<ROWS>(rows.count, [&](int k) ALWAYS {
         const S* from = view.pixels + view.offset[k] + t;
-        auto pixels = chunk.v[s];
+        typename W::Vector pixels = {};
         if (ONE)
-          pixels = chunk.load(from, view.corner, s);
+          pixels = C::load(from, view.corner, s);
         else
           for (int64_t c = 0; c < channels; c++, from += channel_stride)
-            pixels += chunk.spread(W::load(grad + c * step), s) * chunk.load(from, view.corner, s);
-        along_x.v[s] += chunk.spread(W::load(rows.weight[k] + g), s) * pixels;
-        if (dims > 1) along_y.v[s] += chunk.spread(W::load(rows.slope[0][k] + g), s) * pixels;
-        if (dims > 2) along_z.v[s] += chunk.spread(W::load(rows.slope[1][k] + g), s) * pixels;
+            pixels += C::spread(W::load(grad + c * step), s) * C::load(from, view.corner, s);
+        along_x.v[s] += C::spread(W::load(rows.weight[k] + g), s) * pixels;
+        if (dims > 1) along_y.v[s] += C::spread(W::load(rows.slope[0][k] + g), s) * pixels;
+        if (dims > 2) along_z.v[s] += C::spread(W::load(rows.slope[1][k] + g), s) * pixels;
       });
     });
     found[0] += along_x.along(b.axis[0].slope[t] + g);
@@ -362,7 +364,6 @@ inline ALWAYS void slopes_of(
     else
       add_slopes<ROWS, false>(p, b, rows, view, p.channels, image.channel_stride, g, grad, step, total);
   } else if (state == EDGE) {
-    patch.find(p, b, g);
     for (int64_t c = 0; c < p.channels; c++)
       add_slopes<0, false>(
           p, b, rows, patch.fill(p, b, g, image, c, rows.offset), 1, 0, g, grad + c * step, step, total);
@@ -394,7 +395,6 @@ inline void push_chunk(
 template <class S>
 inline void push_block(
     const Problem& p, const Block<S>& b, Rows<S, true>& rows, const S* values, int64_t step, const Target<S>& target) {
-  constexpr int QUARTER = Wide<S>::SIZE / 4;
   const int taps = p.axis[0].taps;
   Index corner[LANES];
   S weights[LANES * MAX_TAPS];  // along x, of each point
@@ -408,18 +408,13 @@ inline void push_block(
     const S* x = weights + i * taps;
     if (b.of(i) == INSIDE) {
       S* to = target.pixels + corner[i];
-      const auto push = [&](auto width, int t) {
-        push_chunk<decltype(width)::value>(
-            x + t, rows, i, values + i, step, p.channels, to + t, target.channel_stride);
-      };
-      int t = 0;
-      for (; t + QUARTER <= taps; t += QUARTER) push(std::integral_constant<int, QUARTER>(), t);
-      if (QUARTER == 4 && t + 2 <= taps) push(std::integral_constant<int, 2>(), t), t += 2;
-      if (t < taps) push(std::integral_constant<int, 1>(), t);
+      for_chunks<S>(taps, [&](auto width, int t) {
+        push_chunk<width>(x + t, rows, i, values + i, step, p.channels, to + t, target.channel_stride);
+      });
       continue;
     }
     const Edge edge(p, b, i);
-    const int ny = p.dims > 1 ? p.axis[1].taps : 1;
+    const int ny = p.taps(1);
     for (int r = 0; r < rows.count; r++) {
       const int64_t py = p.dims > 1 ? edge.at[1][r % ny] : 0, pz = p.dims > 2 ? edge.at[2][r / ny] : 0;
       if ((py | pz) < 0) continue;
@@ -458,6 +453,7 @@ void backward_planar(const Problem& p, const Part& part, const Source<S>& image,
         for (int64_t c = 0; c < p.channels; c++) std::memcpy(&last[c * step], grads + c * p.points, b.n * sizeof(S));
         grad = last.data();
       }
+      patch.find(p, b);
       with_rows(rows.count, [&](auto constant) {
         for_vectors(b, true, [&](int k, int, State state) ALWAYS {
           slopes_of<decltype(constant)::value>(p, b, rows, image, patch, state, k, grad + k, step, slopes);

@@ -11,7 +11,7 @@
 // The way of a call, file by file:
 //   ops.cpp          tensors → Problem. Checks everything that would be read out of range.
 //   tiles.h          Problem → tiles of the output (`Part`). threads.h: tiles → threads; waves.h: of few large images.
-//   loops.inl        one tile, for one instruction set; picks a loop with a fixed number of taps where there is one.
+//   loops.inl        one tile, for one instruction set: the loop for the image's layout.
 //   block.h          64 neighbouring output points (`Block`): first tap, weights and state of each, on every axis.
 //   taps.h           output index → pixel coordinate → first tap and fraction → weights, by the kernel's table.
 //   boundary.h       index of a tap → the pixel that stands there.
@@ -48,7 +48,7 @@ constexpr int64_t LONG_AXIS = 1 << 29;  // pixels; a longer one is indexed in 64
 enum Padding { ZEROS, BORDER, REFLECTION, WRAP, NONE };
 enum Where { POINTS, SHIFTS, AFFINE, PROJECTIVE };
 
-// How an image's numbers are stored. They are summed in float, and in double from 32 bits; COPIED as they are.
+// How an image's numbers are stored. They are summed in float, and in double from 32 bits.
 enum Stored : int { FLOAT, DOUBLE, HALF, BFLOAT, UINT8, INT8, UINT16, INT16, INT32 };
 
 // One axis of the image, in the order x, y, z.
@@ -87,6 +87,8 @@ struct Problem {
   bool slopes;     // the derivative in the coordinates or the table is wanted, for which ε decides, too
 
   const double* fill;  // one number for each channel, or null: zero
+
+  int taps(int a) const { return a < dims ? axis[a].taps : 1; }
 
   // What the weights sum to where all taps are read: 1, and 0 once one axis is differentiated.
   double total() const {

@@ -48,12 +48,6 @@ struct Taps {
 
 inline int padded(int n) { return (n + 15) / 16 * 16; }
 
-// Calls work(i) for the lanes i < n.
-template <class Work>
-inline ALWAYS void for_lanes(int n, const Work& work) {
-  for (int i = 0; i < n; i++) work(i);
-}
-
 inline double half_extent(const Problem& p, int a) {
   return p.align_corners ? (p.axis[a].size - 1) / 2.0 : p.axis[a].size / 2.0;
 }

@@ -89,7 +89,9 @@ void run_forward(const Problem& p, const Image& image, void* output) {
         loops.forward(p, part, source_of(p, pixels), sink);
       });
     });
-  for_tiles(p, STAGED_ROWS, STAGED_WIDTH, [&](const auto& tiles) {
+  // With many channels fewer rows, so that a tile stays in the cache.
+  const int64_t rows = std::max<int64_t>(4, STAGED_ROWS * 4 / std::max<int64_t>(4, p.channels));
+  for_tiles(p, rows, STAGED_WIDTH, [&](const auto& tiles) {
     std::vector<S> scratch;
     tiles([&](const Part& part) { forward_staged<S>(p, part, image, sink, scratch); });
   });
