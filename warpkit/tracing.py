@@ -102,6 +102,22 @@ def is_recording() -> bool:
     return torch.compiler.is_compiling() or torch._C._get_dispatch_mode(_FAKE) is not None
 
 
+def is_watched() -> bool:
+    """Whether a compiler or a dispatch mode looks on, which sees nothing but operators of torch."""
+    return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
+
+
+def is_plain() -> bool:
+    """Whether nobody looks on: no compiler, no dispatch mode, no function transform."""
+    # Written out: it is asked before every small image.
+    return not (
+        torch.compiler.is_compiling()
+        or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+    )
+
+
 _FAKE = torch._C._TorchDispatchModeKey.FAKE
 
 

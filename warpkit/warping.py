@@ -12,10 +12,12 @@ from warpkit.geometry import check_floats, check_size, is_dense
 from warpkit.kernels.base import kernels
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
-from warpkit.sampling.sampler import FillLike, KernelLike, missing_axis, resample, rule_for
+from warpkit.sampling import plans
+from warpkit.sampling.sampler import FillLike, KernelLike, Rule, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 
+_checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...]]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...]
 TransformLike = str | dict[str, Any] | Transform
 
@@ -60,11 +62,20 @@ def warp(
     >>> warp(image, "affine", flip).flatten().tolist()
     [3.0, 2.0, 1.0, 0.0]
     """
-    rule = rule_for(image, kernel, padding_mode, fill, align_corners)
-    dimensions = image.ndim - 2
-    mapping = _mapping(image, transform, theta, align_corners)
-    shared_batch(theta, "image", image)
-    out = tuple(image.shape[2:]) if size is None else check_size(size, dimensions)
+    words = plans.words(kernel, padding_mode, fill, align_corners)
+    met = None
+    if size is None and isinstance(transform, str) and isinstance(kernel, str) and isinstance(padding_mode, str):
+        met = plans.met(image, theta, transform, words, transforms.revision)
+    known = None if met is None else _checked.get(met)
+    if known is None:
+        rule = rule_for(image, kernel, padding_mode, fill, align_corners)
+        mapping = _mapping(image, transform, theta, align_corners)
+        shared_batch(theta, "image", image)
+        out = tuple(image.shape[2:]) if size is None else check_size(size, image.ndim - 2)
+        known = (rule, mapping, out)
+        if met is not None and rule.words is not None:
+            _checked.keep(met, known)
+    rule, mapping, out = known
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
             assert isinstance(theta, Tensor)

@@ -8,31 +8,43 @@ import torch
 
 from warpkit.benchmark import workloads
 from warpkit.benchmark.compare import allowed, differences, relative
-from warpkit.benchmark.peer import BOTH, DIRECTIONS, FORWARD, in_pixels
+from warpkit.benchmark.peer import BOTH, DIRECTIONS, FORWARD, POINTS, in_pixels
 from warpkit.benchmark.peers import PEERS, Torch, get_peer
-from warpkit.benchmark.workloads import CubicBSpline, make, mild
+from warpkit.benchmark.workloads import CubicBSpline, Workload, make, mild
 from warpkit.errors import InputError
 
 SHAPES = [(2, 1, 12, 17), (2, 3, 16, 9), (1, 6, 11, 11), (2, 2, 5, 6, 7)]
+BYTES, LABELS, HALVES, DOUBLES = torch.uint8, torch.int64, torch.bfloat16, torch.float64
 
 
+def work(shape, **how):
+    return Workload("w", shape, shape, **how)
+
+
+WORKS = [
+    *map(work, SHAPES),
+    *(work(shape, points=True) for shape in SHAPES),
+    *(work((2, 3, 16, 9), dtype=dtype) for dtype in (BYTES, LABELS, HALVES, DOUBLES)),
+    work((2, 3, 16, 9), dtype=BYTES, channels_last=True),
+]
 CASES = [
-    pytest.param(name, shape, kernel, direction, id=f"{name}-{shape}-{kernel}-{direction}")
-    for name in ("torch", "kornia", "torch-interpol", "opencv")
-    for shape in SHAPES
+    pytest.param(name, one, kernel, direction, id=f"{name}-{one.shape}-{one.dtype}-{one.points}-{kernel}-{direction}")
+    for name in ("torch", "kornia", "torch-interpol", "opencv", "kornia-rs")
+    for one in WORKS
     for kernel in ("nearest", "bilinear", "bicubic", "bspline")
-    for direction in DIRECTIONS
-    if PEERS[name].lacks(shape, kernel, direction) is None
+    for direction in one.directions_of(DIRECTIONS)
+    if PEERS[name].lacks(one, kernel, direction) is None
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "kernel", "direction"), CASES)
-def test_peers_give_what_we_give(name, shape, kernel, direction):
+@pytest.mark.parametrize(("name", "one", "kernel", "direction"), CASES)
+def test_peers_give_what_we_give(name, one, kernel, direction):
     peer = PEERS[name]
     pytest.importorskip(peer.module)
-    work = make(shape)
-    found, limits = differences(work, peer, kernel, direction), allowed(work, peer, kernel)
-    assert set(found) == ({"output"} if direction == FORWARD else {"output", "image", "theta"})
+    made = make(one)
+    found, limits = differences(made, peer, kernel, direction), allowed(made, peer, kernel)
+    where = "points" if one.points else "theta"
+    assert set(found) == {FORWARD: {"output"}, BOTH: {"output", "image", where}, POINTS: {"output", where}}[direction]
     assert all(found[what] <= limits[what] for what in found), found
 
 
@@ -67,9 +79,9 @@ class OtherGradient(Torch):
     ("peer", "wrong"), [(OtherSlope(), "output"), (OtherEdge(), "output"), (OtherGradient(), "theta")]
 )
 def test_a_peer_that_computes_something_else_is_caught(peer, wrong):
-    work = make((2, 1, 24, 24))
+    made = make(work((2, 1, 24, 24)))
     widest = PEERS["opencv"] if wrong == "output" else peer  # OpenCV has no gradients
-    assert differences(work, peer, "bicubic", BOTH)[wrong] > allowed(work, widest, "bicubic")[wrong]
+    assert differences(made, peer, "bicubic", BOTH)[wrong] > allowed(made, widest, "bicubic")[wrong]
 
 
 def test_a_difference_in_shape_or_a_nan_is_no_small_difference():
@@ -81,12 +93,17 @@ def test_a_difference_in_shape_or_a_nan_is_no_small_difference():
 
 
 def test_what_a_peer_lacks():
-    assert PEERS["torch"].lacks((1, 1, 8, 8, 8), "bicubic", FORWARD) == "has no bicubic in 3-D"
-    assert PEERS["torch"].lacks((1, 1, 8, 8), "bspline", FORWARD) == "has no bspline"
-    assert PEERS["kornia"].lacks((1, 1, 8, 8, 8), "bilinear", FORWARD) == "has no bilinear in 3-D"
-    assert PEERS["opencv"].lacks((1, 1, 8, 8), "bilinear", BOTH) == "has no gradients"
-    assert PEERS["opencv"].lacks((1, 5, 8, 8), "bilinear", FORWARD) == "takes up to 4 channels"
-    assert PEERS["our bicubic"].lacks((1, 1, 8, 8), "bilinear", FORWARD) == "has bilinear"
+    flat, deep = work((1, 1, 8, 8)), work((1, 1, 8, 8, 8))
+    assert PEERS["torch"].lacks(deep, "bicubic", FORWARD) == "has no bicubic in 3-D"
+    assert PEERS["torch"].lacks(flat, "bspline", FORWARD) == "has no bspline"
+    assert PEERS["kornia"].lacks(deep, "bilinear", FORWARD) == "has no bilinear in 3-D"
+    assert PEERS["kornia"].lacks(work((1, 1, 8, 8), points=True), "bilinear", FORWARD) == "takes no points"
+    assert PEERS["torch"].lacks(work((1, 1, 8, 8), dtype=torch.uint8), "bilinear", FORWARD) == "takes no torch.uint8"
+    assert PEERS["opencv"].lacks(flat, "bilinear", BOTH) == "has no gradients"
+    assert PEERS["opencv"].lacks(work((1, 5, 8, 8)), "bilinear", FORWARD) == "takes up to 4 channels"
+    bytes_of_one = work((1, 1, 8, 8), dtype=torch.uint8)
+    assert PEERS["kornia-rs"].lacks(bytes_of_one, "bilinear", FORWARD) == "takes 3 channels"
+    assert PEERS["our bicubic"].lacks(flat, "bilinear", FORWARD) == "has bilinear"
 
 
 def test_an_unknown_peer_and_one_that_is_not_installed(monkeypatch):

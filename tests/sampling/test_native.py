@@ -1,7 +1,6 @@
 """The native backend against the reference, which says what is right, in every combination of what there is."""
 
 import concurrent.futures
-import math
 import os
 import subprocess
 import sys
@@ -372,52 +371,69 @@ WRONG = [
     {"target": (2**32, 2**32)},
     {"kind": 4},
     {"kind": 0},
-    {"where": torch.eye(3, dtype=torch.float64)[None, :2]},
-    {"where": torch.eye(3)[None]},
-    {"where": torch.eye(3, dtype=torch.float64)[None].expand(3, 3, 3)},
-    {"table": torch.ones(3, dtype=torch.float64)},
-    {"fill": torch.zeros(2, dtype=torch.float64)},
+    {"where": (1, 2, 3)},
+    {"where": (3, 3, 3)},
+    {"where": (1, 3)},
+    {"where": (3,)},
+    {"wide": False},
+    {"numbers": 3},
+    {"fills": 2},
     {"shape": (2, 1, 0, 5)},
     {"shape": (2, 0, 5, 5)},
     {"shape": (2, 1, 2**40, 2**40)},
     {"shape": (2, 1, 5)},
+    {"shape": (2, 1)},
+    {"shape": (2, 1, 5, 5, 5, 5)},
+    {"stored": -1},
+    {"stored": 9},
+    {"bytes": 0},
+    {"copies": True},
 ]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=str)
-def test_the_operators_refuse_what_they_would_read_past(wrong):
+def test_no_plan_is_made_of_what_would_be_read_past_its_end(wrong):
+    table, fill = torch.zeros(64, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
     given = {
-        "where": torch.eye(3, dtype=torch.float64)[None],
-        "table": torch.tensor([1.0, -1, 0, 1], dtype=torch.float64),
-        "fill": torch.empty(0, dtype=torch.float64),
-        "kernels": (1, 2, 1, 1, 0, 0) * 2,
-        "padding": (0, 0),
-        "target": (5, 5),
-        "kind": 2,
-        "shape": (2, 1, 5, 5),
-    }
+        "shape": (2, 1, 5, 5), "where": (1, 3, 3), "kernels": (1, 2, 1, 1, 0, 0) * 2, "padding": (0, 0),
+        "target": (5, 5), "last": False, "wide": True, "aligned": False, "copies": False, "stored": 0, "bytes": 4,
+        "kind": 2, "table": table.data_ptr(), "numbers": 4, "fill": fill.data_ptr(), "fills": 0,
+    }  # fmt: skip
+    native._native.plan(*given.values())
+    with pytest.raises(ValueError, match="warpkit"):
+        native._native.plan(*(given | wrong).values())
 
-    def calls(shape, fill, where, table, **how):
-        rest = (*(list(v) if isinstance(v, tuple) else v for v in how.values()), False, False)
-        operators = torch.ops.warpkit_native
-        yield lambda image, grad: operators.pull(image, where, table, fill, *rest)
-        yield lambda image, grad: operators.gradients(grad, image, where, table, fill, *rest, True, True, True)
-        if not fill.numel():
-            yield lambda image, grad: operators.push(grad, where, table, list(shape), *rest)
 
-    image, grad = torch.rand(2, 1, 5, 5), torch.rand(2, 1, 5, 5)
-    for call in calls(**given):
-        call(image, grad)
-    changed = given | wrong
-    if math.prod(changed["shape"]) < 2**20:
-        image = torch.rand(changed["shape"])
-    elif "shape" in wrong:
-        image = torch.rand(1).expand(2, 1, 5, 5)
-    for k, call in enumerate(calls(**changed)):
-        if k < 2 and math.prod(changed["shape"]) >= 2**20:
-            continue  # no tensor has that shape; what is pushed to may be told so
-        with pytest.raises(RuntimeError, match="warpkit"):
-            call(image, grad)
+@pytest.mark.parametrize("wrong", ["a", (1,), None, 2**70])
+def test_the_extension_refuses_what_is_no_address_or_number(wrong):
+    plan = native._native.plan(
+        (1, 1, 2),
+        (1, 1, 1),
+        (1, 1, 0, 1, 0, 0),
+        (0,),
+        (1,),
+        0,
+        0,
+        0,
+        0,
+        0,
+        4,
+        0,
+        torch.ones(1).double().data_ptr(),
+        1,
+        0,
+        0,
+    )
+    for call in (
+        lambda: native._native.pull(plan, wrong, 0, 0),
+        lambda: native._native.pull(wrong, 0, 0, 0),
+        lambda: native._native.pull(plan, 0, 0, 0),  # nothing is read of no tensor
+        lambda: native._native.push(plan, 0, 0),
+        lambda: native._native.gradients(plan, 0, 0, 0, 0, 0, wrong),
+        lambda: native._native.plan(*[wrong] * 16),
+    ):
+        with pytest.raises((TypeError, ValueError, OverflowError)):
+            call()
 
 
 @pytest.mark.parametrize(("images", "sets"), [(3, 1), (1, 3), (3, 3)])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warpkit.benchmark.peer import BOTH, Peer
+from warpkit.benchmark.peer import BOTH, FORWARD, Peer
 from warpkit.benchmark.peers import OURS
 from warpkit.benchmark.workloads import Work
 
@@ -14,7 +14,7 @@ _EPS = torch.finfo(torch.float32).eps
 
 
 def differences(work: Work, peer: Peer, kernel: str, direction: str) -> dict[str, float]:
-    """Root mean squares of (theirs − ours), relative to ours: for the output and the gradients of image and θ."""
+    """Root mean squares of (theirs − ours), relative to ours: for the output and the gradients that are wanted."""
     return {
         what: relative(ours, theirs)
         for (what, ours), theirs in zip(
@@ -32,35 +32,45 @@ def allowed(work: Work, peer: Peer, kernel: str) -> dict[str, float]:
     coordinates are wrong by some eps · width, fixed-point ones by what `coordinate_error` says. Where a kernel jumps,
     as `nearest` does, a share δ of the pixels is another altogether, which makes √δ. So do the slopes of `bilinear`,
     and the gradient of θ is a sum of them that nearly cancels: one θ has been seen 1.3 √δ off, and 3 √δ are allowed.
+    Results in halves and integers are rounded: the latter may be one off, and are 148 in the root mean square. Edges
+    that a peer leaves out are as many pixels as are on them, about.
     """
     delta = 8 * _EPS * max(work.image.shape[2:]) + 1e-5 + 2 * peer.coordinate_error
-    jump = math.sqrt(delta)
+    jump, dtype = math.sqrt(delta), work.image.dtype
     values = jump if kernel == "nearest" else delta
-    return {"output": values, "image": values, "theta": 3 * jump}
+    if peer.leaves_edges:
+        values += math.sqrt(sum(2 / n for n in work.image.shape[2:]))
+    rounded = 2 * torch.finfo(dtype).eps if dtype.is_floating_point else 1 / 148
+    return {"output": values + rounded, "image": values + rounded, "theta": 3 * jump, "points": 3 * jump + rounded}
 
 
 def outcome(peer: Peer, work: Work, kernel: str, direction: str) -> dict[str, Tensor]:
-    """The output and, for `BOTH`, the gradients of image and θ; that of θ goes through the peer's own matrix."""
-    size = tuple(work.image.shape[2:])
-    call = peer.forward(kernel)
-    if direction != BOTH:
+    """The output and the gradients that are wanted; that of θ, or the points, goes through the peer's own kind."""
+    size, pointed = tuple(work.image.shape[2:]), work.points is not None
+    call = peer.sampling(kernel) if pointed else peer.forward(kernel)
+    given, own = (work.points, peer.points) if pointed else (work.theta, peer.where)
+    assert given is not None
+    if direction == FORWARD:
         with torch.no_grad():
-            return {"output": peer.result(call(peer.image(work.image), peer.where(work.theta, size)))}
-    image = work.image.detach().requires_grad_()
-    theta = work.theta.double().requires_grad_()
-    where = peer.where(theta, size)
-    leaf = where.detach().to(work.theta.dtype).requires_grad_()
+            return {"output": peer.result(call(peer.image(work.image), own(given, size)))}
+    image = work.image.detach().requires_grad_(direction == BOTH)
+    exact = given.double().requires_grad_()
+    where = own(exact, size)
+    leaf = where.detach().to(given.dtype).requires_grad_()
     output = call(image, leaf)
-    d_image, d_leaf = torch.autograd.grad(output, (image, leaf), work.grad)
-    (d_theta,) = torch.autograd.grad(where, theta, d_leaf.to(where.dtype))
-    return {"output": output.detach(), "image": d_image, "theta": d_theta}
+    output.backward(work.grad)
+    assert leaf.grad is not None
+    (d_given,) = torch.autograd.grad(where, exact, leaf.grad.to(where.dtype))
+    found = {"output": output.detach(), "points" if pointed else "theta": d_given}
+    return found if image.grad is None else found | {"image": image.grad}
 
 
 def relative(ours: Tensor, theirs: Tensor) -> float:
     """‖theirs − ours‖ / ‖ours‖; infinite where shapes differ or a value is not finite."""
     if ours.shape != theirs.shape:
         return math.inf
-    apart = _norm(theirs.to(ours.dtype) - ours)
+    ours, theirs = ours.double(), theirs.double()
+    apart = _norm(theirs - ours)
     if not math.isfinite(apart):
         return math.inf
     size = _norm(ours)

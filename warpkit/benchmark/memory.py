@@ -60,9 +60,7 @@ def _answer(asked: dict[str, object]) -> None:
     """Print a line for each: bytes or null."""
     workload = get_workload(str(asked["workload"]))
     set_threads(int(str(asked["threads"])))
-    small, real = (
-        make(shape, workload.channels_last) for shape in (workload.small, workload.size(bool(asked["quick"])))
-    )
+    small, real = make(workload, quick=True), make(workload, bool(asked["quick"]))
     for kernel, direction, party in asked["wanted"]:  # type: ignore[attr-defined]
         peer = PEERS.get(party, OURS)
         prepare(peer, small, kernel, direction)()  # libraries, threads and caches are there afterwards

@@ -6,33 +6,45 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-FORWARD, BOTH = DIRECTIONS = ("forward", "forward+backward")
+if TYPE_CHECKING:
+    from warpkit.benchmark.workloads import Workload
+
+FORWARD, BOTH, POINTS = DIRECTIONS = ("forward", "forward+backward", "gradient of points")
+_FLOAT = (torch.float32,)
 
 
 class Peer(ABC):
-    """One way to warp. `kernels` maps our kernels' names to the peer's."""
+    """One way to warp, or to sample at points. `kernels` maps our kernels' names to the peer's."""
 
     name: str
     module: str
     distributions: tuple[str, ...]
     kernels: dict[str, Any]
     dimensions: tuple[int, ...] = (2,)
+    dtypes: tuple[torch.dtype, ...] = _FLOAT
+    takes_matrices, takes_points = True, False
     has_gradients = True
     same_formula = True  # or it stands for another kernel, and is not compared
     coordinate_error = 0.0  # pixels, beyond what float32 coordinates lose
+    leaves_edges = False  # whether an output pixel with a tap outside stays zero
 
-    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+    def lacks(self, workload: "Workload", kernel: str, direction: str) -> str | None:
         """The reason why the peer cannot do this work, or None."""
+        axes = len(workload.shape) - 2
         if kernel not in self.kernels:
             return f"has no {kernel}"
-        if len(shape) - 2 not in self.dimensions or (len(shape) == 5 and self.kernels[kernel] == "bicubic"):
-            return f"has no {kernel} in {len(shape) - 2}-D"
-        if direction == BOTH and not self.has_gradients:
+        if axes not in self.dimensions or (axes == 3 and self.kernels[kernel] == "bicubic"):
+            return f"has no {kernel} in {axes}-D"
+        if workload.dtype not in self.dtypes:
+            return f"takes no {workload.dtype}"
+        if not (self.takes_points if workload.points else self.takes_matrices):
+            return f"takes no {'points' if workload.points else 'matrices'}"
+        if direction != FORWARD and not self.has_gradients:
             return "has no gradients"
         return None
 
@@ -62,9 +74,17 @@ class Peer(ABC):
         """The peer's own kind of matrix for θ [N, D, D + 1], differentiable."""
         return theta
 
+    def points(self, points: Tensor, size: tuple[int, ...]) -> Any:
+        """The peer's own kind of points for normalised ones [N, *T, D]; differentiable where the peer is."""
+        return points
+
     @abstractmethod
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
         """The function that is timed: it takes what `image` and `where` return, and returns the warped image."""
+
+    def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """The same for a peer that takes points: it takes what `image` and `points` return."""
+        raise NotImplementedError
 
     def result(self, given: Any) -> Tensor:
         """The output of `forward`'s function as a tensor [N, C, *S]."""

@@ -13,23 +13,25 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
 from warpkit.benchmark.peer import Peer, in_pixels
-from warpkit.benchmark.workloads import get_kernel
+from warpkit.benchmark.workloads import Workload, get_kernel
 from warpkit.errors import InputError, quoted, unknown
+from warpkit.sampling.sampler import sample
 from warpkit.warping import warp
 
 _ANY: dict[str, Any] = {}
 _GRID_SAMPLE = {"nearest": "nearest", "bilinear": "bilinear", "bicubic": "bicubic"}
 _ORDERS = {"nearest": 0, "bilinear": 1, "bspline": 3}
+_KORNIA_RS = {"bilinear": "bilinear"}  # as of 0.2, "nearest" is half a pixel off, and "bicubic" is "bilinear"
 _FLAGS = {"nearest": "INTER_NEAREST", "bilinear": "INTER_LINEAR", "bicubic": "INTER_CUBIC"}
 
 
 class Warpkit(Peer):
-    """Our `warp` with "affine", which has every kernel."""
+    """Our `warp` with "affine", and `sample`: they have every kernel, and take every type."""
 
     name, module, distributions = "warpkit", "warpkit", ("warpkit",)
     kernels = _ANY
 
-    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+    def lacks(self, workload: Workload, kernel: str, direction: str) -> str | None:
         """None: warpkit can do all of the work."""
         return None
 
@@ -42,6 +44,11 @@ class Warpkit(Peer):
         given = get_kernel(kernel)
         return lambda image, theta: warp(image, "affine", theta, kernel=given)
 
+    def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """The same for `sample`."""
+        given = get_kernel(kernel)
+        return lambda image, points: sample(image, points, kernel=given)
+
 
 class OurBicubic(Warpkit):
     """Our own `bicubic`, as the peer of a kernel that no other library has."""
@@ -49,7 +56,7 @@ class OurBicubic(Warpkit):
     name = "our bicubic"
     same_formula = False
 
-    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+    def lacks(self, workload: Workload, kernel: str, direction: str) -> str | None:
         """A reason for every kernel that other libraries have: those are compared with theirs."""
         return f"has {kernel}" if kernel in ("nearest", "bilinear", "bicubic", "bspline") else None
 
@@ -59,21 +66,44 @@ class OurBicubic(Warpkit):
 
 
 class Torch(Peer):
-    """PyTorch's own way: `affine_grid`, then `grid_sample`."""
+    """PyTorch's own way: `affine_grid`, then `grid_sample`.
+
+    Labels go as floats, made before the clock starts. Halves become floats in the call: in their own type, which
+    `grid_sample` would take, coordinates are wrong by up to a pixel.
+    """
 
     name, module, distributions = "torch", "torch", ("torch",)
     kernels = _GRID_SAMPLE
     dimensions = (2, 3)
+    dtypes = (torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64)
+    takes_points = True
+
+    def image(self, image: Tensor) -> Tensor:
+        """The image itself, or labels as floats."""
+        return image if image.is_floating_point() else image.float()
 
     def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
         """The two calls, with zeros outside and align_corners=False."""
         mode = self.kernels[kernel]
 
         def call(image: Tensor, theta: Tensor) -> Tensor:
+            if image.dtype != torch.float32:
+                return other(image, theta)
             grid = affine_grid(theta, list(image.shape), align_corners=False)
             return grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
+        def other(image: Tensor, theta: Tensor) -> Tensor:
+            wide = torch.promote_types(image.dtype, torch.float32)
+            grid = affine_grid(theta.to(wide), list(image.shape), align_corners=False)
+            found = grid_sample(image.to(wide), grid, mode=mode, padding_mode="zeros", align_corners=False)
+            return found.to(image.dtype)
+
         return call
+
+    def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """`grid_sample` alone."""
+        mode = self.kernels[kernel]
+        return lambda image, grid: grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 class Kornia(Peer):
@@ -121,7 +151,7 @@ class TorchInterpol(Peer):
 
 
 class OpenCV(Peer):
-    """OpenCV's `warpAffine` on float32 images of up to four channels, one by one, channels last; forward only."""
+    """OpenCV's `warpAffine` and `remap` on images of up to four channels, one by one, channels last; forward only."""
 
     name, module = "opencv", "cv2"
     distributions = (
@@ -131,12 +161,15 @@ class OpenCV(Peer):
         "opencv-contrib-python-headless",
     )
     kernels = _FLAGS
+    dtypes = (torch.float32, torch.uint8)
+    takes_points = True
     has_gradients = False
     coordinate_error = 1 / 64  # release 4 rounds coordinates to 1/32 pixel
 
-    def lacks(self, shape: tuple[int, ...], kernel: str, direction: str) -> str | None:
+    def lacks(self, workload: Workload, kernel: str, direction: str) -> str | None:
         """The reason why OpenCV cannot do this work, or None; it takes no more than four channels."""
-        return super().lacks(shape, kernel, direction) or ("takes up to 4 channels" if shape[1] > 4 else None)
+        many = "takes up to 4 channels" if workload.shape[1] > 4 else None
+        return super().lacks(workload, kernel, direction) or many
 
     def image(self, image: Tensor) -> Any:
         """The images as N arrays [H, W, C]."""
@@ -157,13 +190,63 @@ class OpenCV(Peer):
 
         return call
 
+    def points(self, points: Tensor, size: tuple[int, ...]) -> Any:
+        """The points in pixels, [N, H, W, 2]."""
+        n = torch.tensor(size[::-1], dtype=points.dtype)
+        return ((points + 1) * n - 1) / 2
+
+    def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """`remap`, image by image, with zeros outside."""
+        cv2, flag = self.library, getattr(self.library, self.kernels[kernel])
+        return lambda images, points: [
+            cv2.remap(one, where, None, flag) for one, where in zip(images, points.numpy(), strict=True)
+        ]
+
     def result(self, given: Any) -> Tensor:
         """The images as one tensor [N, C, H, W]; OpenCV drops the axis of a single channel."""
         return torch.stack([torch.from_numpy(one.reshape(*one.shape[:2], -1)).permute(2, 0, 1) for one in given])
 
 
+class KorniaRs(Peer):
+    """kornia-rs's `warp_affine` on bytes of three channels, one by one, channels last; forward only."""
+
+    name, module, distributions = "kornia-rs", "kornia_rs", ("kornia-rs",)
+    kernels = _KORNIA_RS
+    leaves_edges = True
+    dtypes = (torch.uint8,)
+    has_gradients = False
+    coordinate_error = 1 / 64
+
+    def lacks(self, workload: Workload, kernel: str, direction: str) -> str | None:
+        """The reason why kornia-rs cannot do this work, or None; it takes three channels."""
+        other = "takes 3 channels" if workload.shape[1] != 3 else None
+        return super().lacks(workload, kernel, direction) or other
+
+    def image(self, image: Tensor) -> Any:
+        """The images as N arrays [H, W, C]."""
+        return [np.ascontiguousarray(one.permute(1, 2, 0).numpy()) for one in image]
+
+    def where(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """The inverse matrix [N, 2, 3] in pixels."""
+        inverse: Tensor = torch.linalg.inv(in_pixels(theta, size))
+        return inverse[:, :-1]
+
+    def forward(self, kernel: str) -> Callable[[Any, Any], Any]:
+        """The calls, image by image, with zeros outside."""
+        call, mode = self.library.imgproc.warp_affine, self.kernels[kernel]
+        return lambda images, matrices: [
+            call(one, tuple(m), one.shape[:2], mode)
+            for one, m in zip(images, matrices.flatten(1).tolist(), strict=True)
+        ]
+
+    def result(self, given: Any) -> Tensor:
+        """The images as one tensor [N, C, H, W]."""
+        return torch.stack([torch.from_numpy(np.asarray(one)).permute(2, 0, 1) for one in given])
+
+
 OURS = Warpkit()
-PEERS: dict[str, Peer] = {p.name: p for p in (Torch(), Kornia(), TorchInterpol(), OpenCV(), OurBicubic())}
+_ALL = (Torch(), Kornia(), TorchInterpol(), OpenCV(), KorniaRs(), OurBicubic())
+PEERS: dict[str, Peer] = {p.name: p for p in _ALL}
 
 
 def get_peer(name: str) -> Peer:

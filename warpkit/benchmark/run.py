@@ -19,7 +19,7 @@ class Plan:
     """The rows to measure, and for how long: `repeats` pairs if given, else `seconds` for each row."""
 
     workloads: Sequence[Workload]
-    kernels: Sequence[str]
+    kernels: Sequence[str] | None  # those of each workload unless given
     directions: Sequence[str]
     peers: Sequence[Peer]
     threads: int
@@ -33,14 +33,13 @@ class Plan:
         return [
             (workload, kernel, direction, peer)
             for workload in self.workloads
-            for kernel in self.kernels
-            if not workload.kernels or kernel in workload.kernels
-            for direction in self.directions
+            for kernel in workload.kernels_of(self.kernels)
+            for direction in workload.directions_of(self.directions)
             for peer in self._able(workload, kernel, direction) or [None]
         ]
 
     def _able(self, workload: Workload, kernel: str, direction: str) -> list[Peer | None]:
-        return [p for p in self.peers if p.lacks(workload.shape, kernel, direction) is None]
+        return [p for p in self.peers if p.lacks(workload, kernel, direction) is None]
 
 
 def measure(plan: Plan, known: AbstractSet[Key] = frozenset()) -> Iterator[Row]:
@@ -51,7 +50,7 @@ def measure(plan: Plan, known: AbstractSet[Key] = frozenset()) -> Iterator[Row]:
         if not mine:
             continue
         used = _memory(plan, workload, mine)
-        work = make(workload.size(plan.quick), workload.channels_last)
+        work = make(workload, plan.quick)
         for kernel, direction, peer in mine:
             yield _row(plan, workload, work, kernel, direction, peer, used)
 

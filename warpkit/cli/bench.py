@@ -26,7 +26,7 @@ def bench(
     workload: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
     kernel: Annotated[list[str] | None, typer.Option(help="Only this one, a plugin's too; repeatable.")] = None,
     peer: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
-    direction: Annotated[str, typer.Option(help="forward, or both: forward, and forward with backward.")] = "both",
+    direction: Annotated[str, typer.Option(help="forward, or both: forward, and with gradients.")] = "both",
     threads: Annotated[int | None, typer.Option(help="Of warpkit and every peer; torch's number if left out.")] = None,
     seconds: Annotated[float | None, typer.Option(help="For each row, but five pairs at least. 1 if left out.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Pairs of calls for each row, instead of seconds.")] = None,
@@ -128,7 +128,7 @@ def _plan(
         work.get_kernel(name)
     plan = Plan(
         workloads=[work.get_workload(name) for name in workload or work.WORKLOADS],
-        kernels=list(kernel or work.default_kernels()),
+        kernels=kernel or None,
         directions=directions[direction],
         peers=[all_peers.get_peer(name) for name in peer] if peer else _installed(console),
         threads=threads or torch.get_num_threads(),

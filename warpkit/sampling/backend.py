@@ -17,6 +17,20 @@ from warpkit.registry import Registry
 from warpkit.sampling.problem import Problem
 
 
+class Plan(ABC):
+    """A backend's preparations for images and points of one shape and type: see `Backend.plan`."""
+
+    @abstractmethod
+    def pull(self, image: Tensor, where: Tensor) -> Tensor:
+        """As `Backend.pull`, for the problem of the plan with these points, or matrices."""
+
+    @abstractmethod
+    def gradients(
+        self, grad: Tensor, image: Tensor, where: Tensor, wants: tuple[bool, bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """As `Backend.gradients`."""
+
+
 class Backend(ABC):
     """One way to compute eq. 3, `pull`, and its adjoint, `push`. It knows no transform, no kernel and no autograd.
 
@@ -85,6 +99,13 @@ class Backend(ABC):
         """
         return None
 
+    def plan(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Plan | None:
+        """What serves all images and points of the same shapes and types as these, on the CPU and contiguous.
+
+        Optional, for small images, whose preparations take longer than their pixels: None where nothing is gained.
+        """
+        return None
+
 
 backends: Registry[Backend] = Registry("backend", Backend)  # type: ignore[type-abstract]
 _CPU = torch.device("cpu")
@@ -115,16 +136,21 @@ def use_backend(name: str) -> Iterator[None]:
         _choice.name = before
 
 
+def named() -> str | None:
+    """The backend that `use_backend` named in this thread."""
+    return _choice.name
+
+
 def choose(problem: Problem) -> tuple[str, Backend]:
     """The backend for this work, with its name: the one that was named, else the first that does not refuse."""
-    named = _choice.name
+    asked = named()
     reason = None
-    for name in (named,) if named else _ranked(backends.revision):
+    for name in (asked,) if asked else _ranked(backends.revision):
         backend = backends.shared(name, _CPU)
         reason = refusal(backend, problem)
         if reason is None:
             return name, backend
-    raise InputError(f"backend {quoted(named)} {reason}")
+    raise InputError(f"backend {quoted(asked)} {reason}")
 
 
 def refusal(backend: Backend, problem: Problem) -> str | None:

@@ -13,31 +13,34 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from warpkit.sampling.backend import Backend
+from warpkit.sampling.backend import Backend, Plan
 from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.sampling.operators import layout
 from warpkit.sampling.problem import KINDS, Problem
 
+_C: Any = torch._C
+_CPU = torch.device("cpu")
 _MAX_TAPS = 16
-_STORED = frozenset((
+_SUMMED = (
     torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
     torch.int32,
-))  # fmt: skip
+)  # fmt: skip
+_STORED = {dtype: i for i, dtype in enumerate(_SUMMED)}  # as C++ numbers them
 
 
-def _load() -> str | None:
-    """Registers the operators; what is missing, if anything is."""
+def _load() -> tuple[Any, str | None]:
+    """The extension, and what is wrong with it, if anything is."""
     try:
-        importlib.import_module("warpkit.sampling._native")
+        native = importlib.import_module("warpkit.sampling._native")
     except ImportError as error:
-        return f"is not built ({error}): reinstall warpkit where a C++ compiler is"
+        return None, f"is not built ({error}): reinstall warpkit where a C++ compiler is"
     words = [f"taps:{_MAX_TAPS}", *(f"{w}:{i}" for each in (PADDING_MODES, KINDS) for i, w in enumerate(each))]
-    if torch.ops.warpkit_native.constants() != " ".join(words):
-        return "is of another version: reinstall warpkit"
-    return None
+    words += [f"{str(dtype).removeprefix('torch.')}:{i}" for dtype, i in _STORED.items()]
+    known = getattr(native, "constants", str)() == " ".join(words)
+    return native, None if known else "is of another version: reinstall warpkit"
 
 
-_missing = _load()
+_native, _missing = _load()
 
 
 class Native(Backend):
@@ -68,31 +71,28 @@ class Native(Backend):
 
     def describe(self) -> str:
         """The instruction set in use."""
-        return str(torch.ops.warpkit_native.level()) if _missing is None else ""
+        return str(_native.level()) if _missing is None else ""
+
+    def plan(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> "NativePlan":
+        """The problem as C++ holds it. The image is a dense one, its channels first or last."""
+        return NativePlan(image, problem, problem.copies)
 
     def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
         """Eq. 3, row by row of the output."""
-        last = _is_last(image)
-        where, (points, target, whole) = _points(problem)
-        found: Tensor = torch.ops.warpkit_native.pull(
-            _dense(image, last), where, problem.table, _fill(problem, image), *_how(problem, target), last
-        )
-        found = found.movedim(-1, 1) if last else found
-        return found if whole else found.reshape(*found.shape[:2], *points)
+        image, where = _dense(image), _in_line(problem.where)
+        return NativePlan(image, problem, problem.copies).pull(image, where)
 
     def push(
         self, values: Float[Tensor, "NB C *target"], problem: Problem, images: int
     ) -> Float[Tensor, "images C *S"]:
         """Eq. 6, in tiles of the output."""
-        last = _is_last(values) and values.ndim == len(problem.size) + 2
-        where, (_, target, whole) = _points(problem)
-        values = values if whole else values.reshape(*values.shape[:2], target[0])
-        channels = values.shape[1]
-        shape = (images, *problem.size, channels) if last else (images, channels, *problem.size)
-        found: Tensor = torch.ops.warpkit_native.push(
-            _dense(values, last), where, problem.table, list(shape), *_how(problem, target), last
-        )
-        return found.movedim(-1, 1) if last else found
+        where, last = _in_line(problem.where), _is_last(values) and values.ndim == len(problem.size) + 2
+        shape = (images, values.shape[1], *problem.size)
+        image = torch.zeros(_laid_out(shape, last), dtype=values.dtype, device=_CPU)
+        plan = _made(shape, values.dtype, last, problem, copies=False)
+        values = _dense(values) if last else _in_line(values)
+        _native.push(plan, _read(values), _read(where), image.data_ptr())
+        return image.movedim(-1, 1) if last else image
 
     def gradients(
         self,
@@ -100,53 +100,88 @@ class Native(Backend):
         image: Float[Tensor, "N C *S"],
         problem: Problem,
         wants: tuple[bool, bool, bool],
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None] | None:
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Eq. 6 and eq. 7 in one pass."""
-        last = _is_last(image)
-        where, (_, target, whole) = _points(problem)
-        grad = grad if whole else grad.reshape(*grad.shape[:2], target[0])
-        d_image, d_where, d_table = torch.ops.warpkit_native.gradients(
-            _dense(grad, last), _dense(image, last), where, problem.table, _fill(problem, image, summed=True),
-            *_how(problem, target), last, *wants,
-        )  # fmt: skip
-        if wants[0] and last:
-            d_image = d_image.movedim(-1, 1)
-        if wants[1]:
-            d_where = d_where.reshape(d_where.shape[0], *problem.where.shape[1:])
-        return tuple(g if wanted else None for g, wanted in zip((d_image, d_where, d_table), wants, strict=True))  # type: ignore[return-value]
+        image, where = _dense(image), _in_line(problem.where)
+        return NativePlan(image, problem, copies=False).gradients(grad, image, where, wants)
+
+
+class NativePlan(Plan):
+    """The preparations for dense images and points of one shape, type and layout."""
+
+    def __init__(self, image: Tensor, problem: Problem, copies: bool) -> None:
+        self._last = _is_last(image)
+        self._made = _made(tuple(image.shape), image.dtype, self._last, problem, copies)
+        batch = problem.where.shape[0] if image.shape[0] == 1 else image.shape[0]
+        self._shape = _laid_out((batch, image.shape[1], *problem.target), self._last)
+        self._is_alike = self._shape == image.shape
+        self._is_listed = problem.kind in ("points", "shifts")
+        self._numbers = problem.table.numel()
+
+    def pull(self, image: Tensor, where: Tensor) -> Tensor:
+        """As `Backend.pull`."""
+        output = torch.empty_like(image) if self._is_alike else image.new_empty(self._shape)
+        _native.pull(self._made, _read(image), _read(where), output.data_ptr())
+        return output.movedim(-1, 1) if self._last else output
+
+    def gradients(
+        self, grad: Tensor, image: Tensor, where: Tensor, wants: tuple[bool, bool, bool]
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """As `Backend.gradients`."""
+        wants_image, wants_where, wants_table = wants
+        grad = _in_line(grad.movedim(1, -1) if self._last else grad)
+        d_image = torch.zeros_like(image) if wants_image else None
+        d_where = None
+        if wants_where and self._is_listed:
+            d_where = where.new_empty((self._shape[0], *where.shape[1:]))
+        elif wants_where:
+            d_where = torch.zeros_like(where)
+        d_table = torch.zeros(self._numbers, dtype=torch.float64, device=_CPU) if wants_table else None
+        found = (d_image, d_where, d_table)
+        addresses = (0 if t is None else t.data_ptr() for t in found)
+        _native.gradients(self._made, _read(grad), _read(image), _read(where), *addresses)
+        return found
+
+
+def _made(shape: tuple[int, ...], stored: torch.dtype, last: bool, problem: Problem, copies: bool) -> Any:
+    """C++'s plan for images of this shape: what it needs of the table and of `fill`, it keeps itself."""
+    target = problem.target if len(problem.target) == len(problem.size) else (math.prod(problem.target),)
+    where, table, fill = problem.where, problem.table.contiguous(), problem.fill
+    if fill.numel() > 0:
+        fill = fill.to(stored if copies else torch.float64).expand(shape[1]).contiguous()
+    padding = tuple(map(PADDING_MODES.index, problem.padding))
+    return _native.plan(
+        _laid_out(shape, last), tuple(where.shape), problem.kernels, padding, target[::-1], last,
+        where.dtype == torch.float64, problem.align_corners, copies, _STORED.get(stored, -1), stored.itemsize,
+        KINDS.index(problem.kind), table.data_ptr(), table.numel(), fill.data_ptr(), fill.numel(),
+    )  # fmt: skip
+
+
+def _laid_out(shape: tuple[int, ...], last: bool) -> tuple[int, ...]:
+    """The shape [N, C, *S] as C++ counts it: [N, *S, C] with the channels last."""
+    return (shape[0], *shape[2:], shape[1]) if last else shape
 
 
 def _is_last(image: Tensor) -> bool:
     return layout(image) != torch.contiguous_format
 
 
-def _dense(image: Tensor, last: bool) -> Tensor:
-    """As C++ reads it: [N, C, *S], or [N, *S, C] with the channels last."""
-    return (image.movedim(1, -1) if last else image).contiguous()
+def _dense(image: Tensor) -> Tensor:
+    """The image with its numbers in a row, channels first or last."""
+    return _resolved(image).contiguous(memory_format=layout(image))
 
 
-def _points(problem: Problem) -> tuple[Tensor, tuple[tuple[int, ...], tuple[int, ...], bool]]:
-    """`where` as a list of points or matrices, and (target, what C++ is told of it, whether that is the same).
-
-    A grid's rows and columns are told, so that neighbours are worked on together.
-    """
-    where, target = problem.where, problem.target
-    whole = len(target) == len(problem.size)
-    if problem.kind in ("points", "shifts"):
-        where = where.reshape(where.shape[0], math.prod(target), len(problem.size))
-    return where.contiguous(), (target, target if whole else (math.prod(target),), whole)
+def _in_line(tensor: Tensor) -> Tensor:
+    return _resolved(tensor).contiguous()
 
 
-def _how(problem: Problem, target: tuple[int, ...]) -> tuple[Any, ...]:
-    """Kernels, padding, target (x first), kind and alignment, in C++'s numbers."""
-    padding = [PADDING_MODES.index(mode) for mode in problem.padding]
-    return list(problem.kernels), padding, list(target[::-1]), KINDS.index(problem.kind), problem.align_corners
+def _resolved(tensor: Tensor) -> Tensor:
+    """With numbers in memory that are not yet to be negated or conjugated."""
+    return tensor.resolve_conj().resolve_neg()
 
 
-def _fill(problem: Problem, image: Tensor, summed: bool = False) -> Tensor:
-    """A number for each channel, or none: as it is stored where pixels are copied, in float64 where they are summed."""
-    fill = problem.fill
-    if fill.numel() == 0:
-        return fill if fill.dtype == torch.float64 else fill.to(torch.float64)
-    fill = fill.to(torch.float64 if summed or not problem.copies else image.dtype)
-    return fill.expand(image.shape[1]).contiguous()
+def _read(tensor: Tensor) -> int:
+    """The address of what is only read: `data_ptr` copies what is shared until it is written."""
+    if not _C._is_cow_tensor(tensor):
+        return tensor.data_ptr()
+    return int(_C._data_address(tensor)) + int(tensor.storage_offset()) * tensor.itemsize

@@ -14,13 +14,13 @@ it has to be differentiable itself, from the reference backend.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from warpkit import geometry, tracing
-from warpkit.sampling.backend import Backend, backends
+from warpkit.sampling.backend import Backend, Plan, backends
 from warpkit.sampling.problem import Problem, flat
 
 _CPU = torch.device("cpu")
@@ -31,22 +31,38 @@ def pull(backend: Backend, image: Tensor, problem: Problem, name: str = "") -> T
     """`backend.pull`, with derivatives of every order. `name`: of the backend, for a graph."""
     if backend.is_differentiable:
         return backend.pull(image, problem)
-    if tracing.is_recording():
+    if tracing.is_watched():
         return torch.ops.warpkit.pull(image, *flat(problem), name)  # type: ignore[no-any-return]
     if learns(image, problem):
-        return _Pull.apply(image, problem.where, problem.table, backend, problem)  # type: ignore[no-any-return, no-untyped-call]
+        return _Pull.apply(image, problem.where, problem.table, backend, problem, name)  # type: ignore[no-any-return, no-untyped-call]
     with tracing.below_autograd():
         return backend.pull(image, problem)
+
+
+class Prepared(NamedTuple):
+    """A plan, whose it is, and the problem it was made for, but for `where`."""
+
+    plan: Plan
+    problem: Problem
+    backend: Backend
+    name: str
+
+
+def by_plan(prepared: Prepared, image: Tensor, where: Tensor) -> Tensor:
+    """`pull` at these points, or by these matrices."""
+    if (image.requires_grad or where.requires_grad) and torch.is_grad_enabled():
+        return _PullByPlan.apply(image, where, prepared)  # type: ignore[no-any-return, no-untyped-call]
+    return prepared.plan.pull(image, where)
 
 
 def push(backend: Backend, values: Tensor, problem: Problem, images: int, name: str = "") -> Tensor:
     """`backend.push`, with derivatives of every order."""
     if backend.is_differentiable:
         return backend.push(values, problem, images)
-    if tracing.is_recording():
+    if tracing.is_watched():
         return torch.ops.warpkit.push(values, *flat(problem), images, name)  # type: ignore[no-any-return]
     if learns(values, problem):
-        return _Push.apply(values, problem.where, problem.table, backend, problem, images)  # type: ignore[no-any-return, no-untyped-call]
+        return _Push.apply(values, problem.where, problem.table, backend, problem, images, name)  # type: ignore[no-any-return, no-untyped-call]
     with tracing.below_autograd():
         return backend.push(values, problem, images)
 
@@ -82,32 +98,63 @@ class _Pull(torch.autograd.Function):
     """`pull` where no compiler looks on: what torch wraps an operator in takes as long as a small image."""
 
     @staticmethod
-    def forward(ctx: Any, image: Tensor, where: Tensor, table: Tensor, backend: Backend, problem: Problem) -> Tensor:
-        ctx.backend = backend
+    def forward(
+        ctx: Any, image: Tensor, where: Tensor, table: Tensor, backend: Backend, problem: Problem, name: str
+    ) -> Tensor:
+        ctx.chosen = backend, name
         held(ctx, problem, image)
         with tracing.below_autograd():
             return backend.pull(image, problem)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        image, problem = kept(ctx)
-        return *gradients(ctx.backend, grads[0], image, problem, ctx.needs_input_grad[:3]), None, None
+        (image, problem), (backend, name) = kept(ctx), ctx.chosen
+        return *gradients(backend, grads[0], image, problem, ctx.needs_input_grad[:3], name), None, None, None
+
+
+class _PullByPlan(torch.autograd.Function):
+    """The same by a plan."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, where: Tensor, prepared: Prepared) -> Tensor:
+        ctx.prepared = prepared
+        ctx.save_for_backward(image, where)
+        return prepared.plan.pull(image, where)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
+        (image, where), (plan, problem, backend, name) = ctx.saved_tensors, ctx.prepared
+        wants = (*ctx.needs_input_grad[:2], False)
+        if torch.is_grad_enabled() or not tracing.is_plain():
+            return *gradients(backend, grads[0], image, problem._replace(where=where), wants, name)[:2], None
+        d_image, d_where, _ = plan.gradients(grads[0], image, where, wants)
+        if d_where is not None and d_where.shape[0] != where.shape[0]:  # shared
+            d_where = d_where.sum(0, keepdim=True)
+        return d_image, d_where, None
 
 
 class _Push(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, values: Tensor, where: Tensor, table: Tensor, backend: Backend, problem: Problem, images: int
+        ctx: Any,
+        values: Tensor,
+        where: Tensor,
+        table: Tensor,
+        backend: Backend,
+        problem: Problem,
+        images: int,
+        name: str,
     ) -> Tensor:
-        ctx.backend = backend
+        ctx.chosen = backend, name
         held(ctx, problem, values)
         with tracing.below_autograd():
             return backend.push(values, problem, images)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        values, problem = kept(ctx)
-        return *gradients_of_push(ctx.backend, grads[0], values, problem, ctx.needs_input_grad[:3]), None, None, None
+        (values, problem), (backend, name) = kept(ctx), ctx.chosen
+        found = gradients_of_push(backend, grads[0], values, problem, ctx.needs_input_grad[:3], name)
+        return *found, None, None, None, None
 
 
 def gradients_of_push(
@@ -149,7 +196,7 @@ def gradients(
 def _fused(
     backend: Backend, grad: Tensor, image: Tensor, problem: Problem, wants: tuple[bool, bool, bool], name: str
 ) -> Gradients | None:
-    if tracing.is_recording():
+    if tracing.is_watched():
         found = torch.ops.warpkit.gradients(grad, image, *flat(problem), *wants, name)
         return tuple(g if wanted else None for g, wanted in zip(found, wants, strict=True))  # type: ignore[return-value]
     with tracing.below_autograd():

@@ -1,6 +1,6 @@
 """The sampler's doors: what was given is checked once, becomes a problem, and the chosen backend solves it."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from warpkit.geometry import check_coordinates, check_floats, check_size, common
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide, working
 from warpkit.quoting import Told
-from warpkit.sampling import operators
+from warpkit.sampling import operators, plans
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.problem import Problem, no_fill, tables
@@ -33,6 +33,7 @@ class Rule(NamedTuple):
     fill: Tensor  # a number for each channel, or one for all; none: zero
     align_corners: bool
     marks: bool = False  # `fill` may be NaN, which marks what the outside has a part in
+    words: Hashable = None  # what names it, where words alone do
 
     def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
         """Sampling an image of this size there; `values` is what is sampled, or pushed."""
@@ -72,6 +73,9 @@ def sample(
     >>> sample(torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[-0.5], [0.0]]])).tolist()
     [[[1.0, 1.5]]]
     """
+    met = plans.met(image, coords, "points", None, plans.words(kernel, padding_mode, fill, align_corners))
+    if met is not None and (known := plans.plans.get(met)) is not None:
+        return operators.by_plan(known, image, coords)  # all of it was checked before
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     _check_points(coords, image)
     common_batch("image", image, "coords", coords)
@@ -145,7 +149,15 @@ def resample(
     """
     if rule.marks:
         return _marked(image, where, kind, target, rule, backend)
+    listed = kind in ("points", "shifts")
+    met = None
+    if backend is None and rule.words is not None:
+        met = plans.met(image, where, kind, None if listed else tuple(target), rule.words)
+    if met is not None and (known := plans.plans.get(met)) is not None:
+        return operators.by_plan(known, image, where)
     problem = rule.problem(image, where, kind, image.shape[2:], target)
+    if met is not None and (made := plans.prepared(image, problem)) is not None:
+        return operators.by_plan(plans.plans.keep(met, made), image, where)
     is_narrow = image.dtype in (torch.float16, torch.bfloat16)
     if is_narrow:
         problem = problem._replace(stored=torch.float32)
@@ -208,6 +220,11 @@ def rule_for(
     if device is None:
         _check_image(image)
         dimensions, device = image.ndim - 2, image.device
+    words = None
+    if not tracing.is_recording() and all(isinstance(k, str) for k in (kernel if type(kernel) is tuple else (kernel,))):
+        words = plans.words(kernel, padding_mode, fill, align_corners)
+    if words is not None and (known := _rules.get((words, dimensions, device))) is not None:
+        return known
     if not isinstance(align_corners, bool):
         raise InputError("align_corners", expected="True or False", given=align_corners)
     if isinstance(kernel, list | tuple):
@@ -219,13 +236,17 @@ def rule_for(
     padding = check_padding(padding_mode, dimensions)
     if isinstance(fill, float | int) and fill == 0:
         outside = no_fill(device) if not tracing.is_recording() else torch.zeros(0, dtype=torch.float64, device=device)
-        return Rule(resolved, padding, outside, align_corners)
+        rule = Rule(resolved, padding, outside, align_corners, words=words)
+        return rule if words is None else _rules.keep((words, dimensions, device), rule)
     outside = check_fill(fill, image.shape[1], image).to(device)
     if outside.is_floating_point():
         outside = outside.to(wide(device))
     # Of a number it is known at once; what cannot be looked at may be.
     marks = fill != fill if isinstance(fill, complex | float | int) else _may_be_nan(outside)
     return Rule(resolved, padding, outside, align_corners, marks)
+
+
+_rules: plans.Kept[Rule] = plans.Kept()
 
 
 def _may_be_nan(fill: Tensor) -> bool:

@@ -51,7 +51,7 @@ def checked_matrix(transform: Transform, theta: Tensor) -> Float[Tensor, "N E E"
     if matrix.ndim != 3 or matrix.shape[0] not in (1, theta.shape[0]) or matrix.shape[1:] != (e, e):
         expected, given = f"{[theta.shape[0], e, e]}", list(matrix.shape)
         raise InputError(f"{type(transform).__name__}.matrix", expected=expected, given=given)
-    return matrix.expand(theta.shape[0], e, e)
+    return matrix if matrix.shape[0] == theta.shape[0] else matrix.expand(theta.shape[0], e, e)
 
 
 def check_matrix(matrix: Any, ndim: int) -> None:
@@ -101,14 +101,14 @@ def with_last_row(rows: Float[Tensor, "N D E"]) -> Float[Tensor, "N E E"]:
     """The matrix of these D rows, with 0 … 0 1 below them."""
     d = rows.shape[1]
     kept = not tracing.is_recording() and rows.device.type == "cpu"
-    last = _last_row(d, rows.dtype) if kept else torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[d:]
-    return torch.cat([rows, last.expand(rows.shape[0], 1, d + 1)], dim=1)
+    last = _last_row(d, rows.dtype) if kept else torch.eye(d + 1, dtype=rows.dtype, device=rows.device)[None, d:]
+    return torch.cat([rows, last if rows.shape[0] == 1 else last.expand(rows.shape[0], 1, d + 1)], dim=1)
 
 
 @functools.lru_cache(maxsize=16)
-def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 E"]:
+def _last_row(d: int, dtype: torch.dtype) -> Float[Tensor, "1 1 E"]:
     with tracing.constants():
-        return torch.eye(d + 1, dtype=dtype)[d:]
+        return torch.eye(d + 1, dtype=dtype)[None, d:]
 
 
 def check_ndim(ndim: int) -> int:

@@ -9,7 +9,7 @@
 // Higher derivatives need nothing new: with a table that was differentiated (`Axis::order`) pull is a derivative.
 //
 // The way of a call, file by file:
-//   ops.cpp          tensors → Problem. Checks everything that would be read out of range.
+//   module.cpp       what Python calls: addresses and sizes → Problem. Checks everything that would be read out of range.
 //   tiles.h          Problem → tiles of the output (`Part`). threads.h: tiles → threads; waves.h: of few large images.
 //   loops.inl        one tile, for one instruction set: the loop for the image's layout.
 //   block.h          64 neighbouring output points (`Block`): first tap, weights and state of each, on every axis.

@@ -86,7 +86,7 @@ struct RowMap {
   RowMap() = default;
   RowMap(const Problem& p, const OutputMap& map, int64_t row) {
     const int d = p.dims;
-    const double at[3] = {0, double(d > 1 ? row % p.out_size[1] : 0), double(d > 2 ? row / p.out_size[1] : 0)};
+    const double at[3] = {0, double(d > 2 ? row % p.out_size[1] : row), double(d > 2 ? row / p.out_size[1] : 0)};
     for (int a = 0; a <= d; a++) {
       slope[a] = map.m[a][0] * map.step[a][0];
       start[a] = map.m[a][d];
