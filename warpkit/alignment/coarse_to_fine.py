@@ -40,7 +40,7 @@ class CoarseToFine:
         search: bool,
     ) -> Float[Tensor, "N P"]:
         """The best θ that is found, `start` included; `search` begins from many other starts too."""
-        levels = self._levels(_scaled(moving, moving if self.loss.is_relative else fixed), _scaled(fixed, fixed))
+        levels = self.levels(moving, fixed)
         theta, first = self._searched(levels, start) if search else (start[:, None], 0)
         for number in range(first, len(levels)):
             theta = self._descended(levels, number, self.transform, theta, keep=1)
@@ -49,8 +49,9 @@ class CoarseToFine:
         self.report(1.0, float(found.value[:, 1].mean()))
         return _best(both, found.score, 1)[:, 0]
 
-    def _levels(self, moving: Tensor, fixed: Tensor) -> list[Level]:
+    def levels(self, moving: Tensor, fixed: Tensor) -> list[Level]:
         """The pairs of images, coarsest first. Where one pyramid is shorter, its finest image is in several pairs."""
+        moving, fixed = _scaled(moving, moving if self.loss.is_relative else fixed), _scaled(fixed, fixed)
         pyramids = [pyramid(image, self.align_corners) for image in (moving, fixed)]
         count = max(map(len, pyramids))
         pairs = zip(*([levels[min(i, len(levels) - 1)] for i in range(count)] for levels in pyramids), strict=True)

@@ -38,12 +38,13 @@ class Level:
     loss: Loss
     kernel: KernelLike | Sequence[KernelLike]
     align_corners: bool
+    most_points: int = _MOST_POINTS
 
     @functools.cached_property
     def size(self) -> tuple[int, ...]:
         """The size of the lattice on which the images are compared: the fixed image's, or a sparser one."""
         size = self.fixed.shape[2:]
-        sparser = min(1.0, (_MOST_POINTS / size.numel()) ** (1 / len(size)))
+        sparser = min(1.0, (self.most_points / size.numel()) ** (1 / len(size)))
         return tuple(max(1, int(n * sparser)) for n in size)
 
     @functools.cached_property
@@ -52,7 +53,7 @@ class Level:
         if self.size == self.fixed.shape[2:]:
             return self.fixed.flatten(2)
         points = lattice(self.size, align_corners=self.align_corners, dtype=self.fixed.dtype, device=self.fixed.device)
-        return self._sampled(self.fixed, points[None], "bicubic").flatten(2)
+        return self._read(self.fixed, points[None], "bicubic").flatten(2)
 
     def fit(self, transform: Transform, theta: Float[Tensor, "N K P"], slope: bool = True) -> Fit:
         """Judge each θ. Without `slope` it is a quick look by a bilinear kernel, and derivatives are empty."""
@@ -65,7 +66,7 @@ class Level:
             motion = coords.new_empty(n, k, 1, self.moving.ndim - 2, 0)
         coords = coords.reshape(n, k, -1, coords.shape[-1])
         sampled, across = self._seen(coords, slope)
-        weight = self._inside(coords)
+        weight = self.inside(coords)
         m, c = sampled.shape[-1], self.moving.shape[1]
         rows = torch.empty(n, k, c, m, 3 + motion.shape[-1], dtype=sampled.dtype, device=sampled.device)
         rows[..., 0], rows[..., 1], rows[..., 2] = 1, sampled, self.target[:, None]
@@ -88,26 +89,35 @@ class Level:
             torch.einsum("nkmdp,nkmdq->nkpq", pixels, pixels).to(products.dtype) / m,
         )
 
+    def sampled(self, coords: Float[Tensor, "N M D"]) -> Float[Tensor, "N C M"]:
+        """The moving image at these coordinates."""
+        return self._read(self.moving, coords, self.kernel)
+
+    def seen(self, coords: Float[Tensor, "N M D"]) -> tuple[Float[Tensor, "N C M"], Float[Tensor, "N C M D"]]:
+        """The same, and its slope along each axis."""
+        sampled, across = self._seen(coords[:, None], slope=True)
+        return sampled[:, 0], across[:, 0]
+
     def _seen(self, coords: Float[Tensor, "N K M D"], slope: bool) -> tuple[Tensor, Tensor]:
         """The moving image at these coordinates, [N, K, C, M], and its slope along each axis, [N, K, C, M, D]."""
         if not slope:
-            return self._sampled(self.moving, coords, "bilinear").transpose(1, 2), coords
+            return self._read(self.moving, coords, "bilinear").transpose(1, 2), coords
         # Each channel as an image of its own: one backward pass gives the slopes of all. They are the bicubic image's
         # for every kernel: a bilinear one's jump, at the very points of the identity, and nearest has none.
         n, c = self.moving.shape[:2]
         apart = coords.repeat_interleave(c, 0).requires_grad_()
         with torch.enable_grad():
-            sampled = self._sampled(self.moving.flatten(0, 1)[:, None], apart, "bicubic")
+            sampled = self._read(self.moving.flatten(0, 1)[:, None], apart, "bicubic")
             (across,) = torch.autograd.grad(sampled.sum(), apart)
         if self.kernel != "bicubic":
-            sampled = self._sampled(self.moving, coords, self.kernel)
+            sampled = self._read(self.moving, coords, self.kernel)
         sampled, across = (t.reshape(n, c, *coords.shape[1:-1], -1).transpose(1, 2) for t in (sampled.detach(), across))
         return sampled[..., 0], across
 
-    def _sampled(self, image: Tensor, coords: Tensor, kernel: KernelLike | Sequence[KernelLike]) -> Tensor:
+    def _read(self, image: Tensor, coords: Tensor, kernel: KernelLike | Sequence[KernelLike]) -> Tensor:
         return sample(image, coords, kernel=kernel, padding_mode="border", align_corners=self.align_corners)
 
-    def _inside(self, coords: Float[Tensor, "N K M D"]) -> Float[Tensor, "N K M"]:
+    def inside(self, coords: Float[Tensor, "*B M D"]) -> Float[Tensor, "*B M"]:
         """The weight of each point: 1 inside the moving image, 0 outside; a ramp of a pixel keeps the loss smooth."""
         weight = torch.ones_like(coords[..., 0])
         for x, n in zip(coords.unbind(-1), reversed(self.moving.shape[2:]), strict=True):

@@ -1,5 +1,7 @@
 """The public function `align`: it checks its input once, and works on too large a batch in parts."""
 
+import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
+from warpkit.alignment.dense import PENALTIES, Dense, starts
 from warpkit.alignment.losses import LOSSES
 from warpkit.alignment.pyramid import COARSEST
 from warpkit.errors import InputError, require, unknown
@@ -17,6 +20,7 @@ from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import KernelLike, sample
 from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.field import FieldTransform
 from warpkit.warping import TransformLike
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
@@ -29,6 +33,8 @@ def align(
     *,
     loss: str = "mse",
     kernel: KernelLike | Sequence[KernelLike] = "bicubic",
+    regularization: str = "bending",
+    weight: float = 0.1,
     init: Tensor | None = None,
     align_corners: bool = False,
     progress: Callable[[float, float], None] | None = None,
@@ -40,6 +46,10 @@ def align(
     starts from the best affine one. What the moving image does not show does not count. The same input gives the same
     θ.
 
+    Fields (`displacement`, `velocity`, those of plugins) and `free_form` begin with the best affine motion, and go on by
+    Gauss and Newton's steps on all their numbers at once, held together by a penalty on the field. θ has the fixed
+    image's size unless `init` has another.
+
     Args:
         moving: `[N, C, *S]`, of any real, integer or boolean type.
         fixed: `[N, C, *T]`, of as many dimensions and channels. One image of either is shared by all of the other.
@@ -48,13 +58,16 @@ def align(
             images of different brightness and contrast.
         kernel: what the moving image is sampled with, as in `warp`. Where `fixed` was made by a warp, name its kernel,
             and θ is found more exactly.
-        init: `[N, P]`, `[1, P]` or `[P]`: the only start, where the motion is known roughly or the transform has no
-            identity.
+        regularization: of fields and `free_form`: "bending", which lets every affine motion pass, or "diffusion", as in
+            `wk.losses`; of a velocity field it is the velocity's.
+        weight: of the penalty, beside the mean square of the images' difference, both scaled to variance 1.
+        init: `[N, P]`, `[1, P]` or `[P]`, of a field `[N, D, *F]` or without its batch: the only start, where the motion
+            is known roughly or the transform has no identity.
         align_corners: as in `warp`.
         progress: called with the share of the work that is done, 0 … 1, and the loss (images scaled to variance 1).
 
     Returns:
-        θ `[N, P]`, in float32, or in float64 for such images. Where nothing better is found it is the identity (or
+        θ `[N, P]`, of a field `[N, D, *F]`, in float32, or in float64 for such images. Where nothing better is found it is the identity (or
         `init`).
 
     Raises:
@@ -69,30 +82,60 @@ def align(
     [1.0, 0.25]
     """
     images = _checked(moving, fixed)
-    mapping = transforms.shared(transform, moving.device, ndim=moving.ndim - 2)
+    mapping = transforms.shared(transform, moving.device, ndim=moving.ndim - 2, align_corners=align_corners)
     given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
     dimensions = moving.ndim - 2
     require(mapping.ndim == dimensions, "transform", expected=f"one in {dimensions}-D, as the images are", given=given)
-    told = "aligned are transforms of plain numbers, as free_form is, and no fields"
-    require(not mapping.is_field, f"{type(mapping).__name__}: {told}")
+    told = "aligned are transforms of plain numbers, and fields, but no compositions with fields"
+    require(isinstance(mapping, FieldTransform) or not mapping.is_field, f"{type(mapping).__name__}: {told}")
+    if regularization not in PENALTIES:
+        raise unknown("regularization", regularization, PENALTIES)
+    right = isinstance(weight, int | float) and 0 <= weight < math.inf
+    require(right, "weight", expected="a finite number, 0 or more", given=weight)
     if not isinstance(loss, str) or loss not in LOSSES:
         raise unknown("loss", loss, LOSSES)
     sample(images[0][:0], images[0].new_zeros(0, 1, mapping.ndim), kernel=kernel)  # complains about a wrong one
     with torch.inference_mode(False), torch.no_grad(), tracing.no_autocast(moving.device):
-        start = _start(mapping, init, images[0])
-        start = start.expand(common_batch("moving", moving, "init", start), -1)
+        is_dense = isinstance(mapping, FieldTransform)
+        start = _start(mapping, init, images[0], fixed.shape[2:])
+        start = start.expand(common_batch("moving", moving, "init", start), *start.shape[1:])
         batch = common_batch("fixed", fixed, "init", start)
         whole = [t.expand(batch, *t.shape[1:]) for t in (*images, start)]
         numbers = fixed.shape[1:].numel()
-        numbers = max(numbers, FOLLOWED[0] * min(numbers, COARSEST * fixed.shape[1])) * (3 + mapping.num_params)
+        params = 0 if is_dense else mapping.num_params
+        numbers = max(numbers, FOLLOWED[0] * min(numbers, COARSEST * fixed.shape[1])) * (3 + params)
         size = max(1, _NUMBERS // numbers)
         parts = list(zip(*(torch.split(t, size) for t in whole), strict=True)) if batch else []
         found = []
         for i, (m, f, s) in enumerate(parts):
             report = _reporter(progress, i, len(parts))
-            matching = CoarseToFine(mapping, LOSSES[loss], kernel, align_corners, report)
-            found.append(matching.theta(m, f, s, search=init is None))
+            if isinstance(mapping, FieldTransform):
+                begin = None if init is None else s
+                search = Dense(mapping, regularization, weight, LOSSES[loss].is_relative, align_corners, report)
+                found.append(_dense(search, m, f, begin, loss, kernel))
+            else:
+                matching = CoarseToFine(mapping, LOSSES[loss], kernel, align_corners, report)
+                found.append(matching.theta(m, f, s, search=init is None))
     return torch.cat(found) if found else start[:0]
+
+
+_AFFINE = 0.3  # of the work
+
+
+def _dense(search: Dense, moving: Tensor, fixed: Tensor, start: Tensor | None, loss: str, kernel: Any) -> Tensor:
+    """The field, from an affine motion that is found first or from where it is to start."""
+    affine = transforms.shared("affine", moving.device, ndim=moving.ndim - 2)
+    whole, shift = (1.0, 0.0) if start is not None else (1 - _AFFINE, _AFFINE)
+    told = search.report
+    coarse = CoarseToFine(
+        affine, LOSSES[loss], kernel, search.align_corners, lambda done, value: told(_AFFINE * done, value)
+    )
+    if start is None:
+        identity = affine.identity().to(fixed).expand(len(fixed), -1)
+        matrix = affine.matrix(coarse.theta(moving, fixed, identity, search=True))
+        start = starts(search.transform, matrix, tuple(fixed.shape[2:]))
+    search = dataclasses.replace(search, report=lambda done, value: told(shift + whole * done, value))
+    return search.theta(coarse.levels(moving, fixed), start)
 
 
 def _checked(moving: Any, fixed: Any) -> list[Tensor]:
@@ -123,13 +166,15 @@ def _reject(name: str, what: str, bad: Tensor) -> None:
     require(not bool(bad.any()), f"{name}: {what}, in batch entries {bad.nonzero().flatten().tolist()}")
 
 
-def _start(transform: Transform, init: Any, like: Tensor) -> Float[Tensor, "N P"]:
+def _start(transform: Transform, init: Any, like: Tensor, size: Sequence[int]) -> Tensor:
     if init is None:
         try:
-            return transform.identity().to(like)[None]
+            one = transform.identity(size) if isinstance(transform, FieldTransform) else transform.identity()
+            return one.to(like)[None]
         except InputError as error:
             raise error.hinting("give init, from where to start") from None
-    start = init[None] if isinstance(init, Tensor) and init.ndim == 1 else init
+    axes = transform.ndim + 1 if transform.is_field else 1
+    start = init[None] if isinstance(init, Tensor) and init.ndim == axes else init
     check_theta(transform, start)
     require(bool(start.isfinite().all()), "init", expected="finite numbers")
     return start.detach().to(like)

@@ -6,8 +6,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import unknown
+from warpkit.geometry import check_size
 from warpkit.sampling.sampler import KernelLike
-from warpkit.transforms.field import FieldTransform, to_normalised
+from warpkit.transforms.field import FieldTransform, affine_shifts, half_extents, to_normalised
 
 UNITS = ("normalized", "pixels")
 
@@ -18,6 +19,8 @@ class Displacement(FieldTransform):
     `units`: "normalized", of −1 … 1, or "pixels" of the field's own lattice. The rest as in `FieldTransform`; a cubic
     B-spline as `kernel` makes it a free-form deformation of any grid.
     """
+
+    is_linear = True
 
     def __init__(
         self,
@@ -36,3 +39,18 @@ class Displacement(FieldTransform):
     def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
         """The displacements θ in normalised coordinates, whatever their units are."""
         return to_normalised(theta, self.align_corners) if self.units == "pixels" else theta
+
+    def from_matrix(self, matrix: Float[Tensor, "N E E"], size: int | Sequence[int] = 2) -> Float[Tensor, "N D *F"]:
+        """The θ of an affine map on a lattice of this size; `InputError` for a matrix with a horizon.
+
+        It is exact within the field, for kernels that reproduce straight lines. In θ's units.
+        """
+        size = check_size(size, self.ndim)
+        field = affine_shifts(self._generator(matrix), size, self.align_corners).movedim(-1, 1)
+        if self.units == "normalized":
+            return field
+        return field * half_extents(field, self.align_corners).reshape(-1, *[1] * self.ndim)
+
+    def _generator(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
+        """The affine map whose displacements are θ."""
+        return matrix

@@ -16,7 +16,7 @@ from warpkit.sampling.boundary import check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike, Rule, resample, rule_for, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
-from warpkit.transforms.matrix import check_ndim
+from warpkit.transforms.matrix import affine_part, check_matrix, check_ndim
 
 Sampled = Callable[[Tensor, Tensor, Rule], Tensor]
 
@@ -43,6 +43,8 @@ class FieldTransform(Transform):
 
     ndim = 2
     is_field = True
+    is_linear = False
+    """Whether `displacement` is linear in θ: what is fitted to images then knows its steps exactly."""
 
     def __init__(
         self,
@@ -183,6 +185,15 @@ class FieldTransform(Transform):
         several = isinstance(given.get("kernel"), list | tuple)
         kernel = list(self.kernels) if several else self.kernels[0]
         return {**given, "kernel": kernel, "padding_mode": self.padding_mode, "align_corners": self.align_corners}
+
+
+def affine_shifts(matrix: Any, size: tuple[int, ...], align_corners: bool) -> Float[Tensor, "N *size D"]:
+    """How far an affine matrix moves each place of a lattice; `InputError` for a matrix that is not affine."""
+    check_matrix(matrix, len(size))
+    rows = affine_part(matrix)
+    places = lattice(size, align_corners=align_corners, dtype=matrix.dtype, device=matrix.device).flatten(0, -2)
+    moved = places @ rows[:, :, :-1].mT + rows[:, None, :, -1]
+    return (moved - places).reshape(-1, *size, len(size))
 
 
 def axes_of(d: int) -> str:

@@ -12,7 +12,7 @@ from warpkit.geometry import check_size
 from warpkit.kernels.base import Kernel
 from warpkit.precision import default
 from warpkit.transforms.base import check_flat
-from warpkit.transforms.field import FieldTransform
+from warpkit.transforms.field import FieldTransform, affine_shifts
 
 
 class CubicBSpline(Kernel):
@@ -41,6 +41,7 @@ class FreeForm(FieldTransform):
     """
 
     is_field = False
+    is_linear = True
 
     def __init__(self, grid: int | Sequence[int] = 4, ndim: int | None = None) -> None:
         grid = check_size(grid, (ndim or 2) if isinstance(grid, int) else None)
@@ -62,6 +63,10 @@ class FreeForm(FieldTransform):
     def identity(self, size: Any = None) -> Float[Tensor, " P"]:
         """No displacement of any control point: zeros [P]."""
         return torch.zeros(self.num_params, dtype=default())
+
+    def from_matrix(self, matrix: Float[Tensor, "N E E"], size: Any = None) -> Float[Tensor, "N P"]:
+        """The θ of an affine map, which is exact within the grid."""
+        return affine_shifts(matrix, self.grid, self.align_corners).flatten(1)
 
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""

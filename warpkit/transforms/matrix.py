@@ -71,6 +71,32 @@ def invert(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     return torch.linalg.inv(matrix)  # type: ignore[no-any-return]
 
 
+def logarithm(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
+    """The real logarithm of each matrix; `InputError` names batch entries that have none, as mirror images and half
+    turns have none.
+
+    Square roots until the matrix is near 1, then the series. E. D. Denman, A. N. Beavers, "The matrix sign function and
+    computations in systems", 1976.
+    """
+    exact = matrix.to(wide(matrix.device))
+    one = torch.eye(matrix.shape[-1], dtype=exact.dtype, device=matrix.device)
+    root, halvings = exact, 0
+    while halvings < 30 and bool(((root - one).abs() > 0.05).any()):
+        y, z = root, one.expand_as(root)
+        for _ in range(12):
+            y, z = (y + torch.linalg.inv_ex(z)[0]) / 2, (z + torch.linalg.inv_ex(y)[0]) / 2
+        root, halvings = y, halvings + 1
+    rest, power = root - one, root - one
+    found = power
+    for k in range(2, 16):
+        power = -power @ rest
+        found = found + power / k
+    found = found * 2**halvings
+    back = torch.linalg.matrix_exp(found.nan_to_num(0, 0, 0))
+    reject("no real logarithm", ~((back - exact).abs().amax((1, 2)) <= 1e-6 * exact.abs().amax((1, 2))))
+    return found.to(matrix.dtype)
+
+
 def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "NB M D"]:
     """The points after a matrix; NaN on and behind the horizon."""
     d = points.shape[-1]

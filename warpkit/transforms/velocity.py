@@ -12,6 +12,7 @@ from warpkit.errors import require
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.displacement import Displacement
 from warpkit.transforms.field import half_extents
+from warpkit.transforms.matrix import check_matrix, logarithm
 
 _STEP = 0.5  # pixels of the field's lattice: what moves by less, place by place, cannot fold
 _MOST, _MOST_TRACED = 20, 8
@@ -31,6 +32,8 @@ class Velocity(Displacement):
 
     V. Arsigny et al., "A log-Euclidean framework for statistics on diffeomorphisms", MICCAI 2006.
     """
+
+    is_linear = False
 
     def __init__(
         self,
@@ -53,6 +56,11 @@ class Velocity(Displacement):
         """The θ of the inverse flow, which is −θ."""
         self.check_theta(theta)
         return -theta
+
+    def _generator(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
+        """1 + the matrix's logarithm: its displacements are the velocities that carry each place along to there."""
+        check_matrix(matrix, self.ndim)
+        return torch.eye(self.ndim + 1).to(matrix) + logarithm(matrix / matrix[:, -1:, -1:])
 
     def displacement(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
         """Where the flow has carried each place of the lattice at the time 1, less the place."""

@@ -188,6 +188,60 @@ inline void with_rows(int count, const Work& work) {
   work(std::integral_constant<int, 0>());
 }
 
+// A block whose taps are moved into the image, and their weights among them: under "zeros" what was outside weighs nothing,
+// else the edge gets it. Then all points are read as if they were inside, at once. But zero times what is not finite is
+// no zero: where such a result comes out, the taps that nothing was moved to are to be left out.
+template <class S>
+struct Brought {
+  Block<S> in;
+  alignas(64) Index place[3][MAX_TAPS][LANES];  // of each tap, among the moved ones
+
+  // False where an axis is folded or has fewer pixels than taps.
+  template <bool SLOPES>
+  bool of(const Problem& p, const Block<S>& b, const Source<S>& image) {
+    if (b.inside || !image.pixels) return false;
+    for (int a = 0; a < p.dims; a++) {
+      const Padding padding = p.axis[a].padding;
+      if (padding == REFLECTION || padding == WRAP || p.axis[a].size < p.axis[a].taps) return false;
+    }
+    const int lanes = in.lanes = b.lanes;
+    in.n = b.n;
+    in.any_dead = false;
+    in.inside = true;
+    for (int a = 0; a < p.dims; a++) {
+      const Taps<S>& from = b.axis[a];
+      Taps<S>& to = in.axis[a];
+      const int taps = p.axis[a].taps;
+      const Index end = Index(p.axis[a].size - 1), last = end - (taps - 1);
+      const bool zeros = p.axis[a].padding == ZEROS;
+      for (int i = 0; i < lanes; i++) {
+        const Index j = from.first[i];
+        to.first[i] = j < 0 ? 0 : j > last ? last : j;
+      }
+      for (int u = 0; u < taps; u++)
+        for (int i = 0; i < lanes; i++) {
+          const Index j = from.first[i] + u, k = zeros ? j : j < 0 ? 0 : j > end ? end : j;
+          place[a][u][i] = k - to.first[i];
+        }
+      if (b.any_dead)
+        for (int u = 0; u < taps; u++)
+          for (int i = 0; i < lanes; i++) place[a][u][i] = b.dead[i] ? -1 : place[a][u][i];
+      const auto move = [&](const auto& old, auto& moved) {
+        for (int t = 0; t < taps; t++) {
+          alignas(64) S sum[LANES] = {};
+          for (int u = 0; u < taps; u++)
+            for (int i = 0; i < lanes; i++) sum[i] += place[a][u][i] == t ? old[u][i] : S(0);
+          std::memcpy(moved[t], sum, sizeof sum);
+        }
+      };
+      move(from.weight, to.weight);
+      if (SLOPES) move(from.slope, to.slope);
+    }
+    find_corners(p, in, image.stride, image.origin, in.corner);
+    return true;
+  }
+};
+
 // The taps of points that cannot be read as they lie, row by row; zero where there is none.
 template <class S>
 struct Patch {
@@ -195,7 +249,7 @@ struct Patch {
   std::vector<S> pixels;
   Index corner[SIZE];
   std::vector<int64_t> offset;
-  Edge edge[LANES];
+  alignas(64) Index at[3][MAX_TAPS][LANES];  // pixel indices of a block's taps, below 0 for what is not read
 
   Patch(const Problem& p, int rows) : pixels(size_t(SIZE) * rows * p.axis[0].taps), offset(rows) {
     for (int i = 0; i < SIZE; i++) corner[i] = Index(i * rows * p.axis[0].taps);
@@ -203,37 +257,62 @@ struct Patch {
   }
   // Looks up the edges of a block's points, once for all channels.
   void find(const Problem& p, const Block<S>& b) {
-    for (int i = 0; i < b.lanes && !b.inside; i++)
-      if (b.of(i) == EDGE) edge[i] = Edge(p, b, i);
+    const int lanes = b.lanes;
+    for (int a = 0; a < p.dims; a++) {
+      const Axis& axis = p.axis[a];
+      const Index *first = b.axis[a].first, last = Index(axis.size - 1);
+      for (int t = 0; t < axis.taps; t++) {
+        Index* to = at[a][t];
+        if (axis.padding == ZEROS)
+          for (int i = 0; i < lanes; i++) {
+            const Index j = first[i] + t;
+            to[i] = j | ((last - j) >> (8 * sizeof(Index) - 1));  // negative where it is outside
+          }
+        else
+          for (int i = 0; i < lanes; i++)
+            to[i] = Index(place(int64_t(first[i]) + t, axis.size, axis.padding, p.align_corners));
+      }
+    }
+    if (b.any_dead)
+      for (int t = 0; t < p.axis[0].taps; t++)
+        for (int i = 0; i < lanes; i++) at[0][t][i] = b.dead[i] ? -1 : at[0][t][i];
   }
-  View<S> fill(const Problem& p, const Block<S>& b, int g, const Source<S>& image, int64_t channel, const int64_t* rows) {
-    const int64_t* stride = image.stride;
-    const int taps = p.axis[0].taps, ny = p.taps(1), count = int(offset.size());
-    const int64_t plane = channel * image.channel_stride;
+  // The same for one that was brought in: the taps that something was moved to.
+  void find(const Problem& p, const Brought<S>& b) {
+    for (int a = 0; a < p.dims; a++)
+      for (int t = 0; t < p.axis[a].taps; t++)
+        for (int i = 0; i < b.in.lanes; i++) {
+          bool met = false;
+          for (int u = 0; u < p.axis[a].taps; u++) met |= b.place[a][u][i] == t;
+          at[a][t][i] = met ? b.in.axis[a].first[i] + t : Index(-1);
+        }
+  }
+  View<S> fill(const Problem& p, int g, const Source<S>& image, int64_t channel) {
+    const int64_t *stride = image.stride, plane = channel * image.channel_stride - image.origin;
+    const int taps = p.axis[0].taps, ny = p.taps(1), nz = p.taps(2);
     S* to = pixels.data();
-    for (int i = 0; i < SIZE; i++) {
-      const int state = b.of(g + i);
-      if (state == NOTHING) {
-        std::fill_n(to, count * taps, S(0));
-        to += count * taps;
-      } else if (state == INSIDE) {
-        for (int k = 0; k < count; k++, to += taps)
-          for (int t = 0; t < taps; t++) to[t] = pixel(image, plane + b.corner[g + i] + rows[k] + t * stride[0]);
-      } else {
-        for (int k = 0, y = 0, z = 0; k < count; k++, y++, to += taps) {
-          if (y == ny) y = 0, z++;
-          const int64_t py = p.dims > 1 ? edge[g + i].at[1][y] : 0, pz = p.dims > 2 ? edge[g + i].at[2][z] : 0;
-          const int64_t row = plane + py * stride[1] + pz * stride[2] - image.origin;
+    for (int i = g; i < g + SIZE; i++)
+      for (int z = 0; z < nz; z++)
+        for (int y = 0; y < ny; y++, to += taps) {
+          const int64_t py = p.dims > 1 ? at[1][y][i] : 0, pz = p.dims > 2 ? at[2][z][i] : 0;
+          const int64_t row = plane + py * stride[1] + pz * stride[2];
           for (int t = 0; t < taps; t++) {
-            const int64_t px = edge[g + i].at[0][t];
+            const int64_t px = at[0][t][i];
             to[t] = (px | py | pz) < 0 ? S(0) : pixel(image, row + px * stride[0]);
           }
         }
-      }
-    }
     return {pixels.data(), corner, offset.data()};
   }
 };
+
+// Whether all of these are finite.
+template <class S>
+inline bool are_finite(const typename Wide<S>::Vector& v) {
+  const auto wrong = (v - v) != 0;  // a NaN is not equal to anything
+  bool any = false;
+  for (int i = 0; i < Wide<S>::SIZE; i++) any |= wrong[i] != 0;
+  return !any;
+}
 
 // Calls work(first lane, points, state) for each vector of a block: INSIDE where all its points are, NOTHING likewise.
 template <class S, class Work>
@@ -287,25 +366,30 @@ void forward_planar(const Problem& p, const Part& part, const Source<S>& image, 
   using W = Wide<S>;
   Rows<S, false> rows(p, image.stride);
   Patch<S> patch(p, rows.count);
+  Brought<S> inside;
   alignas(64) S rest[LANES];  // of the weights of each point, which `fill` gets
   const auto next = [&](const Block<S>& b) { ask_for(p, b, image); };
   const auto work = [&](auto constant, const Block<S>& b, int64_t point) {
     constexpr int ROWS = decltype(constant)::value;
-    rows.of(p, b);
+    const bool brought = inside.template of<false>(p, b, image);
+    const Block<S>& met = brought ? inside.in : b;
+    rows.of(p, met);
     const bool filled = fills(p, b), rests = p.fill && (filled || b.any_dead);
     if (rests)
       for (int i = 0; i < b.lanes; i++)
         rest[i] = b.any_dead && b.dead[i] ? S(p.total())
                   : filled                ? Share<S>::template of<false>(p, b, i).rest(p)
                                           : S(0);
-    patch.find(p, b);
+    if (!brought && !(b.inside && image.pixels)) patch.find(p, b);
     for (int64_t c = 0; c < p.channels; c++)  // one plane after the other: of many at once memory knows no neighbours
       for_vectors(b, image.pixels, [&](int g, int n, State state) ALWAYS {
         typename W::Vector sum = {};
-        if (state == INSIDE)
-          sum = sum_of<ROWS>(p, b, rows, {image.pixels + c * image.channel_stride, b.corner + g, rows.offset}, g);
-        else if (state == EDGE)
-          sum = sum_of<0>(p, b, rows, patch.fill(p, b, g, image, c, rows.offset), g);
+        if (state == INSIDE || (state == EDGE && brought))
+          sum = sum_of<ROWS>(p, met, rows, {image.pixels + c * image.channel_stride, met.corner + g, rows.offset}, g);
+        if (state == EDGE && !(brought && are_finite<S>(sum))) {
+          if (brought) patch.find(p, inside);
+          sum = sum_of<0>(p, met, rows, patch.fill(p, g, image, c), g);
+        }
         if (rests) sum += S(p.fill[c]) * W::load(rest + g);
         store<S>(sink, part.image, c, point + g, sum, n);
       });
@@ -350,23 +434,26 @@ inline ALWAYS void add_slopes(
   for (int a = 0; a < dims; a++) total[a] += ONE ? found[a] * W::load(grad) : found[a];
 }
 
-// Eq. 7: the gradient of each pixel coordinate of one vector of points.
+// Eq. 7: the gradient of each pixel coordinate of one vector of points. `inside`: the block brought in, or null.
 template <int ROWS, class S>
 inline ALWAYS void slopes_of(
-    const Problem& p, const Block<S>& b, const Rows<S, true>& rows, const Source<S>& image, Patch<S>& patch, State state,
-    int g, const S* grad, int64_t step, Slopes<S>& slopes) {
+    const Problem& p, const Block<S>& b, const Brought<S>* inside, const Rows<S, true>& rows, const Source<S>& image,
+    Patch<S>& patch, State state, int g, const S* grad, int64_t step, Slopes<S>& slopes) {
   using W = Wide<S>;
   typename W::Vector total[3] = {};
-  if (state == INSIDE) {
-    const View<S> view{image.pixels, b.corner + g, rows.offset};
+  const Block<S>& met = inside ? inside->in : b;
+  if (state == INSIDE || (state == EDGE && inside)) {
+    const View<S> view{image.pixels, met.corner + g, rows.offset};
     if (p.channels == 1)
-      add_slopes<ROWS, true>(p, b, rows, view, 1, 0, g, grad, step, total);
+      add_slopes<ROWS, true>(p, met, rows, view, 1, 0, g, grad, step, total);
     else
-      add_slopes<ROWS, false>(p, b, rows, view, p.channels, image.channel_stride, g, grad, step, total);
-  } else if (state == EDGE) {
+      add_slopes<ROWS, false>(p, met, rows, view, p.channels, image.channel_stride, g, grad, step, total);
+  }
+  if (state == EDGE && !(inside && are_finite<S>(total[0] + total[1] + total[2]))) {
+    if (inside) patch.find(p, *inside);
+    for (auto& each : total) each = typename W::Vector{};
     for (int64_t c = 0; c < p.channels; c++)
-      add_slopes<0, false>(
-          p, b, rows, patch.fill(p, b, g, image, c, rows.offset), 1, 0, g, grad + c * step, step, total);
+      add_slopes<0, false>(p, met, rows, patch.fill(p, g, image, c), 1, 0, g, grad + c * step, step, total);
   }
   for (int a = 0; a < p.dims; a++) {
     W::store(slopes.slope[a] + g, total[a]);
@@ -434,6 +521,7 @@ void backward_planar(const Problem& p, const Part& part, const Source<S>& image,
   const bool wants_where = g.coords || g.matrix || TABLE, wants_image = g.image.pixels;
   Rows<S, true> rows(p, image.stride), spread(p, g.image.stride);
   Patch<S> patch(p, rows.count);
+  Brought<S> inside;
   Slopes<S> slopes;
   std::vector<Met<S>> met(TABLE ? 1 : 0);
   std::vector<S> last;  // the gradient of a block that ends before its last vector does
@@ -443,7 +531,8 @@ void backward_planar(const Problem& p, const Part& part, const Source<S>& image,
   for_blocks<true, S>(p, part, image, next, [&](const Block<S>& b, const Block<S>& own, int64_t row, int64_t x0, int64_t point) {
     const S* grads = g.output + p.out_offset(part.image, 0, point);
     if (wants_where) {
-      rows.of(p, b);
+      const bool brought = inside.template of<true>(p, b, image);
+      rows.of(p, brought ? inside.in : b);
       clear<TABLE>(p, b, slopes);
       const S* grad = grads;
       int64_t step = p.points;
@@ -453,10 +542,11 @@ void backward_planar(const Problem& p, const Part& part, const Source<S>& image,
         for (int64_t c = 0; c < p.channels; c++) std::memcpy(&last[c * step], grads + c * p.points, b.n * sizeof(S));
         grad = last.data();
       }
-      patch.find(p, b);
+      if (!brought && !b.inside) patch.find(p, b);
       with_rows(rows.count, [&](auto constant) {
         for_vectors(b, true, [&](int k, int, State state) ALWAYS {
-          slopes_of<decltype(constant)::value>(p, b, rows, image, patch, state, k, grad + k, step, slopes);
+          slopes_of<decltype(constant)::value>(
+              p, b, brought ? &inside : nullptr, rows, image, patch, state, k, grad + k, step, slopes);
         });
       });
       for (int64_t c = 0; p.fill && c < p.channels; c++)

@@ -60,20 +60,22 @@ inline double ratio(const Problem& p, int a, int b) {
   return out > 1 ? (in - 1) / (out - 1) : 0.0;
 }
 
-// The matrix of one image, and how far one step of the output goes: in pixels, and for w in normalised coordinates.
+// The matrix of one image, and how far one step of the output goes: in pixels, and for w in normalised coordinates. m's
+// last column is where the output's columns begin, in its middle row.
 struct OutputMap {
-  double m[4][4], step[4][3];  // rows x, y, z, w of the result
+  double m[4][4], step[4][3], middle[3] = {};  // rows x, y, z, w of the result
 
   OutputMap(const Problem& p, int64_t image) {
     if (p.where < AFFINE) return;
     const int d = p.dims, e = d + 1;
     const double* from = p.matrix + (p.where_shared ? 0 : image * e * e);
+    for (int b = 0; b < d; b++) middle[b] = (p.out_size[b] - 1) / 2.0;
     for (int a = 0; a < e; a++) {
       for (int b = 0; b < d; b++) {
         m[a][b] = from[a * e + b];
         step[a][b] = a < d ? ratio(p, a, b) : OutputAxis(p, b).scale;
       }
-      m[a][d] = from[a * e + d] * (a < d ? half_extent(p, a) : 1.0);
+      m[a][d] = from[a * e + d] * (a < d ? half_extent(p, a) : 1.0) - m[a][0] * middle[0] * step[a][0];
     }
   }
 };
@@ -86,11 +88,13 @@ struct RowMap {
   RowMap() = default;
   RowMap(const Problem& p, const OutputMap& map, int64_t row) {
     const int d = p.dims;
-    const double at[3] = {0, double(d > 2 ? row % p.out_size[1] : row), double(d > 2 ? row / p.out_size[1] : 0)};
+    const double y = d > 1 ? double(d > 2 ? row % p.out_size[1] : row) - map.middle[1] : 0;
+    const double z = d > 2 ? double(row / p.out_size[1]) - map.middle[2] : 0;
     for (int a = 0; a <= d; a++) {
       slope[a] = map.m[a][0] * map.step[a][0];
       start[a] = map.m[a][d];
-      for (int b = 0; b < d; b++) start[a] += map.m[a][b] * (at[b] - (p.out_size[b] - 1) / 2.0) * map.step[a][b];
+      if (d > 1) start[a] += map.m[a][1] * y * map.step[a][1];
+      if (d > 2) start[a] += map.m[a][2] * z * map.step[a][2];
     }
   }
 };

@@ -198,7 +198,11 @@ Box box_of(const Problem& p, const Part& part) {
   const Reach reach = loops_for<S>(p).reach(p, part);
   for (int a = 0; a < p.dims; a++) {
     int64_t low = reach.low[a], high = reach.high[a];
-    bring_inside(p.axis[a], low, high);
+    const Axis& axis = p.axis[a];
+    const bool before = low < 0, beyond = high >= axis.size;
+    bring_inside(axis, low, high);
+    if (before) high = std::max(high, std::min<int64_t>(axis.taps, axis.size) - 1);  // as `Brought` reads them
+    if (beyond) low = std::min(low, std::max<int64_t>(0, axis.size - axis.taps));
     box.low[a] = low;
     box.size[a] = high - low + 1;
   }

@@ -1,0 +1,287 @@
+"""Fields: Gauss and Newton's steps from coarse to fine, with a penalty that keeps the field smooth.
+
+The energy of θ is the mean of w (a · m + b − f)² over the fixed image's pixels and channels, with m the moving image at
+T(p), f the fixed one and w whether T(p) lies inside, plus weight · penalty(θ). Its gradient in θ is exact but for the
+slopes of m, which are the bicubic image's. A step δ solves (Jᵀ G J + weight · P) δ = −gradient, with G the products of
+m's slopes and J the derivative of the displacement in θ, by conjugate gradients: no matrix is ever stored. Where the
+displacement is not linear in θ, as that of a flow is not, J is that of a displacement field and only the step is
+approximate: it is shortened until the energy falls.
+"""
+
+import functools
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from warpkit import losses
+from warpkit.alignment.level import Level
+from warpkit.errors import InputError
+from warpkit.geometry import half_extent, lattice
+from warpkit.sampling.sampler import sample
+from warpkit.transforms.displacement import Displacement
+from warpkit.transforms.field import FieldTransform
+
+PENALTIES = {"bending": losses.bending, "diffusion": losses.diffusion}
+_STEPS, _HALVINGS = 12, 5  # at each level, at most
+_SOLVED, _PRODUCTS = 0.05, 40  # how exactly a step is solved, and with how many products by the matrix, at most
+_LEAST_GAIN = 1e-3  # of the energy: a step that gains less is the last one
+_EVERY_POINT = 2**62
+
+
+@dataclass(frozen=True)
+class Dense:
+    """The search for θ of a field transform, from coarse to fine, for many images at once."""
+
+    transform: FieldTransform
+    penalty: str
+    weight: float
+    is_relative: bool  # whether brightness and contrast of the moving image are free
+    align_corners: bool
+    report: Callable[[float, float], None]
+
+    def theta(self, levels: Sequence[Level], start: Float[Tensor, "N D *F"] | Float[Tensor, "N P"]) -> Tensor:
+        """The best θ that is found, of the size of `start`, from which it goes on; `levels` begin with the coarsest."""
+        finest = tuple(levels[-1].fixed.shape[2:])
+        own = tuple(start.shape[2:])  # none: θ is flat
+        theta = start
+        for number, level in enumerate(levels):
+            size = tuple(level.fixed.shape[2:])
+            if own:
+                theta = self._resized(theta, tuple(map(min, size, own)) if number < len(levels) - 1 else own)
+            spacing = math.prod(n / m for n, m in zip(finest, size, strict=True)) ** (1 / len(size))
+            surface = _Surface(self, dense(level), spacing)
+            theta = self._descended(surface, theta, lambda done, value, k=number: self._tell(levels, k + done, value))
+        return theta
+
+    def _tell(self, levels: Sequence[Level], done: float, value: float) -> None:
+        self.report(done / len(levels), value)
+
+    def _resized(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
+        """The same displacements on another lattice of the field."""
+        if tuple(theta.shape[2:]) == size:
+            return theta
+        corners = self.transform.align_corners
+        points = lattice(size, align_corners=corners, dtype=theta.dtype, device=theta.device)
+        resized = sample(theta, points[None], kernel="bicubic", padding_mode="border", align_corners=corners)
+        return resized * _scale(self.transform, size, theta) / _scale(self.transform, tuple(theta.shape[2:]), theta)
+
+    def _descended(self, surface: "_Surface", theta: Tensor, report: Callable[[float, float], None]) -> Tensor:
+        value, step = surface.value(theta), torch.ones(len(theta), dtype=theta.dtype, device=theta.device)
+        for k in range(_STEPS):
+            delta = surface.newton(theta)
+            step = torch.ones_like(step)
+            for _ in range(_HALVINGS):
+                moved = theta + _each(step, theta) * delta
+                found = surface.value(moved)
+                better = found < value
+                step = torch.where(better, step, step / 2)
+                if better.all():
+                    break
+            theta = torch.where(_each(better, theta), moved, theta)
+            goes_on = better & (value - found > _LEAST_GAIN * value)
+            value = torch.where(better, found, value)
+            report((k + 1) / _STEPS, float(value.mean()))
+            if not goes_on.any():
+                break
+        return theta
+
+
+def dense(level: Level) -> Level:
+    """The level with every pixel of the fixed image looked at."""
+    return Level(level.moving, level.fixed, level.loss, level.kernel, level.align_corners, most_points=_EVERY_POINT)
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """The energy over θ at one level. `spacing`: of its pixels, in the finest level's."""
+
+    search: Dense
+    level: Level
+    spacing: float
+
+    @functools.cached_property
+    def linear(self) -> FieldTransform:
+        """The transform itself where it is linear in θ, else a field of displacements of the same make."""
+        given = self.search.transform
+        if given.is_linear:
+            return given
+        kernel: Any = list(given.kernels) if len(given.kernels) > 1 else given.kernels[0]
+        units = {"units": given.units} if isinstance(given, Displacement) else {}
+        how: dict[str, Any] = {"padding_mode": given.padding_mode, "align_corners": given.align_corners, **units}
+        return Displacement(given.ndim, kernel=kernel, **how)
+
+    def value(self, theta: Tensor) -> Float[Tensor, " N"]:
+        """The energy; ∞ where it is no number."""
+        with torch.no_grad():
+            coords = self._coords(self.search.transform.shifts(theta, self.level.size, self.level.align_corners))
+            sampled = self.level.sampled(coords)
+            residual, weight, _ = self._compared(sampled, coords)
+            energy = (weight * residual.square()).sum((1, 2)) + self._penalty(theta)
+            return energy.nan_to_num(torch.inf, torch.inf, torch.inf)
+
+    def newton(self, theta: Tensor) -> Tensor:
+        """The step of Gauss and Newton."""
+        size, corners = self.level.size, self.level.align_corners
+        with torch.enable_grad():
+            given = theta.detach().requires_grad_()
+            shifts = self.search.transform.shifts(given, size, corners)
+        coords = self._coords(shifts.detach())
+        sampled, across = self.level.seen(coords)
+        residual, weight, contrast = self._compared(sampled, coords)
+        across = torch.where(weight[..., None] > 0, across * contrast[..., None, None], 0.0)
+        push = 2 * (weight[..., None] * residual[..., None] * across).sum(1)  # [N, M, D]
+        (gradient,) = torch.autograd.grad(shifts, given, push.reshape(shifts.shape), retain_graph=False)
+        gradient = gradient + self._pulled(theta)
+        turned = across
+        if not self.search.transform.is_linear:
+            turned = (across[..., None, :] @ self._jacobian(shifts.detach()))[..., 0, :]
+        units = _scale(self.linear, size, theta) if tuple(theta.shape[2:]) == size else None
+        products = 2 * torch.einsum("ncm,ncmi,ncmj->nmij", weight.expand(residual.shape), turned, turned)
+
+        def product(d: Tensor) -> Tensor:
+            if units is not None:  # the displacement of a pixel is what θ says there
+                pushed = products @ (d / units).flatten(2).mT[..., None]
+                return pushed[..., 0].mT.reshape(d.shape) / units + self._pulled(d)
+            with torch.enable_grad():
+                at = torch.zeros_like(d).requires_grad_()
+                moved = self.linear.shifts(at, size, corners)
+            pushed = products @ self.linear.shifts(d, size, corners).reshape(*products.shape[:-1], 1)
+            (back,) = torch.autograd.grad(moved, at, pushed.reshape(moved.shape))
+            return back + self._pulled(d)
+
+        return _solved(product, -gradient, self._preconditioner(products, gradient))
+
+    def _coords(self, shifts: Tensor) -> Float[Tensor, "N M D"]:
+        size, corners = self.level.size, self.level.align_corners
+        start = lattice(size, align_corners=corners, dtype=shifts.dtype, device=shifts.device)
+        return (start + shifts).flatten(1, -2)
+
+    def _compared(self, sampled: Float[Tensor, "N C M"], coords: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The residual, the weight of each point (their sum over points and channels is 1), the contrast `a`."""
+        target = self.level.target
+        weight = self.level.inside(coords)[:, None]
+        weight = weight / weight.sum((1, 2), keepdim=True).clamp_min(1e-9)
+        if not self.search.is_relative:
+            return sampled - target, weight / target.shape[1], torch.ones_like(sampled[..., 0])
+        means = [(weight * image).sum(-1, keepdim=True) for image in (sampled, target)]
+        m, f = (image - mean for image, mean in zip((sampled, target), means, strict=True))
+        contrast = (weight * m * f).sum(-1) / (weight * m * m).sum(-1).clamp_min(1e-9)
+        return contrast[..., None] * m - f, weight / target.shape[1], contrast
+
+    def _jacobian(self, shifts: Float[Tensor, "N *T D"]) -> Float[Tensor, "N 1 M D D"]:
+        """∂T/∂p at each pixel, by central differences."""
+        size, corners = self.level.size, self.level.align_corners
+        at = lattice(size, align_corners=corners, dtype=shifts.dtype, device=shifts.device) + shifts
+        columns = []
+        for axis, n in zip(range(at.ndim - 2, 0, -1), reversed(size), strict=True):
+            step = 1 / half_extent(n, corners) if n > 1 else 1.0
+            slope = torch.gradient(at, spacing=step, dim=axis)[0] if n > 1 else torch.zeros_like(at)
+            columns.append(slope)
+        return torch.stack(columns, -1).flatten(1, -3)[:, None]
+
+    @property
+    def _weight(self) -> float:
+        # The penalties count in pixels of their level; bending is per pixel squared.
+        return self.search.weight / self.spacing ** (2 if self.search.penalty == "bending" else 0)
+
+    def _penalty(self, theta: Tensor) -> Float[Tensor, " N"]:
+        size = tuple(theta.shape[2:]) or self.level.size
+        if min(size) < (3 if self.search.penalty == "bending" else 2):
+            return theta.new_zeros(len(theta))
+        found = PENALTIES[self.search.penalty](self.linear, theta, size, align_corners=self.linear.align_corners)
+        return self._weight * found
+
+    def _pulled(self, theta: Tensor) -> Tensor:
+        """The gradient of the penalty, which is linear in θ."""
+        if tuple(theta.shape[2:]) and self.linear.is_field and min(theta.shape[2:]) > 2:
+            return self._pulled_at_places(theta)
+        with torch.enable_grad():
+            given = theta.detach().requires_grad_()
+            penalty = self._penalty(given)
+            return torch.autograd.grad(penalty.sum(), given)[0] if penalty.requires_grad else torch.zeros_like(theta)
+
+    def _pulled_at_places(self, theta: Tensor) -> Tensor:
+        """The same for displacements on a lattice, by the differences' own adjoints: four times as fast as autograd."""
+        size = tuple(theta.shape[2:])
+        halves = [half_extent(n, self.linear.align_corners) for n in reversed(size)]
+        pixels = theta.new_tensor(halves).reshape(-1, *[1] * len(size)) / _scale(self.linear, size, theta)
+        u, found = theta * pixels, torch.zeros_like(theta)
+        axes = range(2, u.ndim)
+        bends = self.search.penalty == "bending"
+        terms = [(1.0, (a, a) if bends else (a,)) for a in axes]
+        terms += [(2.0, pair) for pair in itertools.combinations(axes, 2)] if bends else []
+        for factor, along in terms:
+            r = functools.reduce(lambda x, a: x.diff(dim=a), along, u)
+            r = r * (2 * factor / (r[0, 0].numel()))
+            found += functools.reduce(_undiff, along, r)
+        return self._weight * found * pixels
+
+    def _preconditioner(self, products: Tensor, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """The inverse of the matrix's blocks, one for each place, where the field's lattice is the image's."""
+        size = self.level.size
+        if tuple(like.shape[2:]) != size:
+            return lambda d: d
+        d = len(size)
+        center = 2 * (6 * d + 4 * d * (d - 1)) if self.search.penalty == "bending" else 4 * d  # of the stencil
+        halves = products.new_tensor([half_extent(n, self.linear.align_corners) for n in reversed(size)])
+        units = _scale(self.linear, size, like).reshape(-1)
+        stiff = self._weight * center / math.prod(size) * (halves / units).square()
+        blocks = products / (units[:, None] * units) + torch.diag(stiff)
+        inverse = torch.linalg.inv(blocks)
+        return lambda v: (inverse @ v.flatten(2).mT[..., None])[..., 0].mT.reshape(v.shape)
+
+
+def _undiff(x: Tensor, axis: int) -> Tensor:
+    """The adjoint of `diff`."""
+    pad = [0, 0] * (x.ndim - 1 - axis) + [1, 1]
+    return -torch.nn.functional.pad(x, pad).diff(dim=axis)
+
+
+def _solved(product: Callable[[Tensor], Tensor], right: Tensor, precondition: Callable[[Tensor], Tensor]) -> Tensor:
+    """x of product(x) = right, roughly, by preconditioned conjugate gradients, for each image."""
+    x, rest = torch.zeros_like(right), right
+    z = precondition(rest)
+    along, size = z, _dot(rest, z)
+    first = size
+    for _ in range(_PRODUCTS):
+        image = product(along)
+        curvature = _dot(along, image)
+        step = torch.where(curvature > 0, size / curvature.clamp_min(1e-30), 0.0)
+        x, rest = x + _each(step, x) * along, rest - _each(step, x) * image
+        z = precondition(rest)
+        before, size = size, _dot(rest, z)
+        if bool((size <= _SOLVED**2 * first).all()):
+            break
+        along = z + _each(torch.where(before > 0, size / before.clamp_min(1e-30), 0.0), x) * along
+    return x
+
+
+def _dot(a: Tensor, b: Tensor) -> Float[Tensor, " N"]:
+    return (a * b).flatten(1).sum(1)
+
+
+def _each(factor: Shaped[Tensor, " N"], like: Tensor) -> Tensor:
+    return factor.reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _scale(transform: FieldTransform, size: tuple[int, ...], like: Tensor) -> Tensor:
+    """What θ of a field of this size counts for a normalised 1: 1, or its pixels."""
+    d = len(size)
+    if not (isinstance(transform, Displacement) and transform.units == "pixels"):
+        return like.new_ones(d, *[1] * d)
+    halves = [half_extent(n, transform.align_corners) for n in reversed(size)]
+    return like.new_tensor(halves).reshape(d, *[1] * d)
+
+
+def starts(transform: FieldTransform, matrix: Float[Tensor, "N E E"], size: tuple[int, ...]) -> Tensor:
+    """θ of an affine motion where the transform has one, else of none."""
+    try:
+        return transform.from_matrix(matrix, size)
+    except InputError:
+        return transform.identity(size).to(matrix)[None].expand(len(matrix), *[-1] * (len(size) + 1))
