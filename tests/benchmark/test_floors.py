@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from benchmark_results import results, row
 
-from warpkit.benchmark.floors import TABLE, Floor, floors
+from warpkit.benchmark.floors import AT_POINTS, OF_TYPES, TABLE, Floor, floors
 from warpkit.benchmark.results import OTHER_FORMULA, OTHER_RESULT, Memory
 from warpkit.benchmark.workloads import WORKLOADS
 
@@ -22,8 +22,9 @@ def whole_table(factor):
     ]
 
 
-def test_every_workload_of_the_table_exists():
-    assert set(TABLE) <= set(WORKLOADS)
+def test_every_workload_that_has_a_floor_exists():
+    for name, kernels in {**TABLE, **AT_POINTS, **OF_TYPES}.items():
+        assert set(kernels) <= set(WORKLOADS[name].kernels_of(None))
 
 
 def test_what_was_not_measured_is_neither_reached_nor_missed():

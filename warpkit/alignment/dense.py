@@ -56,11 +56,8 @@ class Dense:
                 theta = self._resized(theta, tuple(map(min, size, own)) if number < len(levels) - 1 else own)
             spacing = math.prod(n / m for n, m in zip(finest, size, strict=True)) ** (1 / len(size))
             surface = _Surface(self, dense(level), spacing)
-            theta = self._descended(surface, theta, lambda done, value, k=number: self._tell(levels, k + done, value))
+            theta = self._descended(surface, theta, number, len(levels))
         return theta
-
-    def _tell(self, levels: Sequence[Level], done: float, value: float) -> None:
-        self.report(done / len(levels), value)
 
     def _resized(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
         """The same displacements on another lattice of the field."""
@@ -71,7 +68,7 @@ class Dense:
         resized = sample(theta, points[None], kernel="bicubic", padding_mode="border", align_corners=corners)
         return resized * _scale(self.transform, size, theta) / _scale(self.transform, tuple(theta.shape[2:]), theta)
 
-    def _descended(self, surface: "_Surface", theta: Tensor, report: Callable[[float, float], None]) -> Tensor:
+    def _descended(self, surface: "_Surface", theta: Tensor, number: int, count: int) -> Tensor:
         value, step = surface.value(theta), torch.ones(len(theta), dtype=theta.dtype, device=theta.device)
         for k in range(_STEPS):
             delta = surface.newton(theta)
@@ -86,7 +83,7 @@ class Dense:
             theta = torch.where(_each(better, theta), moved, theta)
             goes_on = better & (value - found > _LEAST_GAIN * value)
             value = torch.where(better, found, value)
-            report((k + 1) / _STEPS, float(value.mean()))
+            self.report((number + (k + 1) / _STEPS) / count, float(value.mean()))
             if not goes_on.any():
                 break
         return theta

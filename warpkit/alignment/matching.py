@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
@@ -34,7 +33,7 @@ def align(
     loss: str = "mse",
     kernel: KernelLike | Sequence[KernelLike] = "bicubic",
     regularization: str = "bending",
-    weight: float = 0.1,
+    weight: float = 0.5,
     init: Tensor | None = None,
     align_corners: bool = False,
     progress: Callable[[float, float], None] | None = None,
@@ -46,8 +45,8 @@ def align(
     starts from the best affine one. What the moving image does not show does not count. The same input gives the same
     θ.
 
-    Fields (`displacement`, `velocity`, those of plugins) and `free_form` begin with the best affine motion, and go on by
-    Gauss and Newton's steps on all their numbers at once, held together by a penalty on the field. θ has the fixed
+    Fields (`displacement`, `velocity`, those of plugins) and `free_form` begin with the best affine motion, and go on
+    by Gauss and Newton's steps on all their numbers at once, held together by a penalty on the field. θ has the fixed
     image's size unless `init` has another.
 
     Args:
@@ -61,14 +60,14 @@ def align(
         regularization: of fields and `free_form`: "bending", which lets every affine motion pass, or "diffusion", as in
             `wk.losses`; of a velocity field it is the velocity's.
         weight: of the penalty, beside the mean square of the images' difference, both scaled to variance 1.
-        init: `[N, P]`, `[1, P]` or `[P]`, of a field `[N, D, *F]` or without its batch: the only start, where the motion
-            is known roughly or the transform has no identity.
+        init: `[N, P]`, `[1, P]` or `[P]`, of a field `[N, D, *F]` or without its batch: the only start, where the
+            motion is known roughly or the transform has no identity.
         align_corners: as in `warp`.
         progress: called with the share of the work that is done, 0 … 1, and the loss (images scaled to variance 1).
 
     Returns:
-        θ `[N, P]`, of a field `[N, D, *F]`, in float32, or in float64 for such images. Where nothing better is found it is the identity (or
-        `init`).
+        θ `[N, P]`, of a field `[N, D, *F]`, in float32, or in float64 for such images. Where nothing better is found it
+        is the identity (or `init`).
 
     Raises:
         InputError: for a wrong shape, type, device, name or option, for values that are not finite, for an image that

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from warpkit.benchmark.peer import BOTH, FORWARD
+from warpkit.benchmark.peer import BOTH, DIRECTIONS, FORWARD
 from warpkit.benchmark.results import OTHER_FORMULA, SAME, Results, Row
 
+Floors = dict[str, dict[str, tuple[float, ...]]]
 # Beside affine_grid + grid_sample: workload → kernel → (forward, forward + backward), on two cores.
 TABLE = {
     "digits": {"bilinear": (1.5, 2.0), "bicubic": (1.3, 1.5)},
@@ -17,6 +18,23 @@ TABLE = {
     "features-last": {"bilinear": (2.0, 3.5), "bicubic": (4.0, 6.0)},
     "volume": {"bilinear": (2.0, 2.0)},
 }
+# Beside grid_sample, at given points: forward, forward + backward, and the gradient of the points alone.
+AT_POINTS: Floors = {
+    "points": {"bilinear": (0.6, 0.6, 0.5), "bicubic": (1.2, 1.6, 1.1)},
+    "points-full-hd": {"bilinear": (1.2, 0.7, 1.0), "bicubic": (2.0, 1.7, 1.9)},
+    "points-features": {"bilinear": (0.7, 0.3, 0.6), "bicubic": (1.6, 1.0, 1.2)},
+    "points-pairs": {"bilinear": (0.6, 0.5, 0.5), "bicubic": (1.2, 1.4, 0.9)},
+    "points-volume": {"bilinear": (3.0, 1.5, 2.0)},
+    "points-tiny": {"bilinear": (0.35, 0.35, 0.3), "bicubic": (0.5, 0.5, 0.4)},
+}
+# Other types: beside torch, forward and forward + backward; bytes beside OpenCV.
+OF_TYPES: Floors = {
+    "labels": {"nearest": (2.0,)},
+    "halves": {"bilinear": (1.0, 0.9), "bicubic": (1.5, 2.0)},
+    "brain-floats": {"bilinear": (0.9, 0.8), "bicubic": (1.3, 1.5)},
+    "doubles": {"bilinear": (1.0, 1.0), "bicubic": (1.4, 2.0)},
+}
+BYTES = {"nearest": 0.3, "bilinear": 0.5, "bicubic": 0.8}
 GEOMETRIC_MEAN = 2.5  # over the table
 TINY = (0.4, 0.7)  # the cost of a call
 OPENCV = {"bilinear": 1.0, "bicubic": 1.2}  # full-hd, forward
@@ -57,8 +75,20 @@ def floors(results: Results) -> list[Floor]:
         for d, direction in enumerate((FORWARD, BOTH))
     ]
     opencv = [_ratio(results, "full-hd", kernel, FORWARD, "opencv", bound) for kernel, bound in OPENCV.items()]
+    points = [
+        _ratio(results, workload, kernel, direction, "torch", bound)
+        for table in (AT_POINTS, OF_TYPES)
+        for workload, kernels in table.items()
+        for kernel, bounds in kernels.items()
+        for direction, bound in zip(DIRECTIONS, bounds, strict=False)
+    ]
+    stored = [
+        _ratio(results, workload, kernel, FORWARD, "opencv", bound)
+        for workload in ("bytes", "bytes-last", "bytes-gray")
+        for kernel, bound in BYTES.items()
+    ]
     everywhere = [_everywhere(results, "torch-interpol", INTERPOL), _everywhere(results, "our bicubic", LANCZOS)]
-    return [*table, _mean(table), *tiny, *opencv, *everywhere, _memory(results)]
+    return [*table, _mean(table), *tiny, *points, *stored, *opencv, *everywhere, _memory(results)]
 
 
 def _table(results: Results) -> Iterator[Floor]:

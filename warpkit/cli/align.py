@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from rich.console import Console
 
 from warpkit.cli.values import parse_options
 from warpkit.cli.warp import theta_of, transform_of, warp_pixels
+from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def align(
     fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The photograph that it is brought onto.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write MOVING as FIXED sees it.")],
     transform: Annotated[
-        str, typer.Option(help="affine, projective, thin_plate_spline …; `warpkit list` shows them.")
+        str, typer.Option(help="affine, projective, displacement, velocity …; `warpkit list` shows them.")
     ] = "affine",
     options: Annotated[
         list[str] | None,
@@ -41,6 +43,13 @@ def align(
     kernel: Annotated[
         str, typer.Option(help="Name of the kernel that MOVING is sampled with, to compare and for OUT.")
     ] = "bicubic",
+    regularization: Annotated[
+        str, typer.Option(help="What keeps a field, or free_form, smooth: bending or diffusion.")
+    ] = "bending",
+    weight: Annotated[float, typer.Option(help="How much that counts.")] = 0.5,
+    field: Annotated[
+        Path | None, typer.Option(metavar="FILE.npy", help="Keep θ of a field, [2, H, W], as --theta takes it.")
+    ] = None,
     picture: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw both photographs over each other, before and after.")
     ] = None,
@@ -63,7 +72,9 @@ def align(
     extra = parse_options("--set", options or [])
     component = transform_of(transform, extra)
     start = theta_of(component, theta or [])
-    for path in filter(None, (out, picture, as_json)):
+    require(field is None or component.is_field, f"--field: θ of {transform} is a few numbers, which are printed")
+    require(field is None or field.suffix == ".npy", "--field", expected="a .npy file", given=quoted(str(field), 300))
+    for path in filter(None, (out, picture, as_json, field)):
         check_writable(path)
     if picture is not None:
         photo.check_suffix(picture)
@@ -82,19 +93,26 @@ def align(
         def show(done: float, value: float) -> None:
             progress.update(bar, completed=done, description=f"{loss} {value:.4f}")
 
-        found = find(*pair, component, loss=loss, kernel=kernel, init=start if theta else None, progress=show)
+        ways: dict[str, Any] = {"loss": loss, "kernel": kernel, "regularization": regularization, "weight": weight}
+        found = find(*pair, component, **ways, init=start if theta else None, progress=show)
     agreements = [agreement(*pair, component, t) for t in (start[None], found)]
     pixels = warp_pixels(source, component, found, [0.0] * len(source.pixels), size=size, kernel=kernel)
     photo.write(photo.Photo(pixels, source.profile), out)
     if picture is not None:
         photo.write(photo.Photo(_overlaid(*pair, component, [start[None], found])), picture)
-    numbers = [float(number) for number in found[0]]
+    if field is not None:
+        with written_whole(field) as draft, draft.open("wb") as file:
+            np.save(file, found[0].numpy())
+    numbers = [] if component.is_field else [float(number) for number in found[0]]
     if as_json is not None:
-        words = {"transform": {"type": transform, **extra}, "loss": loss, "kernel": kernel, "theta": numbers}
+        kept = (
+            {"theta": numbers} if numbers else {"field": str(field) if field else None, "size": list(found.shape[1:])}
+        )
+        words = {"transform": {"type": transform, **extra}, **ways, **kept}
         before, after = (it._asdict() for it in agreements)
         with written_whole(as_json) as draft:
             draft.write_text(json.dumps(words | {"before": before, "after": after}, indent=2), encoding="utf-8")
-    typer.echo(f"θ {' '.join(f'{number:.6g}' for number in numbers)}")
+    typer.echo(f"θ {' '.join(f'{n:.6g}' for n in numbers)}" if numbers else _told(component, found, size))
     for when, it in zip(("before", "after"), agreements, strict=True):
         typer.echo(
             f"{when:<6}  difference {it.difference:.2f} of 255, correlation {it.correlation:.3f}, "
@@ -103,6 +121,16 @@ def align(
     if not agreements[1].correlation > _SUSPECT:
         console.print("The photographs still differ much: this may be no match.", style="yellow")
     typer.echo(f"{out}: {size[1]} × {size[0]} pixels")
+
+
+def _told(component: "Transform", theta: "Tensor", size: tuple[int, int]) -> str:
+    """A line about a field: its size, how far it moves and whether it folds."""
+    from warpkit.losses import folding
+
+    shifts = component.shifts(theta, size, False) * theta.new_tensor([size[1] / 2, size[0] / 2])
+    most, folds = float(shifts.square().sum(-1).sqrt().max()), float(folding(component, theta, size))
+    shape = " × ".join(map(str, theta.shape[1:]))
+    return f"θ is a field of {shape} numbers: it moves pixels by up to {most:.1f}, and folds {folds:.2%} of the cells"
 
 
 def _comparable(moving: "Photo", fixed: "Photo") -> tuple["Tensor", "Tensor"]:

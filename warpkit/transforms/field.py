@@ -83,6 +83,10 @@ class FieldTransform(Transform):
         """Zeros `[D, *size]`; of one pixel unless a size is given."""
         return torch.zeros(self.ndim, *check_size(1 if size is None else size, self.ndim), dtype=default())
 
+    def from_matrix(self, matrix: Float[Tensor, "N E E"], size: Any = 2) -> Tensor:
+        """The θ of an affine map, a field of this size; optional."""
+        raise InputError(f"{type(self).__name__} has no from_matrix")
+
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is a floating-point tensor [N, D, *F] with a place at least."""
         check_floats("theta", theta)

@@ -94,7 +94,8 @@ def logarithm(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
     found = found * 2**halvings
     back = torch.linalg.matrix_exp(found.nan_to_num(0, 0, 0))
     reject("no real logarithm", ~((back - exact).abs().amax((1, 2)) <= 1e-6 * exact.abs().amax((1, 2))))
-    return found.to(matrix.dtype)
+    logarithms: Tensor = found.to(matrix.dtype)
+    return logarithms
 
 
 def apply(matrix: Float[Tensor, "N E E"], points: Float[Tensor, "B M D"], is_affine: bool) -> Float[Tensor, "NB M D"]:
