@@ -14,7 +14,13 @@ from warpkit.benchmark.results import Results, Row
 from warpkit.benchmark.workloads import shown
 from warpkit.errors import require
 
-_COLOURS = {"torch": "#d9772b", "kornia": "#3a8f5c", "torch-interpol": "#8e5bb5", "opencv": "#2f6db3"}
+_COLOURS = {
+    "torch": "#d9772b",
+    "kornia": "#3a8f5c",
+    "torch-interpol": "#8e5bb5",
+    "opencv": "#2f6db3",
+    "kornia-rs": "#b8a13a",
+}
 _OTHER = "#7a7a7a"
 _BAR, _GAP = 0.13, 0.42  # inches: a bar, and a panel's title and axis
 
@@ -40,11 +46,14 @@ def ratio_bars(results: Results) -> Figure:
     for kernel, line in zip(kernels, grid, strict=True):
         for direction, axes in zip(directions, line, strict=True):
             these = [row for row in rows if (row.kernel, row.direction) == (kernel, direction)]
+            if not these and axes is not line[0]:
+                axes.set_axis_off()
+                continue
             _bars(axes, these, works[kernel], first=axes is line[0])
             axes.set_title(f"{kernel}, {direction}", fontsize=10)
     for axes in grid.flat:
         axes.tick_params(labelbottom=True)
-    for axes in grid[-1]:
+    for axes in grid[-1][:1]:
         axes.set_xlabel("their time / ours (to the right of 1, ours is faster)", fontsize=9)
     bars = {bar.get_label(): bar for axes in grid.flat for bar in axes.containers}
     figure.legend(bars.values(), bars.keys(), loc="outside upper center", ncols=len(bars), fontsize=9, frameon=False)
