@@ -5,6 +5,9 @@ import torch
 from strategies import uniform
 
 import warpkit as wk
+from warpkit.alignment.dense import Dense, _Surface
+from warpkit.alignment.level import Level
+from warpkit.alignment.losses import LOSSES
 
 
 def texture(seed, size):
@@ -137,3 +140,17 @@ def test_a_composition_with_a_field_is_refused():
     both = wk.Compose([wk.get_transform("affine"), wk.get_transform("displacement")])
     with pytest.raises(wk.InputError, match="no compositions with fields"):
         wk.align(image, image.flip(-1), both)
+
+
+@pytest.mark.parametrize("penalty", ["bending", "diffusion"])
+@pytest.mark.parametrize("units", ["pixels", "normalized"])
+@pytest.mark.parametrize("size", [(11,), (9, 12), (6, 7, 8)], ids=str)
+def test_the_penalty_s_gradient_is_that_of_the_loss(penalty, units, size):
+    transform = wk.get_transform("displacement", ndim=len(size), units=units)
+    image = uniform(0, 2, 1, *size)
+    search = Dense(transform, penalty, 0.3, False, False, print)
+    surface = _Surface(search, Level(image, image, LOSSES["mse"], "bicubic", False), spacing=2.0)
+    theta = uniform(1, 2, len(size), *size).requires_grad_()
+    loss = {"bending": wk.losses.bending, "diffusion": wk.losses.diffusion}[penalty](transform, theta, size)
+    (expected,) = torch.autograd.grad(0.3 * loss.sum() / (4 if penalty == "bending" else 1), theta)
+    torch.testing.assert_close(surface._pulled_at_places(theta.detach()), expected)
