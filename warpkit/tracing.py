@@ -82,6 +82,11 @@ def function_transforms_active() -> bool:
     return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
+def is_batched(tensor: Tensor) -> bool:
+    """Whether it stands for many, as the gradients of `torch.autograd.grad(…, is_grads_batched=True)` do."""
+    return torch._C._dispatch_keys(tensor).has(_BATCHED)
+
+
 def torch_func_active() -> bool:
     """Whether a transform of `torch.func` is at work, within which `torch.autograd.grad` is not to be called."""
     return torch._C._are_functorch_transforms_active()
@@ -107,18 +112,25 @@ def is_watched() -> bool:
     return torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack() > 0
 
 
+def is_scripting() -> bool:
+    """Whether `torch.jit.trace` writes down what torch's own operators do, and sees nothing else."""
+    return torch._C._get_tracing_state() is not None
+
+
 def is_plain() -> bool:
     """Whether nobody looks on: no compiler, no dispatch mode, no function transform."""
     # Written out: it is asked before every small image.
     return not (
         torch.compiler.is_compiling()
         or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
         or torch._C._are_functorch_transforms_active()
         or forward_ad._current_level >= 0
     )
 
 
 _FAKE = torch._C._TorchDispatchModeKey.FAKE
+_BATCHED: Any = torch._C._parse_dispatch_key("Batched")  # of the older vmap, which autograd has its own use for
 
 
 def has_fake_tensors() -> bool:

@@ -191,3 +191,98 @@ def test_what_is_kept_is_bounded():
     for n in range(1, 400):
         wk.sample(torch.ones(1, 1, 2, 2), torch.zeros(1, n, 2))
     assert len(plans.plans._made) <= 256
+
+
+@pytest.mark.parametrize("size", [(3, 3), (3, 3, 3)])
+def test_an_image_with_as_many_channels_as_rows_and_columns_keeps_its_order(size):
+    """[N, *S, C] is then of the shape [N, C, *S]."""
+    form = torch.channels_last if len(size) == 2 else torch.channels_last_3d
+    image = torch.rand(2, 3, *size).contiguous(memory_format=form)
+    same = torch.eye(len(size), len(size) + 1).flatten()[None]
+    for _ in range(2):
+        assert torch.equal(wk.warp(image, "affine", same), image)
+        assert torch.equal(wk.warp((9 * image).byte(), "affine", same, kernel="nearest"), (9 * image).byte())
+
+
+@pytest.mark.parametrize(
+    ("pack", "unpack"),
+    [
+        (torch.Tensor.bfloat16, torch.Tensor.float),
+        (torch.Tensor.half, torch.Tensor.half),
+        (torch.Tensor.detach, lambda x: x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x),
+        (torch.Tensor.detach, lambda x: x.mT.contiguous().mT),
+    ],
+)
+def test_what_a_hook_gives_back_for_what_was_saved_is_read_as_it_is(pack, unpack):
+    image, grid = torch.rand(4, 3, 6, 6), 1.6 * torch.rand(4, 5, 2) - 0.8
+    theta = torch.tensor([[1, 0.1, 0, 0, 1, 0.1]]).repeat(4, 1)
+
+    def gradients():
+        given = [t.clone().requires_grad_() for t in (image, grid, theta)]
+        out = wk.sample(given[0], given[1]).sum() + wk.warp(given[0], "affine", given[2]).square().sum()
+        return out, given
+
+    out, given = gradients()
+    expected = torch.autograd.grad(out, given)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: pack(x.detach()), unpack):
+        out, given = gradients()
+    for found, right in zip(torch.autograd.grad(out, given), expected, strict=True):
+        torch.testing.assert_close(found, right, atol=0.5 if pack is not torch.Tensor.detach else 1e-4, rtol=0.1)
+
+
+def test_many_gradients_at_once_are_those_of_one_after_the_other():
+    image = torch.rand(1, 2, 5, 6, dtype=torch.float64, requires_grad=True)
+    coords = COORDS.double().requires_grad_()
+    out = wk.sample(image, coords)
+    each = torch.rand(3, *out.shape, dtype=torch.float64)
+    together = torch.autograd.grad(out, (image, coords), each, is_grads_batched=True, retain_graph=True)
+    for k, grad in enumerate(each):
+        for a, b in zip(together, torch.autograd.grad(out, (image, coords), grad, retain_graph=True), strict=True):
+            torch.testing.assert_close(a[k], b)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchscript_traces_what_the_reference_backend_does(image, unchecked):
+    traced = torch.jit.trace(lambda u: wk.sample(u, COORDS), (image,), check_trace=False)
+    other = image.flip(-1) + 1
+    torch.testing.assert_close(traced(other), wk.sample(other, COORDS))
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "none"])
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_a_point_gets_is_no_affair_of_its_neighbours(channels, kernel, padding):
+    """One of sixteen meets a NaN, or lies far away, where a tile is read in another way."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.randn(1, channels, 16, 16, generator=generator)
+    image[..., 8, 8] = torch.nan
+    near = 0.4 * torch.rand(1, 16, 2, generator=generator) + 0.7
+    found = []
+    for last in (0.9, 0.06):
+        coords = near.clone()
+        coords[0, 15] = last
+        coords.requires_grad_()
+        out = wk.sample(image, coords, kernel=kernel, padding_mode=padding)[..., :15]
+        found.append((out, torch.autograd.grad(out.sum(), coords)[0][:, :15]))
+    for a, b in zip(*found, strict=True):
+        assert torch.equal(a, b)
+    line = torch.ones(1, 1, 100_000, dtype=torch.float16)
+    line[..., 0] = torch.inf
+    ends = [torch.tensor([[[-1 + 0.6e-5], [x]]], dtype=torch.float64) for x in (-0.9999, 0.99)]
+    first, second = (wk.sample(line, end, kernel=kernel, padding_mode=padding)[0, 0, 0] for end in ends)
+    torch.testing.assert_close(first, second, atol=0, rtol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("wrong", ["table", "where", "grad", "batch", "channels", "size"])
+def test_graphs_are_refused_what_would_be_read_past_its_end(wrong, unchecked):
+    image, coords = torch.rand(3, 2, 8, 8), torch.rand(3, 7, 2)
+    rule = wk.sampling.sampler.rule_for(image, "bilinear", "zeros", 0.0, False)
+    problem = rule.problem(image, coords, "points", (8, 8), (7,))
+    grad = torch.rand(3, 2, 7)
+    problem = problem._replace(table=problem.table.float()) if wrong == "table" else problem
+    problem = problem._replace(where=coords.half()) if wrong == "where" else problem
+    grad = {"grad": grad.double(), "batch": grad[:1], "channels": grad[:, :1]}.get(wrong, grad)
+    image = image[..., :5] if wrong == "size" else image
+    args = wk.sampling.problem.flat(problem)
+    with pytest.raises((ValueError, RuntimeError), match="warpkit"):
+        torch.ops.warpkit.gradients(grad, image, *args, True, True, False, "native")

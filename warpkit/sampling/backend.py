@@ -161,6 +161,8 @@ def refusal(backend: Backend, problem: Problem) -> str | None:
             return f"needs a table, and {type(without).__name__} has none for {problem.stored}"
         if tracing.function_transforms_active():
             return "has no forward mode and no vmap: function transforms are the reference backend's"
+        if tracing.is_scripting():
+            return "is not seen by torch.jit.trace, which records the reference backend's operators"
         if problem.fill.requires_grad:
             return "has no gradient for fill"
     try:

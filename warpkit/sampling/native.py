@@ -91,6 +91,9 @@ class Native(Backend):
         image = torch.zeros(_laid_out(shape, last), dtype=values.dtype, device=_CPU)
         plan = _made(shape, values.dtype, last, problem, copies=False)
         values = _dense(values) if last else _in_line(values)
+        batch = max(values.shape[0], where.shape[0]) if values.shape[0] and where.shape[0] else 0
+        right = values.shape[0] == batch and tuple(values.shape[2:]) == problem.target and images in (1, batch)
+        _require(right, "the values are not those of such points")
         _native.push(plan, _read(values), _read(where), image.data_ptr())
         return image.movedim(-1, 1) if last else image
 
@@ -111,10 +114,11 @@ class NativePlan(Plan):
 
     def __init__(self, image: Tensor, problem: Problem, copies: bool) -> None:
         self._last = _is_last(image)
+        _require(tuple(image.shape[2:]) == problem.size, "the image has another size")
         self._made = _made(tuple(image.shape), image.dtype, self._last, problem, copies)
         batch = problem.where.shape[0] if image.shape[0] == 1 else image.shape[0]
         self._shape = _laid_out((batch, image.shape[1], *problem.target), self._last)
-        self._is_alike = self._shape == image.shape
+        self._is_alike = not self._last and self._shape == image.shape
         self._is_listed = problem.kind in ("points", "shifts")
         self._numbers = problem.table.numel()
 
@@ -130,6 +134,7 @@ class NativePlan(Plan):
         """As `Backend.gradients`."""
         wants_image, wants_where, wants_table = wants
         grad = _in_line(grad.movedim(1, -1) if self._last else grad)
+        _require(grad.shape == self._shape and grad.dtype == image.dtype, "the gradient is not that of such an output")
         d_image = torch.zeros_like(image) if wants_image else None
         d_where = None
         if wants_where and self._is_listed:
@@ -145,6 +150,8 @@ class NativePlan(Plan):
 
 def _made(shape: tuple[int, ...], stored: torch.dtype, last: bool, problem: Problem, copies: bool) -> Any:
     """C++'s plan for images of this shape: what it needs of the table and of `fill`, it keeps itself."""
+    _require(problem.table.dtype == torch.float64, "tables are float64")
+    _require(problem.where.dtype in (torch.float32, torch.float64), "points are float32 or float64, matrices float64")
     target = problem.target if len(problem.target) == len(problem.size) else (math.prod(problem.target),)
     where, table, fill = problem.where, problem.table.contiguous(), problem.fill
     if fill.numel() > 0:
@@ -155,6 +162,12 @@ def _made(shape: tuple[int, ...], stored: torch.dtype, last: bool, problem: Prob
         where.dtype == torch.float64, problem.align_corners, copies, _STORED.get(stored, -1), stored.itemsize,
         KINDS.index(problem.kind), table.data_ptr(), table.numel(), fill.data_ptr(), fill.numel(),
     )  # fmt: skip
+
+
+def _require(right: bool, what: str) -> None:
+    """Nothing is read by address that is not what the plan says."""
+    if not right:
+        raise ValueError(f"warpkit: {what}")
 
 
 def _laid_out(shape: tuple[int, ...], last: bool) -> tuple[int, ...]:

@@ -117,15 +117,18 @@ class _PullByPlan(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, image: Tensor, where: Tensor, prepared: Prepared) -> Tensor:
-        ctx.prepared = prepared
+        ctx.prepared, ctx.types = prepared, (image.dtype, where.dtype)
         ctx.save_for_backward(image, where)
         return prepared.plan.pull(image, where)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Any, ...]:
-        (image, where), (plan, problem, backend, name) = ctx.saved_tensors, ctx.prepared
+        plan, problem, backend, name = ctx.prepared
         wants = (*ctx.needs_input_grad[:2], False)
-        if torch.is_grad_enabled() or not tracing.is_plain():
+        # What was saved may have been kept elsewhere by a hook, and come back as something else.
+        image, where = (t.to(dtype) for t, dtype in zip(ctx.saved_tensors, ctx.types, strict=True))
+        same = image.is_contiguous() and where.is_contiguous()
+        if torch.is_grad_enabled() or not (same and tracing.is_plain() and not tracing.is_batched(grads[0])):
             return *gradients(backend, grads[0], image, problem._replace(where=where), wants, name)[:2], None
         d_image, d_where, _ = plan.gradients(grads[0], image, where, wants)
         if d_where is not None and d_where.shape[0] != where.shape[0]:  # shared
@@ -174,7 +177,7 @@ def gradients(
     wants_image, wants_where, wants_table = wants
     if not (wants_image or wants_where or wants_table):
         return None, None, None
-    if tracing.function_transforms_active():  # they began after the image was sampled
+    if tracing.function_transforms_active() or tracing.is_batched(grad):  # they began after the image was sampled
         return _by_reference(grad, image, problem, wants)
     if not torch.is_grad_enabled():
         fused = _fused(backend, grad, image, problem, (wants_image, wants_where, wants_table), name)

@@ -199,7 +199,7 @@ struct Brought {
   // False where an axis is folded or has fewer pixels than taps.
   template <bool SLOPES>
   bool of(const Problem& p, const Block<S>& b, const Source<S>& image) {
-    if (b.inside || !image.pixels) return false;
+    if (b.inside) return false;
     for (int a = 0; a < p.dims; a++) {
       const Padding padding = p.axis[a].padding;
       if (padding == REFLECTION || padding == WRAP || p.axis[a].size < p.axis[a].taps) return false;
@@ -251,7 +251,8 @@ struct Patch {
   std::vector<int64_t> offset;
   alignas(64) Index at[3][MAX_TAPS][LANES];  // pixel indices of a block's taps, below 0 for what is not read
 
-  Patch(const Problem& p, int rows) : pixels(size_t(SIZE) * rows * p.axis[0].taps), offset(rows) {
+  // `channels`: as many as are filled at once.
+  Patch(const Problem& p, int rows, int64_t channels) : pixels(size_t(SIZE) * rows * p.axis[0].taps * channels), offset(rows) {
     for (int i = 0; i < SIZE; i++) corner[i] = Index(i * rows * p.axis[0].taps);
     for (int k = 0; k < rows; k++) offset[k] = k * p.axis[0].taps;
   }
@@ -287,10 +288,14 @@ struct Patch {
           at[a][t][i] = met ? b.in.axis[a].first[i] + t : Index(-1);
         }
   }
-  View<S> fill(const Problem& p, int g, const Source<S>& image, int64_t channel) {
+  int64_t channel_stride(const Problem& p) const { return int64_t(SIZE) * offset.size() * p.axis[0].taps; }
+  View<S> view() const { return {pixels.data(), corner, offset.data()}; }
+
+  // `slot`: where among the channels that are filled at once.
+  View<S> fill(const Problem& p, int g, const Source<S>& image, int64_t channel, int64_t slot) {
     const int64_t *stride = image.stride, plane = channel * image.channel_stride - image.origin;
     const int taps = p.axis[0].taps, ny = p.taps(1), nz = p.taps(2);
-    S* to = pixels.data();
+    S* to = pixels.data() + slot * channel_stride(p);
     for (int i = g; i < g + SIZE; i++)
       for (int z = 0; z < nz; z++)
         for (int y = 0; y < ny; y++, to += taps) {
@@ -301,7 +306,7 @@ struct Patch {
             to[t] = (px | py | pz) < 0 ? S(0) : pixel(image, row + px * stride[0]);
           }
         }
-    return {pixels.data(), corner, offset.data()};
+    return view();
   }
 };
 
@@ -365,7 +370,7 @@ template <class S>
 void forward_planar(const Problem& p, const Part& part, const Source<S>& image, const Sink& sink) {
   using W = Wide<S>;
   Rows<S, false> rows(p, image.stride);
-  Patch<S> patch(p, rows.count);
+  Patch<S> patch(p, rows.count, 1);
   Brought<S> inside;
   alignas(64) S rest[LANES];  // of the weights of each point, which `fill` gets
   const auto next = [&](const Block<S>& b) { ask_for(p, b, image); };
@@ -384,11 +389,11 @@ void forward_planar(const Problem& p, const Part& part, const Source<S>& image, 
     for (int64_t c = 0; c < p.channels; c++)  // one plane after the other: of many at once memory knows no neighbours
       for_vectors(b, image.pixels, [&](int g, int n, State state) ALWAYS {
         typename W::Vector sum = {};
-        if (state == INSIDE || (state == EDGE && brought))
+        if (state == INSIDE || (state == EDGE && brought && image.pixels))
           sum = sum_of<ROWS>(p, met, rows, {image.pixels + c * image.channel_stride, met.corner + g, rows.offset}, g);
-        if (state == EDGE && !(brought && are_finite<S>(sum))) {
+        if (state == EDGE && !(brought && image.pixels && are_finite<S>(sum))) {
           if (brought) patch.find(p, inside);
-          sum = sum_of<0>(p, met, rows, patch.fill(p, g, image, c), g);
+          sum = sum_of<0>(p, met, rows, patch.fill(p, g, image, c, 0), g);
         }
         if (rests) sum += S(p.fill[c]) * W::load(rest + g);
         store<S>(sink, part.image, c, point + g, sum, n);
@@ -452,8 +457,11 @@ inline ALWAYS void slopes_of(
   if (state == EDGE && !(inside && are_finite<S>(total[0] + total[1] + total[2]))) {
     if (inside) patch.find(p, *inside);
     for (auto& each : total) each = typename W::Vector{};
-    for (int64_t c = 0; c < p.channels; c++)
-      add_slopes<0, false>(p, met, rows, patch.fill(p, g, image, c), 1, 0, g, grad + c * step, step, total);
+    for (int64_t c = 0; c < p.channels; c++) patch.fill(p, g, image, c, c);
+    if (p.channels == 1)
+      add_slopes<0, true>(p, met, rows, patch.view(), 1, 0, g, grad, step, total);
+    else
+      add_slopes<0, false>(p, met, rows, patch.view(), p.channels, patch.channel_stride(p), g, grad, step, total);
   }
   for (int a = 0; a < p.dims; a++) {
     W::store(slopes.slope[a] + g, total[a]);
@@ -520,7 +528,7 @@ template <bool TABLE, class S>
 void backward_planar(const Problem& p, const Part& part, const Source<S>& image, const Gradients<S>& g) {
   const bool wants_where = g.coords || g.matrix || TABLE, wants_image = g.image.pixels;
   Rows<S, true> rows(p, image.stride), spread(p, g.image.stride);
-  Patch<S> patch(p, rows.count);
+  Patch<S> patch(p, rows.count, p.channels);
   Brought<S> inside;
   Slopes<S> slopes;
   std::vector<Met<S>> met(TABLE ? 1 : 0);
