@@ -104,10 +104,10 @@ def test_check_says_where_it_has_nothing_to_check(tmp_path):
 
 
 def test_peers_that_are_missing_are_named_in_a_line(monkeypatch):
-    for module in ("kornia", "interpol", "cv2"):
+    for module in ("kornia", "interpol", "cv2", "kornia_rs"):
         monkeypatch.setitem(sys.modules, module, None)
     done = run(*[a for a in SHORT if a not in ("--peer", "torch")], "--direction", "forward")
-    assert "Not installed: kornia, torch-interpol, opencv. pip install kornia torch-interpol" in done.output
+    assert "Not installed: kornia, torch-interpol, opencv, kornia-rs. pip install kornia torch-interpol" in done.output
 
 
 @pytest.mark.parametrize(
