@@ -24,7 +24,7 @@ from warpkit.alignment.level import Level
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, lattice
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.displacement import Displacement
+from warpkit.transforms.base import transforms
 from warpkit.transforms.field import FieldTransform
 
 PENALTIES = {"bending": losses.bending, "diffusion": losses.diffusion}
@@ -109,9 +109,11 @@ class _Surface:
         if given.is_linear:
             return given
         kernel: Any = list(given.kernels) if len(given.kernels) > 1 else given.kernels[0]
-        units = {"units": given.units} if isinstance(given, Displacement) else {}
-        how: dict[str, Any] = {"padding_mode": given.padding_mode, "align_corners": given.align_corners, **units}
-        return Displacement(given.ndim, kernel=kernel, **how)
+        how: dict[str, Any] = {"padding_mode": given.padding_mode, "align_corners": given.align_corners}
+        units = getattr(given, "units", "normalized")
+        made = transforms.create("displacement", ndim=given.ndim, kernel=kernel, units=units, **how)
+        assert isinstance(made, FieldTransform)
+        return made
 
     def value(self, theta: Tensor) -> Float[Tensor, " N"]:
         """The energy; ∞ where it is no number."""
@@ -123,7 +125,7 @@ class _Surface:
             return energy.nan_to_num(torch.inf, torch.inf, torch.inf)
 
     def newton(self, theta: Tensor) -> Tensor:
-        """The step of Gauss and Newton."""
+        """The step of Gauss and Newton from here."""
         size, corners = self.level.size, self.level.align_corners
         with torch.enable_grad():
             given = theta.detach().requires_grad_()
@@ -235,7 +237,7 @@ class _Surface:
 
 
 def _undiff(x: Tensor, axis: int) -> Tensor:
-    """The adjoint of `diff`."""
+    """The adjoint of taking differences along an axis."""
     pad = [0, 0] * (x.ndim - 1 - axis) + [1, 1]
     return -torch.nn.functional.pad(x, pad).diff(dim=axis)
 
@@ -270,7 +272,7 @@ def _each(factor: Shaped[Tensor, " N"], like: Tensor) -> Tensor:
 def _scale(transform: FieldTransform, size: tuple[int, ...], like: Tensor) -> Tensor:
     """What θ of a field of this size counts for a normalised 1: 1, or its pixels."""
     d = len(size)
-    if not (isinstance(transform, Displacement) and transform.units == "pixels"):
+    if getattr(transform, "units", "normalized") != "pixels":
         return like.new_ones(d, *[1] * d)
     halves = [half_extent(n, transform.align_corners) for n in reversed(size)]
     return like.new_tensor(halves).reshape(d, *[1] * d)

@@ -45,7 +45,7 @@ class Warpkit(Peer):
         return lambda image, theta: warp(image, "affine", theta, kernel=given)
 
     def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """The same for `sample`."""
+        """The same for `sample`, at points that are given."""
         given = get_kernel(kernel)
         return lambda image, points: sample(image, points, kernel=given)
 
@@ -101,7 +101,7 @@ class Torch(Peer):
         return call
 
     def sampling(self, kernel: str) -> Callable[[Any, Any], Any]:
-        """`grid_sample` alone."""
+        """`grid_sample` alone, since the points are given."""
         mode = self.kernels[kernel]
         return lambda image, grid: grid_sample(image, grid, mode=mode, padding_mode="zeros", align_corners=False)
 

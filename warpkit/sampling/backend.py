@@ -28,7 +28,7 @@ class Plan(ABC):
     def gradients(
         self, grad: Tensor, image: Tensor, where: Tensor, wants: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """As `Backend.gradients`."""
+        """As `Backend.gradients`, for the problem of the plan."""
 
 
 class Backend(ABC):

@@ -123,7 +123,7 @@ class NativePlan(Plan):
         self._numbers = problem.table.numel()
 
     def pull(self, image: Tensor, where: Tensor) -> Tensor:
-        """As `Backend.pull`."""
+        """As `Backend.pull`, for dense tensors of the shapes planned for."""
         output = torch.empty_like(image) if self._is_alike else image.new_empty(self._shape)
         _native.pull(self._made, _read(image), _read(where), output.data_ptr())
         return output.movedim(-1, 1) if self._last else output
@@ -131,7 +131,7 @@ class NativePlan(Plan):
     def gradients(
         self, grad: Tensor, image: Tensor, where: Tensor, wants: tuple[bool, bool, bool]
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """As `Backend.gradients`."""
+        """As `Backend.gradients`, for dense tensors of the shapes planned for."""
         wants_image, wants_where, wants_table = wants
         grad = _in_line(grad.movedim(1, -1) if self._last else grad)
         _require(grad.shape == self._shape and grad.dtype == image.dtype, "the gradient is not that of such an output")
