@@ -8,6 +8,7 @@ import warpkit as wk
 from warpkit.alignment.dense import Dense, _Surface
 from warpkit.alignment.level import Level
 from warpkit.alignment.losses import LOSSES
+from warpkit.transforms.free_form import CubicBSpline
 
 
 def texture(seed, size):
@@ -154,3 +155,32 @@ def test_the_penalty_s_gradient_is_that_of_the_loss(penalty, units, size):
     loss = {"bending": wk.losses.bending, "diffusion": wk.losses.diffusion}[penalty](transform, theta, size)
     (expected,) = torch.autograd.grad(0.3 * loss.sum() / (4 if penalty == "bending" else 1), theta)
     torch.testing.assert_close(surface._pulled_at_places(theta.detach()), expected)
+
+
+class Doubled(wk.FieldTransform):
+    """A linear field of a plugin's: it moves twice as far as θ says."""
+
+    is_linear = True
+
+    def displacement(self, theta):
+        return 2 * theta
+
+
+@pytest.mark.parametrize("other", [Doubled(), "bspline", "corners"], ids=["plugin", "smoothing kernel", "alignment"])
+def test_a_step_is_that_of_what_theta_means(other):
+    """θ is not always the displacement of the pixel at its place. Its penalty's slope is exact, a whole step good."""
+    if other == "bspline":
+        other = wk.get_transform("displacement", kernel=CubicBSpline())
+    if other == "corners":
+        other = wk.get_transform("displacement", align_corners=True)
+    size = (24, 26)
+    image = texture(0, size)
+    fixed, _ = moved(image, 1, 0.4)
+    search = Dense(other, "bending", 0.3, False, False, print)
+    surface = _Surface(search, Level(image, fixed, LOSSES["mse"], "bicubic", False), spacing=1.0)
+    theta = (0.002 * uniform(1, 1, 2, *size).float()).requires_grad_()
+    loss = wk.losses.bending(other, theta, size, align_corners=other.align_corners)
+    (expected,) = torch.autograd.grad(0.3 * loss.sum(), theta)
+    torch.testing.assert_close(surface._pulled(theta.detach()), expected)
+    start = theta.detach()
+    assert surface.value(start + surface.newton(start)) < 0.2 * surface.value(start)

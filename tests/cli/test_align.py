@@ -56,6 +56,24 @@ def test_moving_is_written_as_fixed_sees_it_with_its_own_bits_and_channels(tmp_p
     assert "64 × 48 pixels" in printed
 
 
+def test_a_field_is_kept_and_warps_again(tmp_path, pair):
+    field, again = tmp_path / "field.npy", tmp_path / "again.png"
+    how = ("--transform", "displacement", "--set", "units=pixels")
+    printed = said(*pair, "-o", tmp_path / "out.png", *how, "--field", field, "--json", tmp_path / "fit.json")
+    assert printed.startswith("θ is a field of 2 × 48 × 64 numbers: it moves pixels by up to ")
+    assert np.load(field).shape == (2, 48, 64)
+    fit = json.loads((tmp_path / "fit.json").read_text())
+    assert (fit["field"], fit["size"], fit["weight"]) == (str(field), [2, 48, 64], 0.5)
+    assert fit["after"]["difference"] < 4 < fit["before"]["difference"]
+    warped = CliRunner().invoke(
+        app, ["warp", str(pair[0]), str(again), *how, "--theta", str(field), "--kernel", "bicubic"]
+    )
+    assert warped.exit_code == 0, warped.output
+    assert torch.equal(read(again).pixels, read(tmp_path / "out.png").pixels)
+    for wrong in (("--field", tmp_path / "field.txt"), ("--transform", "affine", "--field", field)):
+        assert run(*pair, "-o", tmp_path / "out.png", *how, *wrong).exit_code != 0
+
+
 def test_the_picture_is_red_and_cyan_before_and_grey_after(tmp_path, pair):
     said(*pair, "-o", tmp_path / "out.png", "--picture", tmp_path / "both.png")
     with Image.open(tmp_path / "both.png") as image:

@@ -20,7 +20,10 @@ class Agreement(NamedTuple):
 
 @torch.no_grad()
 def agreement(
-    moving: Shaped[Tensor, "1 C *S"], fixed: Shaped[Tensor, "1 C *T"], transform: Transform, theta: Float[Tensor, "1 P"]
+    moving: Shaped[Tensor, "1 C *S"],
+    fixed: Shaped[Tensor, "1 C *T"],
+    transform: Transform,
+    theta: Float[Tensor, "1 *P"],
 ) -> Agreement:
     """The agreement of the moving image, warped by θ, with the fixed one."""
     size, moving, fixed = fixed.shape[2:], moving.float(), fixed.float()

@@ -20,7 +20,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import losses
-from warpkit.alignment.level import Level
+from warpkit.alignment.level import LEAST_OVERLAP, Level
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, lattice
 from warpkit.sampling.sampler import sample
@@ -69,10 +69,9 @@ class Dense:
         return resized * _scale(self.transform, size, theta) / _scale(self.transform, tuple(theta.shape[2:]), theta)
 
     def _descended(self, surface: "_Surface", theta: Tensor, number: int, count: int) -> Tensor:
-        value, step = surface.value(theta), torch.ones(len(theta), dtype=theta.dtype, device=theta.device)
+        value = surface.value(theta)
         for k in range(_STEPS):
-            delta = surface.newton(theta)
-            step = torch.ones_like(step)
+            delta, step = surface.newton(theta), torch.ones_like(value)
             for _ in range(_HALVINGS):
                 moved = theta + _each(step, theta) * delta
                 found = surface.value(moved)
@@ -115,14 +114,20 @@ class _Surface:
         assert isinstance(made, FieldTransform)
         return made
 
+    def _is_its_displacement(self, theta: Tensor) -> bool:
+        """Whether the displacement of each place of the field's lattice is what θ says there, but for its units."""
+        field = type(self.linear) is transforms.load("displacement")
+        return field and self.linear._is_exact(tuple(theta.shape[2:]))
+
     def value(self, theta: Tensor) -> Float[Tensor, " N"]:
-        """The energy; ∞ where it is no number."""
+        """The energy; ∞ where it is no number, and where too little of the moving image is seen."""
         with torch.no_grad():
             coords = self._coords(self.search.transform.shifts(theta, self.level.size, self.level.align_corners))
             sampled = self.level.sampled(coords)
             residual, weight, _ = self._compared(sampled, coords)
             energy = (weight * residual.square()).sum((1, 2)) + self._penalty(theta)
-            return energy.nan_to_num(torch.inf, torch.inf, torch.inf)
+            enough = self.level.inside(coords).mean(-1) > LEAST_OVERLAP
+            return torch.where(enough, energy.nan_to_num(torch.inf, torch.inf, torch.inf), torch.inf)
 
     def newton(self, theta: Tensor) -> Tensor:
         """The step of Gauss and Newton from here."""
@@ -140,7 +145,8 @@ class _Surface:
         turned = across
         if not self.search.transform.is_linear:
             turned = (across[..., None, :] @ self._jacobian(shifts.detach()))[..., 0, :]
-        units = _scale(self.linear, size, theta) if tuple(theta.shape[2:]) == size else None
+        same = tuple(theta.shape[2:]) == size and corners == self.linear.align_corners
+        units = _scale(self.linear, size, theta) if same and self._is_its_displacement(theta) else None
         products = 2 * torch.einsum("ncm,ncmi,ncmj->nmij", weight.expand(residual.shape), turned, turned)
 
         def product(d: Tensor) -> Tensor:
@@ -198,7 +204,7 @@ class _Surface:
 
     def _pulled(self, theta: Tensor) -> Tensor:
         """The gradient of the penalty, which is linear in θ."""
-        if tuple(theta.shape[2:]) and self.linear.is_field and min(theta.shape[2:]) > 2:
+        if self._is_its_displacement(theta) and min(theta.shape[2:]) > 2:
             return self._pulled_at_places(theta)
         with torch.enable_grad():
             given = theta.detach().requires_grad_()
