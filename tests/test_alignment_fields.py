@@ -5,6 +5,7 @@ import torch
 from strategies import uniform
 
 import warpkit as wk
+from warpkit.alignment import dense
 from warpkit.alignment.dense import Dense, _Surface
 from warpkit.alignment.level import Level
 from warpkit.alignment.losses import LOSSES
@@ -97,6 +98,25 @@ def test_more_weight_is_smoother():
     ]
     assert rough[1] < rough[0]
     assert rough[3] < rough[2]
+
+
+@pytest.mark.parametrize("name", ["displacement", "velocity", "free_form"])
+def test_a_field_that_would_fold_is_smoothed_until_it_does_not(name, monkeypatch):
+    """Of two textures that have nothing in common, beside a pair that needs no help."""
+    moving = texture(0, (40, 48))
+    fixed = torch.cat([texture(9, (40, 48)), moved(moving, 1, 1.0)[0]])
+    transform = wk.get_transform(name, **({"grid": (14, 16)} if name == "free_form" else {}))
+
+    def found():
+        theta = wk.align(moving, fixed, transform, weight=0.02, init=transform.identity((40, 48)))
+        return theta, wk.losses.folding(transform, theta, (40, 48))
+
+    smooth, folds = found()
+    assert folds.tolist() == [0, 0]
+    monkeypatch.setattr(dense, "_FIRMER", 0)
+    rough, folds = found()
+    assert folds[0] > 0 == folds[1]
+    assert rough[1].equal(smooth[1])
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])

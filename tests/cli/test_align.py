@@ -63,7 +63,7 @@ def test_a_field_is_kept_and_warps_again(tmp_path, pair):
     assert printed.startswith("θ is a field of 2 × 48 × 64 numbers: it moves pixels by up to ")
     assert np.load(field).shape == (2, 48, 64)
     fit = json.loads((tmp_path / "fit.json").read_text())
-    assert (fit["field"], fit["size"], fit["weight"]) == (str(field), [2, 48, 64], 0.5)
+    assert (fit["field"], fit["size"], fit["weight"]) == (str(field), [2, 48, 64], 2.0)
     assert fit["after"]["difference"] < 4 < fit["before"]["difference"]
     warped = CliRunner().invoke(
         app, ["warp", str(pair[0]), str(again), *how, "--theta", str(field), "--kernel", "bicubic"]

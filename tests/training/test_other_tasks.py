@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 from cub_files import write_cub
+from mnist import write_idx
 from svhn_files import write_svhn
 from torch import Generator
 from torch.testing import assert_close
@@ -175,7 +176,7 @@ def test_a_model_without_a_transformer_cannot_find_anything(encoder):
         made.step(torch.nn.AvgPool2d(3), batch(made))
 
 
-@pytest.mark.parametrize("name", ["addition", "registration", "volumes", "encoder"])
+@pytest.mark.parametrize("name", ["addition", "registration", "hands", "volumes", "encoder"])
 def test_the_experiments_that_come_with_warpkit_can_be_trained(name, mnist):
     assert plans(name, None, {"data.folder": str(mnist), "training.batch": 8})
 
@@ -314,3 +315,66 @@ def test_birds_lie_anywhere_while_they_are_learnt_and_in_the_middle_when_tested(
     assert labels.tolist() == [0, 0]
     (image,), _ = made.prepare(made.take("test", torch.tensor([0]), made.test_draws()))
     assert_close(image[0], made.halves["test"][0].image / 255)
+
+
+def hands(mnist, **options):
+    return read_task({"type": "hands", "folder": str(mnist), **options})
+
+
+def test_a_digit_meets_each_other_one_of_its_class_and_never_itself(mnist):
+    made = hands(mnist)
+    images, labels = made.halves["test"]
+    drawn = torch.rand(40 * 30, 1, generator=Generator().manual_seed(0))
+    drawn[:40], drawn[40:80] = 0, 1 - 2**-24  # both ends
+    raw = made.take("test", torch.arange(len(drawn)), drawn)
+    met = [
+        (index % 40, int((images[:, 0] == fixed).all((1, 2)).nonzero()[0]))
+        for index, (_, fixed) in enumerate(raw.images)
+    ]
+    assert set(met) == {(a, b) for a in range(40) for b in range(40) if a != b and labels[a] == labels[b]}
+    assert raw.images[:, 0].equal(images[torch.arange(len(drawn)) % 40, 0])
+
+
+def test_hands_that_stay_have_all_of_the_error_and_are_not_bent(mnist):
+    made = hands(mnist, bending=5.0)
+    several = batch(made)
+    moving, fixed = several.inputs
+    loss, errors = made.step(Fixed([1.0, 0, 0, 0, 1, 0]), several)
+    assert_close(loss, (moving - fixed).square().mean())
+    assert errors.mean().item() == pytest.approx(1, abs=1e-5)
+    measured = made.measures(Fixed([1.0, 0, 0, 0, 1, 0]), several)
+    inked = (
+        [(image[0] >= 0.5).nonzero().tolist() for image in moving],
+        [(i[0] >= 0.5).nonzero().tolist() for i in fixed],
+    )
+    wanted = [2 * sum(p in b for p in a) / (len(a) + len(b)) for a, b in zip(*inked, strict=True)]
+    assert_close(measured["overlap before"], torch.tensor(wanted))
+    assert measured["overlap after"].equal(measured["overlap before"])
+    assert measured["folds"].tolist() == [0] * 6
+
+
+def test_hands_pay_for_what_bends_and_are_told_what_folds(mnist):
+    made = hands(mnist, bending=5.0)
+    several = batch(made, count=1)
+    spline = wk.get_transform("thin_plate_spline", grid=(3, 3))
+    theta = spline.identity()[None].clone()
+    theta[0, 8] += 2.5  # the point in the middle, over the one beside it
+    model = Fixed(theta[0].tolist(), transform=spline)
+    loss, _ = made.step(model, several)
+    left = (model(several.inputs[0]) - several.inputs[1]).square().mean()
+    assert_close(loss, left + 5 * wk.losses.bending(spline, theta, (28, 28))[0])
+    assert made.measures(model, several)["folds"].item() == wk.losses.folding(spline, theta, (28, 28)).item() > 0
+
+
+def test_a_class_of_one_makes_no_pair(tmp_path):
+    write_idx(tmp_path, "train", 20)
+    write_idx(tmp_path, "t10k", 11)
+    with pytest.raises(InputError, match=r"digits to test with: .* but one"):
+        hands(tmp_path)
+
+
+def test_hands_are_trained_to_their_end_with_what_is_measured_besides(tmp_path, mnist):
+    layers = TRANSFORMER + ', theta_from = ["warped", "fixed"] }'
+    run = trained(FILE.format(batch=32, data=f'type = "hands", folder = "{mnist}"', layers=layers), tmp_path)
+    assert list(run.result["measured"]) == ["overlap before", "overlap after", "folds"]
+    assert evaluate(run)["measured"] == pytest.approx(run.result["measured"], abs=1e-5)

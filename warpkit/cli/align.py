@@ -46,7 +46,7 @@ def align(
     regularization: Annotated[
         str, typer.Option(help="What keeps a field, or free_form, smooth: bending or diffusion.")
     ] = "bending",
-    weight: Annotated[float, typer.Option(help="How much that counts.")] = 0.5,
+    weight: Annotated[float, typer.Option(help="How much that counts.")] = 2.0,
     field: Annotated[
         Path | None, typer.Option(metavar="FILE.npy", help="Keep θ of a field, [2, H, W], as --theta takes it.")
     ] = None,

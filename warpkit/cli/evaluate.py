@@ -42,10 +42,13 @@ def evaluate(
         _end(len(tested))
         return
     table = Table("run", "tested on")
-    for heading in ("error", "loss"):
+    more = list(dict.fromkeys(name for each in tested for name in each.get("measured", {})))
+    for heading in ("error", "loss", *more):
         table.add_column(heading, justify="right")
     for each in tested:
-        table.add_row(Text(each["run"]), each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}")
+        has = each.get("measured", {})
+        measured = [f"{has[name]:.2%}" if name in has else "–" for name in more]
+        table.add_row(Text(each["run"]), each["tested_on"], f"{each['error']:.2%}", f"{each['loss']:.4f}", *measured)
     Terminal(soft_wrap=True).print(table)
     _end(len(tested))
 

@@ -1,5 +1,6 @@
 """The test of a trained model, on its own test images or on other data."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,7 @@ _BATCH = 500
 def evaluate(
     run: Run, overrides: Mapping[str, Any] | None = None, device: torch.device | str = "cpu"
 ) -> dict[str, Any]:
-    """The error (0 … 1) and the loss of a run's weights on test images, with a description of these images.
+    """The error (0 … 1), the loss and what else the task measures of a run's weights, with a description of its images.
 
     `overrides`: other data, by path: `{"data.test_folder": "mnist"}`. Raises `InputError` for a run without weights,
     and for data that do not suit the model.
@@ -40,12 +41,19 @@ def evaluate(
     told = f"{run.folder}: the model was trained on {trained}, the data have {task.shapes}"
     require(task.shapes == trained, told)
     model = load(weights).eval().to(device)
-    drawn, wrong, loss = task.test_draws(), 0.0, 0.0
-    for start in range(0, task.test_images, _BATCH):
-        indices = torch.arange(start, min(start + _BATCH, task.test_images))
-        raw = task.take("test", indices, drawn[indices]).to(device)
-        losses, errors = task.step(model, task.prepare(raw))
-        wrong += errors.sum().item()
-        loss += losses.item() * len(indices)
-    count = task.test_images
-    return {"error": wrong / count, "loss": loss / count, "tested_on": task.tested_on, "test_images": count}
+    drawn, count = task.test_draws(), task.test_images
+    sums: Counter[str] = Counter()
+    for start in range(0, count, _BATCH):
+        indices = torch.arange(start, min(start + _BATCH, count))
+        batch = task.prepare(task.take("test", indices, drawn[indices]).to(device))
+        loss, errors = task.step(model, batch)
+        measured = {"error": errors, "loss": loss.expand(len(indices)), **task.measures(model, batch)}
+        sums.update({name: values.sum().item() for name, values in measured.items()})
+    means = {name: total / count for name, total in sums.items()}
+    return {
+        "error": means.pop("error"),
+        "loss": means.pop("loss"),
+        **({"measured": means} if means else {}),
+        "tested_on": task.tested_on,
+        "test_images": count,
+    }

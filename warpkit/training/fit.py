@@ -99,12 +99,14 @@ class Fitting:
             with restoring(run, keeper):
                 ckpt_path = run.folder / CHECKPOINT if goes_on else None
                 trainer.fit(learner, batches, ckpt_path=ckpt_path, weights_only=True)
-            (tested,) = trainer.test(learner, batches, verbose=False)
+            (test,) = trainer.test(learner, batches, verbose=False)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C and of SIGTERM
             raise KeyboardInterrupt from stop
+        measured = {name.removeprefix("test/"): round(value, 6) for name, value in test.items()}
         result = {
-            "error": round(tested["test/error"], 6),
-            "loss": round(tested["test/loss"], 6),
+            "error": measured.pop("error"),
+            "loss": measured.pop("loss"),
+            **({"measured": measured} if measured else {}),
             "tested_on": task.tested_on,
             "test_images": task.test_images,
             "epochs": training.epochs,

@@ -124,22 +124,20 @@ class Learner(LightningModule):
         self._step("valid", batch)
 
     def test_step(self, batch: Any, index: int) -> None:
-        """Note the loss and the error on test images."""
+        """Note the loss, the error and what else the task measures on test images."""
         self._step("test", batch)
+        for name, values in self.task.measures(self.model, batch).items():
+            self._note(f"test/{name}", values.mean(), len(values))
 
     def _step(self, stage: str, batch: Any) -> Tensor:
         loss, errors = self.task.step(self.model, batch)
-        for name, value in (("loss", loss), ("error", errors.mean())):
-            if len(errors) > 0:
-                self.log(
-                    f"{stage}/{name}",
-                    value.detach(),
-                    on_step=False,
-                    on_epoch=True,
-                    sync_dist=True,
-                    batch_size=len(errors),
-                )
+        self._note(f"{stage}/loss", loss.detach(), len(errors))
+        self._note(f"{stage}/error", errors.mean(), len(errors))
         return loss
+
+    def _note(self, name: str, value: Tensor, count: int) -> None:
+        if count > 0:  # a process may have no share of the last batch
+            self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=count)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and the schedule that `[training]` asks for."""

@@ -140,3 +140,13 @@ def test_a_warning_is_listed_once_with_the_seeds_it_came_up_in(tmp_path):
     for seed in (0, 1):
         write_run(tmp_path, seed=seed, result={"warnings": ["layers.0: it folds"]})
     assert table.warnings(read([tmp_path])) == ["RTS, CNN, seeds 0, 1: layers.0: it folds"]
+
+
+def test_what_tasks_measure_besides_is_told_for_those_that_do(tmp_path):
+    for seed, folds in ((0, 0.0), (1, 0.03)):
+        write_run(tmp_path, "hands", "velocity", seed, result={"measured": {"overlap": 0.8, "folds": folds}})
+    write_run(tmp_path, "hands", "affine", 0, result={"measured": {"overlap": 0.5, "folds": "none"}})
+    write_run(tmp_path)
+    told = table.also_measured(read([tmp_path]))
+    assert list(told.heads) == ["experiment", "model", "overlap", "folds"]
+    assert sorted(told.rows) == [("HANDS", "AFFINE", "50.0 %", "–"), ("HANDS", "VELOCITY", "80.0 %", "1.5 %")]

@@ -24,6 +24,7 @@ _COSTS = (
     "Seconds of training and images a second: means over seeds. On the right, shares of a training step: distorting "
     "the images, the localization networks, sampling."
 )
+_ALSO = "Measured on the test images as well: means over seeds."
 _LEARNING = "Every run is a thin line; the mean of those that have ended is thick."
 _LOOKS = "The first seed of each network with a transformer, and images that it was not trained with."
 _WATCH = (
@@ -44,8 +45,10 @@ def compose(results: Results, title: str, *, pictures: bool = True, examples: "E
         "Unfinished, not in the averages": table.unfinished(results),
         "Files that cannot be read": results.troubles,
     }
+    more = table.also_measured(results)
+    also: list[Part] = [_ALSO, more] if more.rows else []
     sections = [
-        Section("Test error", [_ERRORS, table.errors(results), table.measured(results), *_boxes(notes)]),
+        Section("Test error", [_ERRORS, table.errors(results), table.measured(results), *also, *_boxes(notes)]),
         Section("What it costs", [_COSTS, table.costs(results)]),
     ]
     if pictures:

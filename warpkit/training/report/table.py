@@ -7,6 +7,7 @@ from typing import Any
 from warpkit.errors import quoted
 from warpkit.training.report.page import Table
 from warpkit.training.report.results import Record, Results, mean, plain
+from warpkit.training.runs import number
 
 # What should be the same for all models of an experiment, and for all seeds of a model.
 _OF_EXPERIMENT = (
@@ -71,6 +72,19 @@ def measured(results: Results) -> Table:
         numbers = [_each(_amount(r.number(fact)) for r in runs if r.ended) for fact in ("train_images", "epochs")]
         rows.append((column, *words, *numbers))
     return Table(("experiment", "what it is", "tested on", "training images", "epochs"), rows, words=3)
+
+
+def also_measured(results: Results) -> Table:
+    """What tasks measure besides the error: a row for each model that has any of it, its mean over seeds."""
+    names = list(dict.fromkeys(plain(name) for r in results.ordered if r.ended for name in r.table("measured")))
+    rows = []
+    for experiment, column in results.experiments.items():
+        for model, label in results.models.items():
+            runs = [r.table("measured") for r in results.cell(experiment, model) if r.ended]
+            means = [mean(number(each.get(name)) for each in runs) for name in names]
+            if any(value is not None for value in means):
+                rows.append((column, label, *(_percent(value) for value in means)))
+    return Table(("experiment", "model", *names), rows, words=2)
 
 
 def costs(results: Results) -> Table:

@@ -8,6 +8,7 @@ from warpkit.training.tasks.base import Task
 from warpkit.training.tasks.birds import BirdsData, BirdsTask
 from warpkit.training.tasks.colocalisation import Colocalisation, ColocalisationData
 from warpkit.training.tasks.digits import Digits, DigitsData
+from warpkit.training.tasks.hands import Hands, HandsData
 from warpkit.training.tasks.house_numbers import HouseNumbersData, HouseNumbersTask
 from warpkit.training.tasks.registration import Registration, RegistrationData
 from warpkit.training.tasks.volumes import Volumes, VolumesData
@@ -18,6 +19,7 @@ TASKS: dict[str, tuple[type[Table], Any]] = {
     "addition": (AdditionData, Addition),
     "colocalisation": (ColocalisationData, Colocalisation),
     "registration": (RegistrationData, Registration),
+    "hands": (HandsData, Hands),
     "volumes": (VolumesData, Volumes),
     "house_numbers": (HouseNumbersData, HouseNumbersTask),
     "birds": (BirdsData, BirdsTask),

@@ -67,6 +67,10 @@ class Task(ABC):
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """The loss of a batch, and the error of each of its images: 0 for a right answer, 1 for a wrong one."""
 
+    def measures(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " N"]]:
+        """What a test measures besides loss and error, for each image of a batch, by name."""
+        return {}
+
     def test_draws(self) -> Float[Tensor, "M L"]:
         """The random numbers for the test images, which are always the same."""
         return self.draw(self.test_images, torch.Generator().manual_seed(_TEST_SEED))
