@@ -120,6 +120,25 @@ def registration(runs: Path) -> Figure:
     return rows(named, {})
 
 
+def hands(runs: Path) -> Figure:
+    """Fixed images in red, moving ones in cyan: before and after; and where the flow takes its samples from."""
+    named: dict[str, Sequence[Tensor]] = {}
+    for model, called_ in (("affine", "affine"), ("velocity", "velocity\nfield")):
+        network, batch, output = called(Run(runs / f"hands/{model}/0"))
+        moving, fixed = batch.inputs
+        named["before"] = torch.cat([fixed, moving], 1)
+        named[called_] = torch.cat([fixed, output], 1)
+    with torch.no_grad(), looking(network) as look:
+        network(*batch.inputs)
+    named["its grid"] = moving
+    figure = rows(named, {})
+    lines = look.points(wk.lattice((28, 28))[None].flatten(1, 2)).reshape(-1, 28, 28, 2)
+    for axes, grid in zip(figure.axes[-COUNT:], lines, strict=True):
+        for across in (grid[::2], grid[:, ::2].mT.movedim(0, 1)):
+            axes.plot(*across.movedim(-1, 0).reshape(2, len(across), -1).mT.numpy(), color=WINDOW, linewidth=0.5)
+    return figure
+
+
 def numbers(runs: Path) -> Figure:
     """The crops as the transformers in front of the networks show them."""
     named: dict[str, Sequence[Tensor]] = {}
@@ -140,7 +159,7 @@ if __name__ == "__main__":
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name, draw in (
         ("addition", addition), ("colocalise", colocalise), ("volumes", volumes), ("registration", registration),
-        ("numbers", numbers),
+        ("hands", hands), ("numbers", numbers),
     ):  # fmt: skip
         needed = [found for found in folder.iterdir() if found.name.startswith(name)]
         if needed:

@@ -24,6 +24,8 @@ BEYOND = {
     "colocalisation": ("colocalise_translated", "colocalise_cluttered"),
     "volumes": ("volumes",),
     "registration": ("registration",),
+    "hands": ("hands",),
+    "hands of MNIST": ("hands_mnist",),
     "house numbers": ("numbers",),
     "photographs": ("photos",),
 }
@@ -41,6 +43,8 @@ def page(text: str) -> str:
     for name, those in BEYOND.items():
         if found := folders(RESULTS, those):
             tables[f"errors, {name}"] = table.errors(read(found))
+            if (more := table.also_measured(read(found))).rows:
+                tables[f"also measured, {name}"] = more
     for name, content in tables.items():
         between = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
         made = block(content, "")
