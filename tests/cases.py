@@ -36,10 +36,22 @@ def _served() -> Iterator[tuple[str, int]]:
         yield from ((name, ndim) for ndim in (1, 2, 3) if transform(name, ndim) is not None)
 
 
+def _has_identity(made: wk.Transform) -> bool:
+    with contextlib.suppress(wk.InputError):
+        return made.identity() is not None
+    return False
+
+
 TRANSFORMS = list(_served())
+WITH_IDENTITY = [case for case in TRANSFORMS if _has_identity(transform(*case))]
 KERNELS = wk.list_kernels()
 
 
 def identity(made: wk.Transform, batch: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
     """θ of the identity, [batch, P]."""
     return made.identity().to(dtype).expand(batch, -1)
+
+
+def start(made: wk.Transform, batch: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
+    """θ of the identity, [batch, P], and zeros where there is none."""
+    return identity(made, batch, dtype) if _has_identity(made) else torch.zeros(batch, made.num_params, dtype=dtype)

@@ -1,7 +1,7 @@
 """A warp whose coordinates lie off the joints, for whatever asks for derivatives."""
 
 import torch
-from cases import identity, transform
+from cases import start, transform
 from strategies import uniform
 from torch import Tensor
 
@@ -15,7 +15,7 @@ def problem(
 ) -> tuple[wk.Transform, Tensor, Tensor]:
     """A transform, images [batch, 1, *S] and θ [batch, P]."""
     made = transform(name, ndim)
-    theta = identity(made, batch) + 0.13 * uniform(3, batch, made.num_params)
+    theta = start(made, batch) + 0.13 * uniform(3, batch, made.num_params)
     return made, uniform(1, batch, 1, *_SIZE[-ndim:], dtype=dtype), theta.to(dtype)
 
 

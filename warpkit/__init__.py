@@ -4,7 +4,7 @@ import importlib
 import importlib.metadata
 import types
 
-from warpkit import losses
+from warpkit import losses, pixels
 from warpkit.alignment import align
 from warpkit.boxes import warp_boxes
 from warpkit.errors import InputError
@@ -61,6 +61,7 @@ __all__ = [
     "losses",
     "normalize_spec",
     "parameter_groups",
+    "pixels",
     "push",
     "register_kernel",
     "register_module",

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from cases import TRANSFORMS, identity, transform
+from cases import WITH_IDENTITY, identity, transform
 from examples import Bending
 from strategies import uniform
 from torch import Tensor, nn
@@ -38,7 +38,7 @@ def test_starts_as_the_identity_whatever_the_network(localization, kernel):
     assert torch.equal(made.theta(IMAGE), torch.tensor([[1.0, 0, 0, 0, 1, 0]]).expand(2, 6))
 
 
-@pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
+@pytest.mark.parametrize(("name", "ndim"), WITH_IDENTITY)
 def test_starts_as_the_identity_of_every_transform(name, ndim):
     image = uniform(0, 2, 1, *(6, 5, 4)[:ndim], dtype=torch.float32)
     made = wk.SpatialTransformer("dense_localization", transform(name, ndim))

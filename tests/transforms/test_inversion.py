@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import TRANSFORMS, identity, transform
+from cases import TRANSFORMS, identity, start, transform
 from examples import Shear, Swirl, Waves
 from hypothesis import given, settings
 from strategies import seeds, uniform
@@ -47,7 +47,7 @@ def made_of(name: str, ndim: int) -> wk.Transform:
 
 
 def theta_for(made: wk.Transform, seed: int, batch: int = 1, spread: float = 0.08) -> torch.Tensor:
-    return identity(made, batch) + spread * uniform(seed, batch, made.num_params)
+    return start(made, batch) + spread * uniform(seed, batch, made.num_params)
 
 
 @pytest.mark.parametrize(("name", "ndim"), EVERY)
