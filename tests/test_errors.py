@@ -324,3 +324,23 @@ def test_a_compiled_function_may_catch_one(compiler):
 
     compiled = torch.compile(guarded, fullgraph=True, backend="eager")
     assert torch.equal(compiled(IMAGE, torch.zeros(1, 5)), IMAGE + 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "hint"),
+    [
+        (lambda: wk.get_kernel("linear"), "Did you mean 'bilinear'?"),
+        (lambda: wk.get_kernel("Cubic"), "Did you mean 'bicubic'?"),
+        (lambda: wk.get_transform("homography"), "Did you mean 'projective'?"),
+        (lambda: wk.get_transform("perspective"), "Did you mean 'projective'?"),
+        (lambda: wk.get_transform("rigid"), "Did you mean 'euclidean'?"),
+        (lambda: wk.get_transform("tps"), "Did you mean 'thin_plate_spline'?"),
+        (lambda: wk.sample(torch.zeros(1, 1, 4), torch.zeros(1, 1, 1), padding_mode="circular"), "mean 'wrap'?"),
+        (lambda: wk.sample(torch.zeros(1, 1, 4), torch.zeros(1, 1, 1), padding_mode="constant"), "mean 'zeros'?"),
+        (lambda: wk.sample(torch.zeros(1, 1, 4), torch.zeros(1, 1, 1), padding_mode="reflect"), "mean 'reflection'?"),
+    ],
+)
+def test_names_of_other_libraries_lead_to_ours(call, hint):
+    with pytest.raises(InputError) as raised:
+        call()
+    assert hint in raised.value.hint
