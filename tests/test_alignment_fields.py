@@ -204,3 +204,36 @@ def test_a_step_is_that_of_what_theta_means(other):
     torch.testing.assert_close(surface._pulled(theta.detach()), expected)
     start = theta.detach()
     assert surface.value(start + surface.newton(start)) < 0.2 * surface.value(start)
+
+
+def test_without_a_penalty_and_of_a_line_there_is_a_field():
+    moving = texture(0, (24, 28))
+    fixed, _ = moved(moving, 1, 1.0)
+    found = wk.align(moving, fixed, "displacement", weight=0)
+    assert (wk.warp(moving, "displacement", found) - fixed).square().mean() < (moving - fixed).square().mean() / 4
+    line = texture(0, (1, 40))
+    for align_corners in (False, True):
+        for name in ("displacement", "velocity", "free_form"):
+            assert wk.align(line, line.roll(1, -1), name, align_corners=align_corners).isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["displacement", "velocity", "free_form"])
+def test_an_image_has_the_field_that_it_has_alone(name):
+    """Beside one that ends sooner, one that folds, and one that is hard."""
+    size, transform = (40, 36), wk.get_transform(name)
+    images = [texture(k, size) for k in range(4)]
+    fixed = [moved(image, k, a)[0] for k, (image, a) in enumerate(zip(images, (0.1, 2.0, 3.5), strict=False))]
+    fixed.append(texture(9, size))
+    together = wk.align(torch.cat(images), torch.cat(fixed), transform)
+    for k in range(4):
+        alone = wk.align(images[k], fixed[k], transform)
+        torch.testing.assert_close(together[k : k + 1], alone, atol=1e-4, rtol=0)
+
+
+def test_the_work_ends_at_its_end():
+    moving = texture(0, (24, 28))
+    for name in ("displacement", "free_form"):
+        done = []
+        wk.align(moving, moved(moving, 1, 1.0)[0], name, progress=lambda share, loss, done=done: done.append(share))
+        assert done == sorted(done)
+        assert done[-1] == 1

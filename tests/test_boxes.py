@@ -142,3 +142,21 @@ def test_one_theta_serves_many_sets_and_one_set_many_theta():
 def test_bad_input_is_told(unchecked, boxes, words):
     with pytest.raises(wk.InputError, match=words):
         wk.warp_boxes(boxes, Swirl(), torch.zeros(1, 1))
+
+
+@pytest.mark.parametrize(("name", "amount", "places"), [("velocity", 0.1, 8), ("displacement", 0.03, 16)])
+def test_a_box_is_tight_around_an_outline_with_kinks(name, amount, places):
+    """A bilinear field has one at each border between its places; here points tell, 4,001 an edge."""
+    size = (256, 256)
+    theta = amount * uniform(3, 1, 2, places, places)
+    x0, y0, x1, y1 = 20.0, 30.0, 230.0, 220.0
+    along = torch.linspace(0, 1, 4001, dtype=torch.float64)
+    x, y = x0 + along * (x1 - x0), y0 + along * (y1 - y0)
+    sides = [(x, 0 * x + y0), (x, 0 * x + y1), (0 * y + x0, y), (0 * y + x1, y)]
+    outline = torch.cat([torch.stack(side, dim=-1) for side in sides])[None]
+    seen = wk.warp_points(outline, name, theta, units="pixels", in_size=size)
+    box = wk.warp_boxes(
+        torch.tensor([[[x0, y0, x1, y1]]], dtype=torch.float64), name, theta, units="pixels", in_size=size
+    )
+    expected = torch.cat([seen.amin(1), seen.amax(1)], dim=-1)
+    torch.testing.assert_close(box[0], expected, atol=0.05, rtol=0)

@@ -12,6 +12,8 @@ from warpkit.transforms.newton import adjugate
 _STEPS = {2: 48, 3: 12}  # of a box's edge, at which its outline is looked at
 _PEAKS = 3  # places that are looked at more closely, for each side
 _HALVINGS = 2  # of the step, there
+_CLOSER = 6  # further halvings, where no parabola fits
+_KINK = 1e-4  # in normalised coordinates: how far a parabola may be off
 _FLAT = 1e-9  # a bend of the outline over one step, in normalised coordinates, that is none
 
 Seen = Callable[[Float[Tensor, "A B S D"]], Float[Tensor, "N M S D"]]
@@ -38,6 +40,11 @@ def extremes(seen: Seen, ndim: int, like: Tensor) -> tuple[Float[Tensor, "N M D"
         bend[a][b] = bend[b][a] = both[a, b] - up[a] - up[b] + middle
     slope = torch.stack([(u - d) / 2 for u, d in zip(up, down, strict=True)], dim=-1)
     reach = middle + _rise(slope, torch.stack([torch.stack(row, dim=-1) for row in bend], dim=-2), free)
+    # A field between two of its places has kinks, which no parabola knows: there the outline's own point counts.
+    with torch.no_grad():
+        closest = _closer(seen, at, step)
+    own = _own_side(seen, closest[..., None, :])[..., 0]
+    reach = torch.where((own - reach).detach().abs() > _KINK, own, reach)
     reach = torch.where(whole, reach, torch.nan)
     return -reach[..., :ndim], reach[..., ndim:]
 
@@ -72,11 +79,24 @@ def _farthest(seen: Seen, ndim: int, like: Tensor) -> tuple[Float[Tensor, "N M E
     pool = torch.nn.functional.max_pool2d if ndim == 2 else torch.nn.functional.max_pool3d
     peaks = torch.where(height == pool(height, 3, stride=1, padding=1), height, -torch.inf).flatten(2)
     at = places[peaks.topk(_PEAKS).indices].reshape(*boxes, 2 * ndim, _PEAKS, ndim)
-    around = torch.tensor(list(itertools.product((0, -1, 1), repeat=ndim)), dtype=at.dtype, device=at.device)
     for halving in range(1, _HALVINGS + 1):
-        near = (at[..., None, :] + around / steps / 2**halving).clamp(0, 1)
-        at = _best(near, _own_side(seen, near))
+        at = _nearer(seen, at, 1 / steps / 2**halving)
     return _best(at, _own_side(seen, at)), reach.isfinite().all(dim=-1).all(dim=-1, keepdim=True)
+
+
+def _nearer(seen: Seen, at: Float[Tensor, "*B D"], step: float) -> Float[Tensor, "*B D"]:
+    """The places or those among their neighbours, a step away, that reach farthest."""
+    d = at.shape[-1]
+    around = torch.tensor(list(itertools.product((0, -1, 1), repeat=d)), dtype=at.dtype, device=at.device)
+    near = (at[..., None, :] + around * step).clamp(0, 1)
+    return _best(near, _own_side(seen, near))
+
+
+def _closer(seen: Seen, at: Float[Tensor, "N M E D"], step: float) -> Float[Tensor, "N M E D"]:
+    """The farthest places, more closely; what lies on an edge of the box stays on it."""
+    for halving in range(1, _CLOSER + 1):
+        at = _nearer(seen, at, step / 2**halving)
+    return at
 
 
 def _best(places: Float[Tensor, "*B S D"], reach: Float[Tensor, "*B S"]) -> Float[Tensor, "*B D"]:

@@ -134,7 +134,7 @@ def hands(runs: Path) -> Figure:
     figure = rows(named, {})
     lines = look.points(wk.lattice((28, 28))[None].flatten(1, 2)).reshape(-1, 28, 28, 2)
     for axes, grid in zip(figure.axes[-COUNT:], lines, strict=True):
-        for across in (grid[::2], grid[:, ::2].mT.movedim(0, 1)):
+        for across in (grid[::2], grid[:, ::2].movedim(1, 0)):
             axes.plot(*across.movedim(-1, 0).reshape(2, len(across), -1).mT.numpy(), color=WINDOW, linewidth=0.5)
     return figure
 

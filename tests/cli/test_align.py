@@ -135,3 +135,11 @@ def test_what_is_wrong_is_one_line(tmp_path, pair, arguments, message):
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "out.png").exists()
+
+
+def test_one_file_is_not_written_twice(tmp_path, pair):
+    twice = tmp_path / "out.png"
+    result = run(*pair, "-o", twice, "--picture", twice)
+    assert result.exit_code != 0
+    assert "one file would be written twice" in result.output
+    assert not twice.exists()

@@ -341,7 +341,10 @@ def test_hands_that_stay_have_all_of_the_error_and_are_not_bent(mnist):
     moving, fixed = several.inputs
     loss, errors = made.step(Fixed([1.0, 0, 0, 0, 1, 0]), several)
     assert_close(loss, (moving - fixed).square().mean())
-    assert errors.mean().item() == pytest.approx(1, abs=1e-5)
+    every = made.prepare(made.take("test", torch.arange(40), made.test_draws()))
+    before = (every.inputs[0] - every.inputs[1]).square().mean()
+    assert_close(errors, (moving - fixed).square().mean((1, 2, 3)) / before)
+    assert made.step(Fixed([1.0, 0, 0, 0, 1, 0]), every)[1].mean().item() == pytest.approx(1, abs=1e-5)
     measured = made.measures(Fixed([1.0, 0, 0, 0, 1, 0]), several)
     inked = (
         [(image[0] >= 0.5).nonzero().tolist() for image in moving],
@@ -378,3 +381,21 @@ def test_hands_are_trained_to_their_end_with_what_is_measured_besides(tmp_path, 
     run = trained(FILE.format(batch=32, data=f'type = "hands", folder = "{mnist}"', layers=layers), tmp_path)
     assert list(run.result["measured"]) == ["overlap before", "overlap after", "folds"]
     assert evaluate(run)["measured"] == pytest.approx(run.result["measured"], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["hands", "registration"])
+def test_a_network_of_one_image_and_an_output_of_another_size_are_told(kind, mnist):
+    made = read_task({"type": kind, "folder": str(mnist)})
+    one = wk.build(
+        {
+            "version": 1,
+            "input": [1, 28, 28],
+            "layers": [{"type": "spatial_transformer", "localization": "dense_localization"}],
+        }
+    )
+    with pytest.raises(InputError, match=r"needs a network of two images.*inputs = \{ moving"):
+        made.step(one, batch(made))
+    with pytest.raises(
+        InputError, match=r"the model's output: expected an image as fixed, \[6, 1, 28, 28\], got \[6, 1, 14"
+    ):
+        made.step(Fixed([1.0, 0, 0, 0, 1, 0], size=[14, 14]), batch(made))

@@ -49,6 +49,31 @@ class Dense:
 
     def theta(self, levels: Sequence[Level], start: Float[Tensor, "N D *F"] | Float[Tensor, "N P"]) -> Tensor:
         """The best θ that is found, of the size of `start`, from which it goes on; `levels` begin with the coarsest."""
+        levels = [dense(level) for level in levels]
+        found = self._searched(levels, start)
+        weight = self.weight
+        for _ in range(_FIRMER if weight > 0 else 0):
+            share = self._folds(levels[-1], found)
+            folded = (share > 0).nonzero()[:, 0]
+            if len(folded) == 0:
+                break
+            weight *= _MORE
+            again = dataclasses.replace(self, weight=weight)._searched(
+                [_part(v, folded) for v in levels], start[folded]
+            )
+            smoother = self._folds(levels[-1], again) < share[folded]
+            found = found.index_copy(0, folded[smoother], again[smoother])
+        self.report(1.0, float(_Surface(self, levels[-1], 1.0).value(found).mean()) if len(found) else 0.0)
+        return found
+
+    def _folds(self, level: Level, theta: Tensor) -> Float[Tensor, " N"]:
+        """The share of folded cells; an image that has an axis of one pixel has no cells."""
+        if min(level.size) < 2:
+            return theta.new_zeros(len(theta))
+        return losses.folding(self.transform, theta, level.size, align_corners=self.align_corners)
+
+    def _searched(self, levels: Sequence[Level], start: Tensor) -> Tensor:
+        """The θ that is found with the weight that there is."""
         finest = tuple(levels[-1].fixed.shape[2:])
         own = tuple(start.shape[2:])  # none: θ is flat
         theta = start
@@ -57,23 +82,8 @@ class Dense:
             if own:
                 theta = self._resized(theta, tuple(map(min, size, own)) if number < len(levels) - 1 else own)
             spacing = math.prod(n / m for n, m in zip(finest, size, strict=True)) ** (1 / len(size))
-            surface = _Surface(self, dense(level), spacing)
+            surface = _Surface(self, level, spacing)
             theta = self._descended(surface, theta, number, len(levels))
-        return self._unfolded(dense(levels[-1]), theta)
-
-    def _unfolded(self, level: Level, theta: Tensor) -> Tensor:
-        """The same, and for images whose field folds a smoother one: they go on with more weight until none does."""
-        firmer = self
-        for _ in range(_FIRMER if self.weight > 0 else 0):
-            folds = losses.folding(self.transform, theta, level.size, align_corners=self.align_corners)
-            folded = (folds > 0).nonzero()[:, 0]
-            if len(folded) == 0:
-                break
-            firmer = dataclasses.replace(firmer, weight=_MORE * firmer.weight)
-            moving, fixed = (image if len(image) == 1 else image[folded] for image in (level.moving, level.fixed))
-            some = dataclasses.replace(level, moving=moving, fixed=fixed)
-            again = firmer._descended(_Surface(firmer, some, spacing=1.0), theta[folded], 0, 1)
-            theta = theta.index_copy(0, folded, again)
         return theta
 
     def _resized(self, theta: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -87,6 +97,7 @@ class Dense:
 
     def _descended(self, surface: "_Surface", theta: Tensor, number: int, count: int) -> Tensor:
         value = surface.value(theta)
+        moves = torch.ones_like(value, dtype=torch.bool)  # an image that has ended waits for the others
         for k in range(_STEPS):
             delta, step = surface.newton(theta), torch.ones_like(value)
             for _ in range(_HALVINGS):
@@ -94,13 +105,14 @@ class Dense:
                 found = surface.value(moved)
                 better = found < value
                 step = torch.where(better, step, step / 2)
-                if better.all():
+                if (better | ~moves).all():
                     break
+            better = better & moves
             theta = torch.where(_each(better, theta), moved, theta)
-            goes_on = better & (value - found > _LEAST_GAIN * value)
+            moves = better & (value - found > _LEAST_GAIN * value)
             value = torch.where(better, found, value)
             self.report((number + (k + 1) / _STEPS) / count, float(value.mean()))
-            if not goes_on.any():
+            if not moves.any():
                 break
         return theta
 
@@ -108,6 +120,12 @@ class Dense:
 def dense(level: Level) -> Level:
     """The level with every pixel of the fixed image looked at."""
     return Level(level.moving, level.fixed, level.loss, level.kernel, level.align_corners, most_points=_EVERY_POINT)
+
+
+def _part(level: Level, chosen: Shaped[Tensor, " n"]) -> Level:
+    """The level with some of its pairs."""
+    moving, fixed = (image if len(image) == 1 else image[chosen] for image in (level.moving, level.fixed))
+    return dataclasses.replace(level, moving=moving, fixed=fixed)
 
 
 @dataclass(frozen=True)
@@ -255,7 +273,9 @@ class _Surface:
         units = _scale(self.linear, size, like).reshape(-1)
         stiff = self._weight * center / math.prod(size) * (halves / units).square()
         blocks = products / (units[:, None] * units) + torch.diag(stiff)
-        inverse = torch.linalg.inv(blocks)
+        # A part of the largest entry: without a penalty one channel alone makes a singular block.
+        most = blocks.abs().amax((2, 3), keepdim=True).amax(1, keepdim=True).clamp_min(1e-30)
+        inverse = torch.linalg.inv(blocks + 1e-4 * most * torch.eye(d, dtype=blocks.dtype, device=blocks.device))
         return lambda v: (inverse @ v.flatten(2).mT[..., None])[..., 0].mT.reshape(v.shape)
 
 
@@ -270,15 +290,17 @@ def _solved(product: Callable[[Tensor], Tensor], right: Tensor, precondition: Ca
     x, rest = torch.zeros_like(right), right
     z = precondition(rest)
     along, size = z, _dot(rest, z)
-    first = size
+    first, goes_on = size, size > 0
     for _ in range(_PRODUCTS):
         image = product(along)
         curvature = _dot(along, image)
-        step = torch.where(curvature > 0, size / curvature.clamp_min(1e-30), 0.0)
+        # An image that is solved stays as it is while others go on, so that it has the same result alone.
+        step = torch.where(goes_on & (curvature > 0), size / curvature.clamp_min(1e-30), 0.0)
         x, rest = x + _each(step, x) * along, rest - _each(step, x) * image
         z = precondition(rest)
         before, size = size, _dot(rest, z)
-        if bool((size <= _SOLVED**2 * first).all()):
+        goes_on = goes_on & (size > _SOLVED**2 * first)
+        if not goes_on.any():
             break
         along = z + _each(torch.where(before > 0, size / before.clamp_min(1e-30), 0.0), x) * along
     return x

@@ -60,7 +60,8 @@ def align(
         regularization: of fields and `free_form`: "bending", which lets every affine motion pass, or "diffusion", as in
             `wk.losses`; of a velocity field it is the velocity's.
         weight: of the penalty, beside the mean square of the images' difference, both scaled to variance 1. Pairs whose
-            field folds with it go on with four times the weight, up to eight times.
+            field folds with it are matched again with 4 times the weight, then 16 times, … (eight times at most, while
+            less is folded).
         init: `[N, P]`, `[1, P]` or `[P]`, of a field `[N, D, *F]` or without its batch: the only start, where the
             motion is known roughly or the transform has no identity.
         align_corners: as in `warp`.

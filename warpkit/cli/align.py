@@ -78,6 +78,8 @@ def align(
         check_writable(path)
     if picture is not None:
         photo.check_suffix(picture)
+    written = [path.resolve() for path in (out, picture, field, as_json) if path is not None]
+    require(len(set(written)) == len(written), "one file would be written twice", given=[str(path) for path in written])
     source, target = photo.read(moving), photo.read(fixed)
     size = (target.pixels.shape[1], target.pixels.shape[2])
     check_memory([source], [size], component)

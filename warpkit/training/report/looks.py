@@ -35,6 +35,9 @@ def looks(results: Results, experiment: str, examples: Examples) -> tuple[Figure
     except InputError as error:
         return None, [*left_out, plain(f"{results.experiments[experiment]}: {error}")]
     for label, record in models.items():
+        if "inputs" in record.table("spec"):
+            left_out.append(plain(f"{results.experiments[experiment]}, {label}: a network of several images"))
+            continue
         try:
             transformers[label] = _first_transformer(load(record.run.folder / WEIGHTS), images)
         except (InputError, RuntimeError, TypeError) as error:  # weights of another run, say

@@ -12,7 +12,7 @@ from warpkit.datasets import get_distortion
 from warpkit.errors import require
 from warpkit.training.tasks.base import Batch, Half, Raw
 from warpkit.training.tasks.digits import DigitSource, DigitTask
-from warpkit.training.tasks.looking import looking
+from warpkit.training.tasks.looking import called, looking
 
 _INK = 0.5  # from here on a pixel belongs to the digit
 
@@ -31,14 +31,17 @@ class Hands(DigitTask):
     """The task to bring `moving` onto `fixed`, two digits of one class.
 
     The loss is the mean square of what is left, and the bending energy. The error is the mean square of what is left,
-    as a part of what there was: 0 for a perfect match, 1 for nothing done. Measured as well are the overlap (Dice) of
-    what is above half of full ink, before and after, and the share of folded cells.
+    as a part of what the pairs of the test have: 0 for a perfect match, 1 for nothing done. Measured as well are the
+    overlap (Dice) of what is above half of full ink, before and after, and the share of folded cells.
     """
 
     def __init__(self, data: HandsData) -> None:
         super().__init__(data, get_distortion("none"), "each beside another of its class")
         self.bending = data.bending
         self.classes = {half: _Classes(half, digits.labels) for half, digits in self.halves.items()}
+        raw = self.take("test", torch.arange(self.test_images), self.test_draws())
+        # Of all test pairs, and not of each batch: the error of a test does not depend on how it is cut into batches.
+        self.before = (raw.images[:, 0] - raw.images[:, 1]).square().mean().clamp(min=1e-9)
 
     @property
     def shapes(self) -> dict[str, Any]:
@@ -62,19 +65,19 @@ class Hands(DigitTask):
         return Batch((moving, fixed), raw.targets)
 
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
-        """The mean square difference and the weighted bending energy; the mean square relative to the mean before."""
+        """The mean square difference and the weighted bending energy; what is left, by what test pairs have."""
         moving, fixed = batch.inputs
         with looking(model) as look:
-            output = model(moving, fixed)
-        left, before = ((image - fixed).square().flatten(1).mean(1) for image in (output, moving))
+            output = called(model, moving, fixed)
+        left = (output - fixed).square().flatten(1).mean(1)
         bent = sum(losses.bending(transform, theta, output.shape[2:]).mean() for transform, theta in look.seen)
-        return left.mean() + self.bending * bent, left.detach() / before.mean().clamp(min=1e-9)
+        return left.mean() + self.bending * bent, left.detach() / self.before.to(left)
 
     def measures(self, model: nn.Module, batch: Batch) -> dict[str, Float[Tensor, " N"]]:
         """The overlap before and after, and the share of cells that the model's transformers fold together."""
         moving, fixed = batch.inputs
         with looking(model) as look:
-            output = model(moving, fixed)
+            output = called(model, moving, fixed)
         folds = [losses.folding(transform, theta, output.shape[2:]) for transform, theta in look.seen]
         return {
             "overlap before": _dice(moving, fixed),

@@ -7,7 +7,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.errors import require
+from warpkit.errors import InputError, require
+from warpkit.quoting import reason
 from warpkit.transforms.base import Transform
 from warpkit.watching.transformers import transformers_in
 
@@ -41,3 +42,21 @@ def looking(model: nn.Module) -> Iterator[Look]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def called(model: nn.Module, moving: Tensor, fixed: Tensor) -> Tensor:
+    """The moved image; `InputError` for a network of one image, and for one whose output is of another size."""
+    try:
+        output = model(moving, fixed)
+    except TypeError as error:
+        hint = "a spec for it begins with inputs = { moving = [1, 28, 28], fixed = [1, 28, 28] }"
+        raise InputError(f"this task needs a network of two images: {reason(error)}", hint=hint) from error
+    given = list(output.shape) if isinstance(output, Tensor) else output
+    require(
+        given == list(fixed.shape),
+        "the model's output",
+        expected=f"an image as fixed, {list(fixed.shape)}",
+        given=given,
+    )
+    moved: Tensor = output
+    return moved

@@ -13,7 +13,7 @@ from warpkit.datasets.distortions import Distortion, Draws, Images, Placed, unif
 from warpkit.geometry import lattice
 from warpkit.training.tasks.base import Batch, Raw
 from warpkit.training.tasks.digits import DigitSource, DigitTask
-from warpkit.training.tasks.looking import looking
+from warpkit.training.tasks.looking import called, looking
 from warpkit.transforms.affine import Affine
 from warpkit.warping import warp
 
@@ -76,7 +76,7 @@ class Registration(DigitTask):
     def step(self, model: nn.Module, batch: Batch) -> tuple[Float[Tensor, ""], Float[Tensor, " N"]]:
         """The mean square difference, and the corners' distance relative to the batch's mean distance before."""
         with looking(model) as look:
-            output = model(*batch.inputs)
+            output = called(model, *batch.inputs)
         corners = lattice((2, 2), align_corners=True).reshape(1, 4, 2).to(output)
         points = look.points(corners)
         moved = Affine(2)
