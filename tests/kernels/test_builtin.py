@@ -5,6 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from oracles import WEIGHTS
+from scipy.interpolate import BSpline
 from strategies import uniform
 
 import warpkit as wk
@@ -44,3 +45,22 @@ def test_reproduces_the_polynomials_it_claims(name, options, degree):
 def test_bicubic_refuses_an_a_that_is_no_number(unchecked, a):
     with pytest.raises(wk.InputError, match="a: expected a finite number"):
         wk.get_kernel("bicubic", a=a)
+
+
+def test_mitchell_s_family_holds_the_cubics_that_have_names():
+    d = torch.linspace(-2, 2, 81, dtype=torch.float64)
+    catmull_rom = wk.get_kernel("mitchell", b=0, c=0.5)
+    torch.testing.assert_close(catmull_rom(d), wk.get_kernel("bicubic", a=-0.5)(d))
+    spline = torch.from_numpy(BSpline.basis_element([-2, -1, 0, 1, 2], extrapolate=False)(d.numpy())).nan_to_num()
+    torch.testing.assert_close(wk.get_kernel("mitchell", b=1, c=0)(d), spline)
+    third = wk.get_kernel("mitchell")
+    assert third(torch.tensor([0.0, 1.0, 2.0], dtype=torch.float64)).tolist() == pytest.approx([8 / 9, 1 / 18, 0])
+    facts = [
+        (k.interpolating, k.continuity, k.reproduces) for k in (third, catmull_rom, wk.get_kernel("mitchell", b=1, c=0))
+    ]
+    assert facts == [(False, 1, 1), (True, 1, 2), (False, 2, 1)]
+
+
+@pytest.mark.parametrize("options", [{}, {"b": 1, "c": 0}])
+def test_what_mitchell_claims_is_so(unchecked, options):
+    assert wk.testing.check_kernel(wk.get_kernel("mitchell", **options)).passed
