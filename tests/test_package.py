@@ -79,7 +79,7 @@ def test_importing_it_imports_no_heavy_library(imported):
 
 
 def test_importing_it_imports_no_plugin(imported):
-    public = (wk.Compose, wk.SpatialTransformer, wk.Parallel, wk.ConvLocalization, wk.DenseLocalization)
+    public = (wk.Compose, wk.SpatialTransformer, wk.Parallel, wk.RandomWarp, wk.ConvLocalization, wk.DenseLocalization)
     groups = ("transforms", "kernels", "modules", "backends")
     points = [p for group in groups for p in importlib.metadata.entry_points(group=f"warpkit.{group}")]
     assert {"warpkit.transforms.affine", "warpkit.kernels.bicubic"} <= {p.module for p in points}

@@ -14,6 +14,7 @@ from warpkit.kernels.base import kernels as _kernels
 from warpkit.modules.base import modules as _modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization, UNetLocalization
 from warpkit.modules.parallel import Parallel
+from warpkit.modules.random_warp import RandomWarp
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.points import warp_points
 from warpkit.sampling.backend import Backend, use_backend
@@ -44,6 +45,7 @@ __all__ = [
     "MatrixTransform",
     "Parallel",
     "Penalty",
+    "RandomWarp",
     "SpatialTransformer",
     "Transform",
     "TransformerWarning",
