@@ -283,3 +283,71 @@ def test_a_field_comes_from_a_file_or_is_two_numbers(tmp_path):
     assert "cannot be read" in complaint(*run_it, "--theta", tmp_path / "none.npy")
     parts = 'of=["affine","displacement"]'
     assert "several" in complaint(source, tmp_path / "out.png", "--transform", "compose", "--set", parts)
+
+
+def test_a_quarter_turn_that_expands_is_the_picture_turned(tmp_path):
+    pixels = random(5, 8, 3)
+    save(tmp_path / "in.png", pixels)
+    ok(tmp_path / "in.png", tmp_path / "out.png", "--rotate", "90", "--expand")
+    assert np.array_equal(load(tmp_path / "out.png"), np.rot90(pixels))
+    ok(tmp_path / "in.png", tmp_path / "out.png", "--rotate", "-90", "--expand")
+    assert np.array_equal(load(tmp_path / "out.png"), np.rot90(pixels, -1))
+
+
+def test_shifts_scales_and_centres_are_in_pixels(tmp_path, grey):
+    pixels = load(grey)
+    ok(grey, tmp_path / "out.png", "--shift", "2", "-1")
+    expected = np.zeros_like(pixels)
+    expected[:-1, 2:] = pixels[1:, :-2]
+    assert np.array_equal(load(tmp_path / "out.png"), expected)
+    ok(grey, tmp_path / "out.png", "--scale", "3", "--center", "1", "2", "--kernel", "nearest")
+    assert np.array_equal(load(tmp_path / "out.png"), pixels[[1, 2, 2, 2, 3]][:, [1, 1, 1, 2, 2, 2, 3]])
+    ok(grey, tmp_path / "whole.png", "--scale", "2", "--expand")
+    assert load(tmp_path / "whole.png").shape == (10, 14)
+
+
+@pytest.mark.parametrize(
+    ("convention", "numbers"),
+    [
+        ("opencv", [1, 0, 2, 0, 1, -1]),
+        ("inverse", [1, 0, -2, 0, 1, 1, 0, 0, 1]),
+        ("scipy", [1, 0, 1, 0, 1, -2]),
+        ("pillow", [1, 0, -2, 0, 1, 1]),
+    ],
+)
+def test_a_matrix_is_read_as_its_library_means_it(tmp_path, grey, convention, numbers):
+    pixels = load(grey)
+    expected = np.zeros_like(pixels)
+    expected[:-1, 2:] = pixels[1:, :-2]
+    np.save(tmp_path / "m.npy", np.reshape(numbers, (-1, 3)))
+    np.savetxt(tmp_path / "m.txt", np.reshape(numbers, (-1, 3)))
+    for given in (map(str, numbers), [tmp_path / "m.npy"], [tmp_path / "m.txt"]):
+        ok(grey, tmp_path / "out.png", "--matrix", *given, "--convention", convention)
+        assert np.array_equal(load(tmp_path / "out.png"), expected)
+
+
+def test_a_homography_needs_the_transform_of_that_name(tmp_path, grey):
+    numbers = "1 0 0 0 1 0 0.01 0 1"
+    ok(grey, tmp_path / "out.png", "--transform", "projective", "--matrix", numbers)
+    assert "not an affine matrix" in complaint(grey, tmp_path / "out.png", "--matrix", numbers)
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--rotate", "30", "--theta", "1 0 0 0 1 0"], "--theta says all"),
+        (["--rotate", "30", "--matrix", "1 0 0 0 1 0"], "--matrix says all"),
+        (["--rotate", "30 40"], "--rotate: expected a number"),
+        (["--scale", "0"], "--scale: expected a number above 0"),
+        (["--shift", "3"], "--shift: expected two numbers"),
+        (["--matrix", "1 2 3"], "--matrix: expected 6 or 9 numbers"),
+        (["--matrix", "none.txt"], "--matrix: none.txt cannot be read"),
+        (["--matrix", "1 0 0 2 0 0", "--convention", "inverse"], "--matrix: expected one that has an inverse"),
+        (["--matrix", "1 0 0 0 1 0", "--convention", "opencw"], "Did you mean 'opencv'"),
+        (["--expand", "--size", "3 4"], "one size"),
+        (["--expand", "--transform", "thin_plate_spline"], "one that is a matrix"),
+    ],
+)
+def test_what_does_not_go_together_is_told(tmp_path, grey, flags, said):
+    assert said in complaint(grey, tmp_path / "out.png", *flags)
+    assert not (tmp_path / "out.png").exists()

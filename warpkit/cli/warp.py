@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from warpkit.cli.placing import Placing
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
 from warpkit.errors import InputError, require
 from warpkit.files import check_writable
@@ -18,12 +19,15 @@ if TYPE_CHECKING:
     from warpkit.transforms.base import Transform
 
 
+_NUMBERS = ("--theta", "--size", "--fill", "--shift", "--center", "--matrix", "--rotate")
+
+
 class WarpCommand(TyperCommand):
     """A command that takes several numbers after one flag, negative ones too: `--theta 0.9 -0.2 0 0.2 0.9 0`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Join the numbers that belong to one flag, before they are read as words of their own."""
-        return super().parse_args(ctx, join_numbers(args, ("--theta", "--size", "--fill")))
+        return super().parse_args(ctx, join_numbers(args, _NUMBERS))
 
 
 def warp(
@@ -44,6 +48,29 @@ def warp(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the transform, like grid=[3,3]; repeatable."),
     ] = None,
+    rotate: Annotated[
+        str | None, typer.Option(metavar="DEGREES", help="Turn it counter-clockwise, about the middle or --center.")
+    ] = None,
+    scale: Annotated[float | None, typer.Option(help="How many times as large it becomes.")] = None,
+    shift: Annotated[
+        list[str] | None, typer.Option(metavar="X Y", help="Move it by so many pixels, to the right and down.")
+    ] = None,
+    center: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X Y", help="The pixel that turns and scales leave where it is; the middle if left out."),
+    ] = None,
+    matrix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NUMBERS", help="A matrix of pixels, 6 or 9 numbers, or a .npy, .txt or .csv file of them."
+        ),
+    ] = None,
+    convention: Annotated[
+        str, typer.Option(help="Whose matrix that is: opencv (kornia too), inverse, scipy or pillow.")
+    ] = "opencv",
+    expand: Annotated[
+        bool, typer.Option("--expand", help="Make the result as large as all that the photograph becomes.")
+    ] = False,
     kernel: Annotated[str, typer.Option(help="Name of the kernel, or two, for x,y.")] = "bilinear",
     kernel_options: Annotated[
         list[str] | None,
@@ -72,20 +99,45 @@ def warp(
     """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
 
     θ maps the result to IN, both from −1 to 1: an affine 0.5 0 0 0 0.5 0 shows the middle half, twice as large.
+    --rotate 30 --scale 1.2 --expand needs no θ.
     """
     import torch
 
     from warpkit.cli import photo
     from warpkit.cli.memory import check_memory
+    from warpkit.pixels import bounds
 
     photo.check_suffix(target)
     check_writable(target)
+    placing = Placing(
+        rotate=_one("--rotate", rotate),
+        scale=scale,
+        shift=None if shift is None else parse_numbers("--shift", shift),
+        center=None if center is None else parse_numbers("--center", center),
+        matrix=matrix,
+        convention=convention,
+        expand=expand,
+    )
+    told = "--theta says all: leave out --rotate, --scale, --shift, --center and --matrix"
+    require(not (theta and placing.moves), told)
+    require(not (size and expand), "--size and --expand: the result has one size")
     component = transform_of(transform, parse_options("--set", options or []))
-    numbers = theta_of(component, theta or [])
+    numbers = None if placing.moves else theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
     frames = photo.read_frames(source, indexed={spec["type"] for spec in kernels} == {"nearest"})
-    sizes = [parse_size(size) if size else (it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
+    own = [(it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
+    sizes = [parse_size(size) if size else shape for shape in own]
+    thetas = [
+        placing.theta(component, start, end, align_corners) if numbers is None else numbers
+        for start, end in zip(own, sizes, strict=True)
+    ]
+    if expand:
+        held = [
+            bounds(component, theta[None], start, align_corners=align_corners)
+            for theta, start in zip(thetas, own, strict=True)
+        ]
+        sizes, thetas = [(it[0], it[1]) for it, _ in held], [theta[0] for _, theta in held]
     check_memory(frames, sizes, component)
     if any(it.palette and not photo.holds(target.suffix, it, shape) for it, shape in zip(frames, sizes, strict=True)):
         frames = photo.read_frames(source)
@@ -103,18 +155,24 @@ def warp(
             warp_pixels(
                 it,
                 component,
-                numbers[None],
+                given[None],
                 size=shape,
                 kernel=kernels[0] if len(kernels) == 1 else tuple(kernels),
                 padding_mode=padding if "," not in padding else tuple(_words(padding)),
                 fill=outside * (len(it.pixels) // len(outside)),
                 align_corners=align_corners,
             )
-            for it, shape in zip(frames, sizes, strict=True)
+            for it, shape, given in zip(frames, sizes, thetas, strict=True)
         ]
     photo.write_frames([replace(it, pixels=pixels) for it, pixels in zip(frames, warped, strict=True)], target)
     pages = f"{len(frames)} pages, the first " if len(frames) > 1 else ""
     typer.echo(f"{target}: {pages}{warped[0].shape[2]} × {warped[0].shape[1]} pixels")
+
+
+def _one(flag: str, given: str | None) -> float | None:
+    numbers = [] if given is None else parse_numbers(flag, [given])
+    require(given is None or len(numbers) == 1, flag, expected="a number", given=given)
+    return numbers[0] if numbers else None
 
 
 def transform_of(name: str, options: dict[str, Any]) -> "Transform":

@@ -52,8 +52,9 @@ def bounds(
     moved = moved[..., :d] / w
     low, high = (moved.detach().amin((0, 1)) + 0.5).tolist(), (moved.detach().amax((0, 1)) + 0.5).tolist()
     require(all(map(math.isfinite, [*low, *high])), "theta", expected="finite numbers", given=theta)
-    start = [math.floor(x + _ROUNDING) for x in low]
-    extent = [max(1, math.ceil(x - _ROUNDING) - s) for x, s in zip(high, start, strict=True)]
+    extent = [max(1, math.ceil(b - a - _ROUNDING)) for a, b in zip(low, high, strict=True)]
+    # In the middle of the canvas, so that a quarter turn, or a shift by whole pixels, reads whole pixels.
+    start = [(a + b - n) / 2 for a, b, n in zip(low, high, extent, strict=True)]
     shift = torch.eye(d + 1, dtype=matrix.dtype, device=matrix.device)
     shift[:d, d] = -shift.new_tensor(start)
     size = tuple(reversed(extent))
