@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracles import WEIGHTS
 from scipy.interpolate import BSpline
+from scipy.ndimage import gaussian_filter1d
 from strategies import uniform
 
 import warpkit as wk
@@ -64,3 +65,32 @@ def test_mitchell_s_family_holds_the_cubics_that_have_names():
 @pytest.mark.parametrize("options", [{}, {"b": 1, "c": 0}])
 def test_what_mitchell_claims_is_so(unchecked, options):
     assert wk.testing.check_kernel(wk.get_kernel("mitchell", **options)).passed
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.8, 2.0])
+def test_a_gaussian_blurs_as_scipy_s_does(sigma):
+    """At the pixels themselves; SciPy's is cut off a little elsewhere, and not lowered to end without a jump."""
+    image = uniform(0, 1, 1, 40)
+    found = wk.sample(image, wk.lattice(40, dtype=torch.float64)[None], kernel=wk.get_kernel("gaussian", sigma=sigma),
+                      padding_mode="reflection")  # fmt: skip
+    expected = gaussian_filter1d(image[0, 0].numpy(), sigma, mode="reflect", truncate=4)
+    torch.testing.assert_close(found[0, 0], torch.from_numpy(expected), atol=4e-3, rtol=0)
+
+
+def test_a_gaussian_learns_its_width():
+    image = uniform(0, 1, 1, 60)
+    coords = wk.lattice(60, dtype=torch.float64)[None]
+    wanted = wk.sample(image, coords, kernel=wk.get_kernel("gaussian", sigma=1.6))
+    kernel = wk.get_kernel("gaussian", sigma=0.8, radius=7, learnable=True).double()
+    optimizer = torch.optim.Adam(kernel.parameters(), 0.1)
+    for _ in range(100):
+        optimizer.zero_grad()
+        (wk.sample(image, coords, kernel=kernel) - wanted).square().mean().backward()
+        optimizer.step()
+    assert kernel.sigma.item() == pytest.approx(1.6, abs=0.05)
+
+
+@pytest.mark.parametrize("wrong", [{"sigma": 0.1}, {"sigma": float("nan")}, {"radius": 0}, {"radius": 33}])
+def test_a_gaussian_of_no_width_is_refused(unchecked, wrong):
+    with pytest.raises(wk.InputError, match=next(iter(wrong))):
+        wk.get_kernel("gaussian", **wrong)

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import KERNELS, TRANSFORMS, identity, kernel, transform
+from cases import KERNELS, TRANSFORMS, WITH_IDENTITY, identity, kernel, start, transform
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import FLOATS, MODES, SIGNED, UNSIGNED, alignments, seeds, uniform
@@ -76,7 +76,7 @@ def test_nearest_takes_of_labels_what_it_takes_of_floats(dtype, seed, align_corn
     assert torch.equal(out.double(), wk.warp(image.double(), "affine", theta, **options))
 
 
-@pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
+@pytest.mark.parametrize(("name", "ndim"), WITH_IDENTITY)
 @pytest.mark.parametrize("dtype", [*INTEGERS, torch.bool], **name_of)
 def test_the_identity_copies_integers_with_every_kernel(name, ndim, dtype):
     made, image = transform(name, ndim), (100 * uniform(0, 1, 2, *(5, 4, 3)[:ndim])).abs().to(dtype)
@@ -152,7 +152,7 @@ def test_integers_are_filled(dtype, name):
 def test_autocast_changes_nothing(name, ndim, dtype):
     made = transform(name, ndim)
     image = uniform(0, 2, 2, *(5, 6, 4)[:ndim], dtype=torch.float32)
-    theta = identity(made, 2, torch.float32) + 0.1 * uniform(1, 2, made.num_params, dtype=torch.float32)
+    theta = start(made, 2, torch.float32) + 0.1 * uniform(1, 2, made.num_params, dtype=torch.float32)
     expected = wk.warp(image, made, theta, kernel="bicubic")
     with torch.autocast("cpu", dtype):
         assert torch.equal(wk.warp(image, made, theta, kernel="bicubic"), expected)
