@@ -51,9 +51,8 @@ class Dense:
         """The best θ that is found, of the size of `start`, from which it goes on; `levels` begin with the coarsest."""
         levels = [dense(level) for level in levels]
         found = self._searched(levels, start)
-        weight = self.weight
+        weight, share = self.weight, self._folds(levels[-1], found)
         for _ in range(_FIRMER if weight > 0 else 0):
-            share = self._folds(levels[-1], found)
             folded = (share > 0).nonzero()[:, 0]
             if len(folded) == 0:
                 break
@@ -61,8 +60,11 @@ class Dense:
             again = dataclasses.replace(self, weight=weight)._searched(
                 [_part(v, folded) for v in levels], start[folded]
             )
-            smoother = self._folds(levels[-1], again) < share[folded]
+            left = self._folds(_part(levels[-1], folded), again)
+            smoother = left < share[folded]
             found = found.index_copy(0, folded[smoother], again[smoother])
+            # Where more weight does not help, as with an affine motion that folds, it is no use to go on.
+            share = share.index_copy(0, folded, torch.where(smoother, left, 0.0))
         self.report(1.0, float(_Surface(self, levels[-1], 1.0).value(found).mean()) if len(found) else 0.0)
         return found
 
