@@ -99,30 +99,30 @@ def at(path: str) -> Iterator[None]:
 
 # What other libraries, and the field, call the things that have another name here.
 _ELSEWHERE = {
-    "linear": ("bilinear",),
-    "trilinear": ("bilinear",),
-    "cubic": ("bicubic",),
-    "catmull_rom": ("bicubic",),
-    "constant": ("zeros",),
-    "fill": ("zeros",),
-    "circular": ("wrap",),
-    "periodic": ("wrap",),
-    "grid-wrap": ("wrap",),
-    "reflect": ("reflection",),
-    "mirror": ("reflection",),
-    "symmetric": ("reflection",),
-    "edge": ("border",),
-    "replicate": ("border",),
-    "clamp": ("border",),
-    "homography": ("projective",),
-    "perspective": ("projective",),
-    "rigid": ("euclidean",),
-    "tps": ("thin_plate_spline",),
-    "svf": ("velocity",),
-    "flow": ("displacement",),
-    "ffd": ("free_form",),
-    "warp_polar": ("polar",),
-    **{f"lanczos{a}": ("lanczos",) for a in range(2, 7)},
+    "linear": "bilinear",
+    "trilinear": "bilinear",
+    "cubic": "bicubic",
+    "catmull_rom": "bicubic",
+    "constant": "zeros",
+    "fill": "zeros",
+    "circular": "wrap",
+    "periodic": "wrap",
+    "grid-wrap": "wrap",
+    "reflect": "reflection",
+    "mirror": "reflection",
+    "symmetric": "reflection",
+    "edge": "border",
+    "replicate": "border",
+    "clamp": "border",
+    "homography": "projective",
+    "perspective": "projective",
+    "rigid": "euclidean",
+    "tps": "thin_plate_spline",
+    "svf": "velocity",
+    "flow": "displacement",
+    "ffd": "free_form",
+    "warp_polar": "polar",
+    **{f"lanczos{a}": "lanczos" for a in range(2, 7)},
 }
 
 
@@ -131,7 +131,7 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     known = sorted(known)
     lowered = {name[:200].lower(): name for name in known[:500]}  # a stranger's may be many and long
     wanted = given[:200].lower() if isinstance(given, str) else ""
-    elsewhere = [name for name in _ELSEWHERE.get(wanted, ()) if name in known]
+    elsewhere = [name for name in (_ELSEWHERE.get(wanted),) if name in known]
     near = [quoted(name) for name in elsewhere or map(lowered.get, difflib.get_close_matches(wanted, lowered, n=3))]
     hint = f"Did you mean {' or '.join(near)}?" if near else ""
     return InputError(what, given=given, expected=tuple(known), hint=hint)

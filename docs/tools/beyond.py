@@ -109,28 +109,29 @@ def volumes(runs: Path) -> Figure:
     )
 
 
-def registration(runs: Path) -> Figure:
-    """Fixed images in red, moving ones in cyan: before, after one step, and after two."""
+def overlaid(runs: Path, models: dict[str, str]) -> tuple[dict[str, Sequence[Tensor]], nn.Module, Batch]:
+    """Fixed images in red, moving ones in cyan, before and after each model; and the last model with its images."""
     named: dict[str, Sequence[Tensor]] = {}
-    for model, called_ in (("affine", "after\none step"), ("two_steps", "after\ntwo steps")):
-        _, batch, output = called(Run(runs / f"registration/{model}/0"))
+    for folder, called_ in models.items():
+        network, batch, output = called(Run(runs / folder / "0"))
         moving, fixed = batch.inputs
         named["before"] = torch.cat([fixed, moving], 1)
         named[called_] = torch.cat([fixed, output], 1)
-    return rows(named, {})
+    return named, network, batch
+
+
+def registration(runs: Path) -> Figure:
+    """Pairs before, after one step, and after two."""
+    models = {"registration/affine": "after\none step", "registration/two_steps": "after\ntwo steps"}
+    return rows(overlaid(runs, models)[0], {})
 
 
 def hands(runs: Path) -> Figure:
-    """Fixed images in red, moving ones in cyan: before and after; and where the flow takes its samples from."""
-    named: dict[str, Sequence[Tensor]] = {}
-    for model, called_ in (("affine", "affine"), ("velocity", "velocity\nfield")):
-        network, batch, output = called(Run(runs / f"hands/{model}/0"))
-        moving, fixed = batch.inputs
-        named["before"] = torch.cat([fixed, moving], 1)
-        named[called_] = torch.cat([fixed, output], 1)
+    """Pairs before and after; and where the flow takes its samples from."""
+    named, network, batch = overlaid(runs, {"hands/affine": "affine", "hands/velocity": "velocity\nfield"})
     with torch.no_grad(), looking(network) as look:
         network(*batch.inputs)
-    named["its grid"] = moving
+    named["its grid"] = batch.inputs[0]
     figure = rows(named, {})
     lines = look.points(wk.lattice((28, 28))[None].flatten(1, 2)).reshape(-1, 28, 28, 2)
     for axes, grid in zip(figure.axes[-COUNT:], lines, strict=True):

@@ -185,6 +185,18 @@ def test_one_canvas_holds_a_batch_and_whole_pixels_stay_whole():
     assert_close(held[1:, :, :40, :60], image[1:])
 
 
+def test_a_number_is_the_size_along_each_axis_and_theta_is_a_tensor(unchecked):
+    theta = torch.eye(3, 4, dtype=DOUBLE).reshape(1, 12)
+    for made in (wk.get_transform("affine", ndim=3), {"type": "affine", "ndim": 3}):
+        sizes = 5 if isinstance(made, wk.Transform) else (5, 5, 5)
+        assert_close(wk.pixels.from_theta(theta, made, in_size=sizes)[0], torch.eye(4, dtype=DOUBLE))
+        assert wk.pixels.bounds(made, theta, sizes)[0] == (5, 5, 5)
+    assert wk.pixels.bounds("affine", torch.eye(2, 3).reshape(1, 6), np.array([4, 8]))[0] == (4, 8)
+    for call in (wk.pixels.bounds, lambda t, theta, size: wk.pixels.from_theta(theta, t, in_size=size)):
+        with pytest.raises(wk.InputError, match="theta"):
+            call("affine", [1, 0, 0, 0, 1, 0], IN)
+
+
 def test_no_canvas_holds_a_horizon():
     theta = wk.pixels.to_theta([[1, 0, 0], [0, 1, 0], [-0.05, 0, 1]], "projective", in_size=IN)
     with pytest.raises(wk.InputError, match=r"a corner of the image on or behind the horizon in batch entries \[0\]"):

@@ -21,6 +21,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import losses
+from warpkit.alignment.conjugate_gradients import each, solved
 from warpkit.alignment.level import LEAST_OVERLAP, Level
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, lattice
@@ -30,7 +31,6 @@ from warpkit.transforms.field import FieldTransform
 
 PENALTIES = {"bending": losses.bending, "diffusion": losses.diffusion}
 _STEPS, _HALVINGS = 12, 5  # at each level, at most
-_SOLVED, _PRODUCTS = 0.05, 40  # how exactly a step is solved, and with how many products by the matrix, at most
 _LEAST_GAIN = 1e-3  # of the energy: a step that gains less is the last one
 _FIRMER, _MORE = 8, 4  # times that a field that folds is found again, with so many times the weight
 _EVERY_POINT = 2**62
@@ -103,14 +103,14 @@ class Dense:
         for k in range(_STEPS):
             delta, step = surface.newton(theta), torch.ones_like(value)
             for _ in range(_HALVINGS):
-                moved = theta + _each(step, theta) * delta
+                moved = theta + each(step, theta) * delta
                 found = surface.value(moved)
                 better = found < value
                 step = torch.where(better, step, step / 2)
                 if (better | ~moves).all():
                     break
             better = better & moves
-            theta = torch.where(_each(better, theta), moved, theta)
+            theta = torch.where(each(better, theta), moved, theta)
             moves = better & (value - found > _LEAST_GAIN * value)
             value = torch.where(better, found, value)
             self.report((number + (k + 1) / _STEPS) / count, float(value.mean()))
@@ -121,7 +121,7 @@ class Dense:
 
 def dense(level: Level) -> Level:
     """The level with every pixel of the fixed image looked at."""
-    return Level(level.moving, level.fixed, level.loss, level.kernel, level.align_corners, most_points=_EVERY_POINT)
+    return dataclasses.replace(level, most_points=_EVERY_POINT)
 
 
 def _part(level: Level, chosen: Shaped[Tensor, " n"]) -> Level:
@@ -197,7 +197,7 @@ class _Surface:
             (back,) = torch.autograd.grad(moved, at, pushed.reshape(moved.shape))
             return back + self._pulled(d)
 
-        return _solved(product, -gradient, self._preconditioner(products, gradient))
+        return solved(product, -gradient, self._preconditioner(products, gradient))
 
     def _coords(self, shifts: Tensor) -> Float[Tensor, "N M D"]:
         size, corners = self.level.size, self.level.align_corners
@@ -285,35 +285,6 @@ def _undiff(x: Tensor, axis: int) -> Tensor:
     """The adjoint of taking differences along an axis."""
     pad = [0, 0] * (x.ndim - 1 - axis) + [1, 1]
     return -torch.nn.functional.pad(x, pad).diff(dim=axis)
-
-
-def _solved(product: Callable[[Tensor], Tensor], right: Tensor, precondition: Callable[[Tensor], Tensor]) -> Tensor:
-    """x of product(x) = right, roughly, by preconditioned conjugate gradients, for each image."""
-    x, rest = torch.zeros_like(right), right
-    z = precondition(rest)
-    along, size = z, _dot(rest, z)
-    first, goes_on = size, size > 0
-    for _ in range(_PRODUCTS):
-        image = product(along)
-        curvature = _dot(along, image)
-        # An image that is solved stays as it is while others go on, so that it has the same result alone.
-        step = torch.where(goes_on & (curvature > 0), size / curvature.clamp_min(1e-30), 0.0)
-        x, rest = x + _each(step, x) * along, rest - _each(step, x) * image
-        z = precondition(rest)
-        before, size = size, _dot(rest, z)
-        goes_on = goes_on & (size > _SOLVED**2 * first)
-        if not goes_on.any():
-            break
-        along = z + _each(torch.where(before > 0, size / before.clamp_min(1e-30), 0.0), x) * along
-    return x
-
-
-def _dot(a: Tensor, b: Tensor) -> Float[Tensor, " N"]:
-    return (a * b).flatten(1).sum(1)
-
-
-def _each(factor: Shaped[Tensor, " N"], like: Tensor) -> Tensor:
-    return factor.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def _scale(transform: FieldTransform, size: tuple[int, ...], like: Tensor) -> Tensor:

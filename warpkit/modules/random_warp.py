@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 from warpkit.boxes import warp_boxes
 from warpkit.component import Component
 from warpkit.errors import require
-from warpkit.geometry import half_extent
 from warpkit.kernels.base import Kernel
+from warpkit.pixels.matrices import affine
+from warpkit.pixels.thetas import normalised
 from warpkit.points import warp_points
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, transforms
@@ -135,35 +136,24 @@ class RandomWarp(Component):
         angle, scale, shear_x, shear_y, x, y = (
             low + (high - low) * part for (low, high), part in zip(ranges, drawn[:, :6].unbind(-1), strict=True)
         )
-        # In half sides of a picture whose height is 2: there a turn is one in pixels.
-        halves = [half_extent(int(k), self.align_corners) for k in image.shape[:1:-1]]
-        aspect = halves[0] / halves[1] if min(halves) > 0 else 1.0
-        angle, shear_x, shear_y = (torch.deg2rad(a) for a in (angle, shear_x, shear_y))
-        one, zero = torch.ones_like(angle), torch.zeros_like(angle)
-        cos, sin, tan_x, tan_y = angle.cos(), angle.sin(), shear_x.tan(), shear_y.tan()
-        # The inverse of turn · shear_y · shear_x · scale, as `wk.pixels.affine` has them, by its factors.
-        turn = _square(cos, sin * (1 / aspect), -sin * aspect, cos)
-        along_y = _square(one, zero, tan_y * aspect, one)
-        along_x = _square(one, tan_x / aspect, zero, one)
-        linear = along_x @ along_y @ turn / scale[:, None, None]
-        shift = linear @ torch.stack([-2 * x, -2 * y], dim=-1)[..., None]
-        rows = torch.cat([linear, shift], dim=-1)
+        size = (int(image.shape[-2]), int(image.shape[-1]))
+        middle = drawn.new_tensor([(k - 1) / 2 for k in reversed(size)])
+        moves = torch.stack([x * size[1], y * size[0]], dim=-1)
+        sheared = torch.stack([shear_x, shear_y], dim=-1)
+        forth = affine(middle, degrees=angle, translate=moves, scale=scale, shear=sheared)
+        back, _ = torch.linalg.inv_ex(forth)  # which has an inverse, and waits for no error
+        matrix = normalised(back, size, size, self.align_corners)
         if self.perspective:
-            last = torch.stack([zero, zero, one], dim=-1)[:, None]
             corners = self.perspective * 2 * (2 * drawn[:, 6:14] - 1).reshape(n, 4, 2)
-            matrix = torch.cat([rows, last], dim=1) @ _homography(corners)
+            matrix = matrix @ _homography(corners)
             theta = (matrix / matrix[:, 2:, 2:]).flatten(1)[:, :8]
         else:
-            theta = rows.flatten(1)
+            theta = matrix[:, :2].flatten(1)
         if self.elastic:
             count = self.transform.num_params - theta.shape[1]
             bends = torch.rand(n, count, generator=generator, device=where, dtype=torch.float32).to(theta)
             theta = torch.cat([2 * self.elastic * (2 * bends - 1), theta], dim=1)
         return theta.to(dtype)
-
-
-def _square(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Float[Tensor, "N 2 2"]:
-    return torch.stack([a, b, c, d], dim=-1).reshape(-1, 2, 2)
 
 
 def _homography(moves: Float[Tensor, "N 4 2"]) -> Float[Tensor, "N 3 3"]:

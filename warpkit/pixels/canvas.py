@@ -2,14 +2,15 @@
 
 import itertools
 import math
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import require
+from warpkit.geometry import check_size
 from warpkit.pixels.thetas import SizeLike, TransformLike, from_theta, to_theta
+from warpkit.precision import wide
 from warpkit.transforms.matrix import reject
 
 _ROUNDING = 1e-6  # pixels: an edge that lies so little beyond a pixel needs no further one
@@ -41,10 +42,11 @@ def bounds(
     >>> size
     (8, 4)
     """
-    matrix = from_theta(theta.double(), transform, in_size=in_size, align_corners=align_corners)
+    require(isinstance(theta, Tensor), "theta", expected="a tensor [N, P]", given=theta)
+    exact = theta.to(wide(theta.device))
+    matrix = from_theta(exact, transform, in_size=in_size, align_corners=align_corners)
     d = matrix.shape[-1] - 1
-    sizes: Any = in_size if isinstance(in_size, (list, tuple, torch.Size)) else [in_size] * d
-    edges = [(-0.5, float(n) - 0.5) for n in reversed(list(sizes))]
+    edges = [(-0.5, n - 0.5) for n in reversed(check_size(in_size, d))]
     corners = matrix.new_tensor([[*corner, 1.0] for corner in itertools.product(*edges)])
     moved = corners @ matrix.mT
     w = moved[..., d:]

@@ -9,7 +9,7 @@ from torch import Tensor
 from warpkit.errors import require, unknown
 from warpkit.pixels.given import ArrayLike, as_floats, together
 from warpkit.precision import wide
-from warpkit.transforms.matrix import reject, with_last_row
+from warpkit.transforms.matrix import reject, scaled, with_last_row
 
 _FLAT = 1e-9  # of the largest extent: points that lie closer to a line, or to one point, than that determine nothing
 
@@ -120,10 +120,7 @@ def _projective(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     # From normalised points back to the given ones.
     back = with_last_row(torch.cat([ys * torch.eye(d, dtype=x.dtype, device=x.device), ym.mT], dim=-1))
     there = with_last_row(torch.cat([torch.eye(d, dtype=x.dtype, device=x.device) / xs, -xm.mT / xs], dim=-1))
-    found = back @ square @ there
-    last = found[:, -1:, -1:]
-    sound = last.detach().abs() > 1e-12 * found.detach().abs().amax((1, 2), keepdim=True)
-    return torch.where(sound, found / torch.where(sound, last, 1.0), found)
+    return scaled(back @ square @ there)
 
 
 _MODELS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from warpkit.errors import InputError, require
 from warpkit.precision import working
+from warpkit.transforms.matrix import with_last_row
 
 ArrayLike = Any  # a tensor, a NumPy array, nested lists, a number
 
@@ -65,5 +66,4 @@ def matrices(given: ArrayLike) -> Tensor:
     right = 1 <= d <= 3 and matrix.shape[-2] in (d, d + 1)
     require(right, "matrix", expected="[N, 2, 3] or [N, 3, 3], in 3-D [N, 3, 4] or [N, 4, 4]", given=list(matrix.shape))
     matrix = matrix if matrix.ndim == 3 else matrix[None]
-    last = torch.eye(d + 1, dtype=matrix.dtype, device=matrix.device)[d:].expand(len(matrix), 1, d + 1)
-    return matrix if matrix.shape[1] == d + 1 else torch.cat([matrix, last], dim=1)
+    return matrix if matrix.shape[1] == d + 1 else with_last_row(matrix)

@@ -7,6 +7,7 @@ from torch import Tensor
 from warpkit.errors import require
 from warpkit.geometry import check_size
 from warpkit.pixels.given import ArrayLike, numbers, together, vectors
+from warpkit.transforms.matrix import with_last_row
 
 
 def rotation(center: ArrayLike, degrees: ArrayLike, scale: ArrayLike = 1.0) -> Float[Tensor, "N 3 3"]:
@@ -106,8 +107,7 @@ def crop(box: ArrayLike, out_size: object) -> Float[Tensor, "N E E"]:
     scale = boxes.new_tensor(size[::-1]) / (high - low)
     # Edges count half a pixel more than centres do.
     shift = scale * (0.5 - low) - 0.5
-    last = torch.eye(d + 1, dtype=boxes.dtype, device=boxes.device)[d:].expand(len(boxes), 1, d + 1)
-    return torch.cat([torch.cat([torch.diag_embed(scale), shift[..., None]], dim=-1), last], dim=1)
+    return with_last_row(torch.cat([torch.diag_embed(scale), shift[..., None]], dim=-1))
 
 
 def _about(center: Tensor, translate: Tensor, a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Float[Tensor, "N 3 3"]:
@@ -115,7 +115,6 @@ def _about(center: Tensor, translate: Tensor, a: Tensor, b: Tensor, c: Tensor, d
     batches = {len(t) for t in (center, translate, a, b, c, d)} - {1}
     require(len(batches) <= 1, "batches", expected="one size, or 1", given=sorted(batches))
     (cx, cy), (tx, ty) = center.unbind(-1), translate.unbind(-1)
-    zero = torch.zeros_like(a)
-    entries = (a, b, cx - a * cx - b * cy + tx, c, d, cy - c * cx - d * cy + ty, zero, zero, zero + 1)
+    entries = (a, b, cx - a * cx - b * cy + tx, c, d, cy - c * cx - d * cy + ty)
     n = max(map(len, entries))
-    return torch.stack([entry.expand(n) for entry in entries], dim=-1).reshape(-1, 3, 3)
+    return with_last_row(torch.stack([entry.expand(n) for entry in entries], dim=-1).reshape(-1, 2, 3))

@@ -12,7 +12,7 @@ from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
 from warpkit.transforms.base import Transform, check_theta, transforms
-from warpkit.transforms.matrix import checked_matrix, invert
+from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
 TransformLike = str | dict[str, Any] | Transform
 SizeLike = int | Sequence[int]
@@ -51,9 +51,8 @@ def to_theta(
     square = matrices(matrix)
     d = square.shape[-1] - 1
     mapping, start, end = _prepared(transform, d, square, in_size, out_size, align_corners)
-    exact = square.to(wide(square.device))
-    found = _normalised_of(start, align_corners, exact) @ invert(exact) @ _pixels_of(end, align_corners, exact)
-    return mapping.from_matrix(found).to(square.dtype)
+    inverse = invert(square.to(wide(square.device)))
+    return mapping.from_matrix(normalised(inverse, start, end, align_corners)).to(square.dtype)
 
 
 def from_theta(
@@ -77,16 +76,20 @@ def from_theta(
     >>> from_theta(torch.tensor([[1.0, 0, -0.5, 0, 1, 0]]), in_size=(4, 8))[0, :2].tolist()
     [[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]
     """
-    d = len(check_size(in_size)) if isinstance(in_size, Sequence) else 2
     require(isinstance(theta, Tensor), "theta", expected="a tensor [N, P]", given=theta)
+    d = transform.ndim if isinstance(transform, Transform) else len(check_size(in_size))
     mapping, start, end = _prepared(transform, d, theta, in_size, out_size, align_corners)
     check_theta(mapping, theta)
     exact = checked_matrix(mapping, theta.to(wide(theta.device)))
     back = _pixels_of(start, align_corners, exact) @ exact @ _normalised_of(end, align_corners, exact)
-    found = invert(back)
-    last = found[:, -1:, -1:]
-    sound = last.detach().abs() > 1e-12 * found.detach().abs().amax((1, 2), keepdim=True)
-    return torch.where(sound, found / torch.where(sound, last, 1.0), found).to(theta.dtype)
+    return scaled(invert(back)).to(theta.dtype)
+
+
+def normalised(
+    inverse: Float[Tensor, "N E E"], in_size: tuple[int, ...], out_size: tuple[int, ...], align_corners: bool
+) -> Float[Tensor, "N E E"]:
+    """The matrix of normalised coordinates for one that moves output pixels to input pixels."""
+    return _normalised_of(in_size, align_corners, inverse) @ inverse @ _pixels_of(out_size, align_corners, inverse)
 
 
 def _prepared(

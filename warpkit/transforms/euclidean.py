@@ -4,22 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require
 from warpkit.precision import default
-from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, with_last_row
-from warpkit.transforms.rotation import (
-    Aspect,
-    check_aspect,
-    family,
-    in_pixels,
-    normalised,
-    plane,
-    rotation,
-    rotation_vector,
-)
+from warpkit.transforms.matrix import affine_part, check_matrix, with_last_row
+from warpkit.transforms.rotation import Aspect, Turning, family, in_pixels, normalised, plane, rotation, rotation_vector
 
 
-class Euclidean(MatrixTransform):
+class Euclidean(Turning):
     """T(p) = R · p + t: θ is the angle in radians, t_x, t_y; in 3-D the rotation vector, then t_x, t_y, t_z.
 
     A positive angle turns the picture counter-clockwise, as `cv2.getRotationMatrix2D` does. The translation is
@@ -29,13 +19,8 @@ class Euclidean(MatrixTransform):
     R. Hartley, A. Zisserman, "Multiple View Geometry in Computer Vision", 2004, section 2.4.1.
     """
 
-    is_affine = True
-
     def __init__(self, aspect: Aspect = 1.0, ndim: int = 2) -> None:
-        super().__init__()
-        require(ndim in (2, 3), "ndim", expected="2 or 3: in 1-D it is a translation", given=ndim)
-        self.aspect = check_aspect(aspect, ndim)
-        self.ndim = ndim
+        super().__init__(aspect, ndim)
         self.num_params = ndim * (ndim + 1) // 2
 
     @property

@@ -124,6 +124,13 @@ def reject(what: str, bad: Bool[Tensor, " N"]) -> None:
         raise InputError(f"{what} in batch entries {bad.nonzero().flatten().tolist()}")
 
 
+def scaled(matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
+    """The same homography with 1 as its last entry; as it is where that entry is 0."""
+    last = matrix[:, -1:, -1:]
+    sound = last.detach().abs() > 1e-12 * matrix.detach().abs().amax((1, 2), keepdim=True)
+    return torch.where(sound, matrix / torch.where(sound, last, 1.0), matrix)
+
+
 def with_last_row(rows: Float[Tensor, "N D E"]) -> Float[Tensor, "N E E"]:
     """The matrix of these D rows, with 0 … 0 1 below them."""
     d = rows.shape[1]

@@ -14,11 +14,7 @@ _CENTRE = 1e-30  # a squared radius: below it there is no direction
 
 
 class Around(Transform):
-    """What polar transforms share: θ is the centre x, y, normalised; the rest are options.
-
-    `radius`: of the largest circle, in half heights of the image. `log`: whether radii grow by factors and not by
-    steps, from `inner`, a part of `radius`. `aspect`: W / H of the image, so that circles are circles in pixels.
-    """
+    """What polar transforms share: their options, and both formulas."""
 
     ndim = 2
     num_params = 2
@@ -61,9 +57,13 @@ class Around(Transform):
 class Polar(Around):
     """The picture around a centre, unrolled: columns are radii, rows are angles, as `cv2.warpPolar` has them.
 
-    The left edge is the centre (with `log`, the circle of `inner`), the right edge the largest circle. From top to
+    The left edge is the centre, or the least circle; the right edge is the largest one. From top to
     bottom the angle goes once around, clockwise from the right. (OpenCV counts from the centres of the first column and
-    row, half a pixel away.) θ and options as `Around` says.
+    row, half a pixel away.)
+
+    `radius`: of the largest circle, in half heights of the image. `log`: whether radii grow by factors, and not by
+    steps. `inner`: where `log` begins, as a part of `radius`. `aspect`: W / H of the image, so that circles are circles
+    in pixels. θ is the centre x, y, normalised.
 
     The way back is `inverse_polar`, of the same θ and options.
     """
@@ -86,6 +86,10 @@ class InversePolar(Around):
     """An unrolled picture, rolled up again: what `polar` with the same θ and options undoes, and undoes it.
 
     Pixels beyond the largest circle lie outside of the unrolled image, and the padding says what they are.
+
+    `radius`: of the largest circle, in half heights of the image. `log`: whether radii grow by factors, and not by
+    steps. `inner`: where `log` begins, as a part of `radius`. `aspect`: W / H of the image, so that circles are circles
+    in pixels. θ is the centre x, y, normalised.
     """
 
     def forward(self, theta: Float[Tensor, "N 2"], points: Float[Tensor, "B M 2"]) -> Float[Tensor, "NB M 2"]:

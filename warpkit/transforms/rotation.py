@@ -98,6 +98,18 @@ def rotation_vector(matrix: Float[Tensor, "N 3 3"]) -> Float[Tensor, "N 3"]:
     return vector
 
 
+class Turning(MatrixTransform):
+    """What transforms with a rotation share: that an image has an aspect, and two dimensions or three."""
+
+    is_affine = True
+
+    def __init__(self, aspect: Aspect = 1.0, ndim: int = 2) -> None:
+        super().__init__()
+        require(ndim in (2, 3), "ndim", expected="2 or 3: nothing turns in 1-D", given=ndim)
+        self.aspect = check_aspect(aspect, ndim)
+        self.ndim = ndim
+
+
 def family(
     transform: MatrixTransform, what: str, theta: Float[Tensor, "N P"], matrix: Float[Tensor, "N E E"]
 ) -> Float[Tensor, "N P"]:

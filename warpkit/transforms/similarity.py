@@ -4,22 +4,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require
 from warpkit.precision import default
-from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, with_last_row
-from warpkit.transforms.rotation import (
-    Aspect,
-    check_aspect,
-    family,
-    in_pixels,
-    normalised,
-    plane,
-    rotation,
-    rotation_vector,
-)
+from warpkit.transforms.matrix import affine_part, check_matrix, with_last_row
+from warpkit.transforms.rotation import Aspect, Turning, family, in_pixels, normalised, plane, rotation, rotation_vector
 
 
-class Similarity(MatrixTransform):
+class Similarity(Turning):
     """T(p) = s · R · p + t: θ is a = s · cos, b = s · sin, t_x, t_y.
 
     In 3-D it is the rotation vector, the logarithm of the scale, and t_x, t_y, t_z. The translation is normalised, and
@@ -28,13 +18,8 @@ class Similarity(MatrixTransform):
     R. Hartley, A. Zisserman, "Multiple View Geometry in Computer Vision", 2004, section 2.4.2.
     """
 
-    is_affine = True
-
     def __init__(self, aspect: Aspect = 1.0, ndim: int = 2) -> None:
-        super().__init__()
-        require(ndim in (2, 3), "ndim", expected="2 or 3: in 1-D it is an attention window", given=ndim)
-        self.aspect = check_aspect(aspect, ndim)
-        self.ndim = ndim
+        super().__init__(aspect, ndim)
         self.num_params = 4 if ndim == 2 else 7
 
     @property
