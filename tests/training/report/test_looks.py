@@ -5,6 +5,7 @@ from report_runs import write_run, write_weights
 from warpkit.errors import InputError
 from warpkit.training.report.looks import looks
 from warpkit.training.report.results import read
+from warpkit.training.runs import WEIGHTS
 
 SPEC = {"version": 1, "layers": [{"type": "spatial_transformer"}]}
 
@@ -69,3 +70,13 @@ def test_volumes_have_no_picture(tmp_path):
     write_weights(write_run(tmp_path, spec=SPEC))
     figure, left_out = looks(read([tmp_path]), "rts", lambda run: (torch.rand(1, 1, 4, 8, 8), ["0"]))
     assert (figure, left_out) == (None, ["RTS: its images have 3 axes, a picture has 2"])
+
+
+def test_a_network_of_several_images_is_said_to_be_left_out(tmp_path):
+    layers = [{"type": "spatial_transformer", "theta_from": ["warped", "fixed"]}]
+    spec = {"version": 1, "inputs": {"moving": [1, 8, 8], "fixed": [1, 8, 8]}, "layers": layers}
+    run = write_run(tmp_path, "hands", "velocity", spec=spec)
+    (run.folder / WEIGHTS).touch()
+    figure, left_out = looks(read([tmp_path]), "hands", lambda run: (torch.zeros(2, 1, 8, 8), ["0", "1"]))
+    assert figure is None
+    assert left_out == ["HANDS, VELOCITY: a network of several images"]
