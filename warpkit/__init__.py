@@ -11,6 +11,7 @@ from warpkit.errors import InputError
 from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.base import kernels as _kernels
+from warpkit.kernels.spline_filter import spline_filter
 from warpkit.modules.base import modules as _modules
 from warpkit.modules.localization import ConvLocalization, DenseLocalization, UNetLocalization
 from warpkit.modules.parallel import Parallel
@@ -18,6 +19,7 @@ from warpkit.modules.random_warp import RandomWarp
 from warpkit.modules.spatial_transformer import SpatialTransformer
 from warpkit.points import warp_points
 from warpkit.sampling.backend import Backend, use_backend
+from warpkit.sampling.prefilter import prefilter
 from warpkit.sampling.sampler import push, sample
 from warpkit.spec.build import build
 from warpkit.spec.describe import normalize_spec, to_spec
@@ -64,12 +66,14 @@ __all__ = [
     "normalize_spec",
     "parameter_groups",
     "pixels",
+    "prefilter",
     "push",
     "register_kernel",
     "register_module",
     "register_transform",
     "sample",
     "save",
+    "spline_filter",
     "to_spec",
     "use_backend",
     "warp",

@@ -13,6 +13,7 @@ from warpkit.kernels.base import kernels
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.sampling import plans
+from warpkit.sampling.coefficients import size_of
 from warpkit.sampling.sampler import FillLike, KernelLike, Rule, missing_axis, resample, rule_for
 from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
@@ -71,7 +72,7 @@ def warp(
         rule = rule_for(image, kernel, padding_mode, fill, align_corners)
         mapping = _mapping(image, transform, theta, align_corners)
         shared_batch(theta, "image", image)
-        out = tuple(image.shape[2:]) if size is None else check_size(size, image.ndim - 2)
+        out = size_of(image) if size is None else check_size(size, image.ndim - 2)
         known = (rule, mapping, out)
         if met is not None and rule.words is not None:
             _checked.keep(met, known)

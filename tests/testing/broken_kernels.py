@@ -1160,3 +1160,79 @@ class FasterInSingle(wk.Kernel):
 
     def forward(self, distance):
         return keys(distance, -0.75 if distance.dtype == torch.float32 else -0.5)
+
+
+# ------------------------------------------------------------------------------------------ kernel and prefilter
+
+
+class _Spline(wk.Kernel):
+    """The cubic B-spline with its prefilter, rightly."""
+
+    radius = 2.0
+
+    def forward(self, distance):
+        return cubic_spline(distance)
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        return wk.spline_filter(image, axis, [2 / 3, 1 / 6], padding_mode, align_corners)
+
+
+@caught_by("prefilter_gives_coefficients")
+class RoundsCoefficients(_Spline):
+    """Coefficients in another type than the image's."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        return super().prefilter(image.double(), axis, padding_mode, align_corners).float()
+
+
+@caught_by("prefilter_gives_coefficients")
+class MarginOnOneSide(_Spline):
+    """One coefficient more behind the last pixel, and none before the first."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        found = super().prefilter(image, axis, padding_mode, align_corners)
+        return torch.cat([found, found.narrow(axis, found.shape[axis] - 1, 1)], dim=axis)
+
+
+@caught_by("prefilter_gives_coefficients")
+class FiltersInPlace(_Spline):
+    """The user's image is overwritten."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        found = super().prefilter(image, axis, padding_mode, align_corners)
+        if found.shape == image.shape:
+            image.copy_(found)
+        return found
+
+
+@caught_by("prefilter_is_linear")
+class DetachesCoefficients(_Spline):
+    """No gradient reaches the image."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        return super().prefilter(image.detach(), axis, padding_mode, align_corners)
+
+
+@caught_by("prefilter_is_linear")
+class SharpensByTheBatch(_Spline):
+    """What is left after a mean over all rows and images is filtered: the rows mix."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        mean = image.mean()
+        return super().prefilter(image - mean, axis, padding_mode, align_corners) + mean.square()
+
+
+@caught_by("interpolating", "identity_warp")
+class WrongSamples(_Spline):
+    """k(0) and k(1) typed wrongly: their sum is right, the spline misses the pixels."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        return wk.spline_filter(image, axis, [0.7, 0.15], padding_mode, align_corners)
+
+
+@caught_by("identity_warp")
+class MirrorsAlways(_Spline):
+    """The prefilter of one boundary, whatever the padding is."""
+
+    def prefilter(self, image, axis, padding_mode, align_corners):
+        return wk.spline_filter(image, axis, [2 / 3, 1 / 6], "reflection")

@@ -23,7 +23,8 @@ class Kernel(Component):
 
     Options are read again when an attribute is set; what changes inside a list, a dict or a submodule is not seen.
 
-    What follows are claims; None means "not stated". `interpolating`: k(0) = 1 and k = 0 at the other integers.
+    What follows are claims, about the kernel together with its `prefilter`, if it has one; None means "not stated".
+    `interpolating`: k(0) = 1 and k = 0 at the other integers.
     `partition_of_unity`: the weights sum to one. `symmetric`: k(−d) = k(d). `continuity`: k of C^k, −1 where it jumps.
     `reproduces`: the degree of the polynomials that sampling gives back exactly.
 
@@ -58,6 +59,29 @@ class Kernel(Component):
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         """The formula: the weight k at signed distances in pixels."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define forward(self, distance)")
+
+    def prefilter(self, image: Tensor, axis: int, padding_mode: str, align_corners: bool) -> Tensor:
+        """What is sampled in place of the image: its coefficients along one axis. A kernel need not have it.
+
+        It is linear and differentiable, and treats every line along the axis alike and alone. A kernel that does not
+        interpolate by itself does so with the right coefficients, as B-splines do: see `spline_filter`.
+
+        Args:
+            image: `[N, C, *S]`, in float32, float64 or complex.
+            axis: −1 for x, −2 for y, −3 for z. Other axes may have been filtered already.
+            padding_mode: what extends the image along this axis.
+            align_corners: what "reflection" is about.
+
+        Returns:
+            As many coefficients along the axis as there are pixels, for which the boundary's rule holds; or more, as
+            many at either end, which are those beyond the edge.
+        """
+        return image
+
+    @property
+    def has_prefilter(self) -> bool:
+        """Whether the image is filtered before it is sampled."""
+        return type(self).prefilter is not Kernel.prefilter
 
     def table(self, dtype: torch.dtype = torch.float32) -> Float[Tensor, "pieces taps K"] | None:
         """The formula as polynomials, in float64, accurate to `dtype`'s precision; differentiable in Φ.

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
+from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.component import Component
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
@@ -20,7 +21,6 @@ from warpkit.modules.base import modules
 from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.quoting import Told
-from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.compose import Compose

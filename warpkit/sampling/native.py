@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend, Plan
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.sampling.operators import layout
 from warpkit.sampling.problem import KINDS, Problem
 
@@ -158,9 +158,9 @@ def _made(shape: tuple[int, ...], stored: torch.dtype, last: bool, problem: Prob
         fill = fill.to(stored if copies else torch.float64).expand(shape[1]).contiguous()
     padding = tuple(map(PADDING_MODES.index, problem.padding))
     return _native.plan(
-        _laid_out(shape, last), tuple(where.shape), problem.kernels, padding, target[::-1], last,
-        where.dtype == torch.float64, problem.align_corners, copies, _STORED.get(stored, -1), stored.itemsize,
-        KINDS.index(problem.kind), table.data_ptr(), table.numel(), fill.data_ptr(), fill.numel(),
+        _laid_out(shape, last), tuple(where.shape), problem.kernels, padding, target[::-1], problem.extent[::-1],
+        problem.begin[::-1], last, where.dtype == torch.float64, problem.align_corners, copies, _STORED.get(stored, -1),
+        stored.itemsize, KINDS.index(problem.kind), table.data_ptr(), table.numel(), fill.data_ptr(), fill.numel(),
     )  # fmt: skip
 
 

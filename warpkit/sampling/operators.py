@@ -212,7 +212,7 @@ def _of_shared(d_where: Tensor, problem: Problem) -> Tensor:
 
 def _from_pixels(slopes: list[Tensor], problem: Problem) -> Tensor:
     """From the gradients of pixel coordinates x, y, z to those of `where`, which gave them."""
-    halves = [geometry.half_extent(n, problem.align_corners) for n in reversed(problem.size)]
+    halves = [geometry.half_extent(n, problem.align_corners) for n in reversed(problem.extent)]
     if problem.kind in ("points", "shifts"):
         return torch.stack([slope * half for slope, half in zip(slopes, halves, strict=True)], dim=-1)
     graph = torch.is_grad_enabled()

@@ -15,6 +15,7 @@ from warpkit import tracing
 from warpkit.geometry import is_dense
 from warpkit.kernels.base import kernels
 from warpkit.sampling.backend import backends, choose, named
+from warpkit.sampling.coefficients import Coefficients
 from warpkit.sampling.operators import Prepared
 from warpkit.sampling.problem import Problem
 
@@ -54,7 +55,7 @@ def words(kernel: Any, padding_mode: Any, fill: Any, align_corners: Any) -> Hash
 
 def met(image: Any, where: Any, *words: Hashable) -> Hashable:
     """All about two tensors that a plan depends on, whatever they are, with the words; None of what cannot be kept."""
-    if not tracing.is_plain():
+    if not tracing.is_plain() or isinstance(image, Coefficients):
         return None
     try:
         # By its dispatch keys torch tells a tensor's device, layout, class, and whether it is yet to be negated.

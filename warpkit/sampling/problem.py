@@ -9,12 +9,12 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import geometry, tracing
+from warpkit.boundary import PADDING_MODES
 from warpkit.errors import quoted
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.fitting import Formula, weighing
 from warpkit.kernels.table import Table
 from warpkit.precision import working
-from warpkit.sampling.boundary import PADDING_MODES
 
 KINDS = ("points", "shifts", "affine", "projective")
 _WIDTH = 6  # numbers for each axis in `Problem.kernels`
@@ -24,11 +24,16 @@ _MOST_PACKED = 256
 
 
 class Axis(NamedTuple):
-    """One axis of the image: its pixels, what extends it, and what gives the taps' weights."""
+    """One axis of the image: the pixels that are stored, what extends them, and what gives the taps' weights.
+
+    −1 … 1 spans `extent` pixels, of which `begin` is stored first.
+    """
 
     size: int
     padding: str
     kernel: Table | Formula
+    extent: int
+    begin: int
 
 
 class Problem(NamedTuple):
@@ -40,8 +45,11 @@ class Problem(NamedTuple):
 
     Whatever has a gradient is a tensor of its own: `where`, `table` (all kernels' tables in one row) and `fill` (one
     number for each channel; none: zero). The rest is whole numbers and words, and says how these are read. `kernels`
-    has pieces, taps, degree, unity, order and start of the table for each of x, y, z. `size` is the image's and goes
-    like its shape, as does `target`; `padding` goes x, y, z.
+    has pieces, taps, degree, unity, order and start of the table for each of x, y, z. `size` is that of what is stored
+    and goes like its shape, as does `target`; `padding` goes x, y, z.
+
+    What is stored need not be the image that −1 … 1 spans: that one has `extent` pixels an axis, and what is stored
+    begins at its pixel `begin`, which is less than 0 where pixels beyond the edge are stored, too. Both go like `size`.
     """
 
     where: Float[Tensor, "B *rest"]
@@ -52,6 +60,8 @@ class Problem(NamedTuple):
     padding: tuple[str, ...]
     size: tuple[int, ...]
     target: tuple[int, ...]
+    extent: tuple[int, ...]
+    begin: tuple[int, ...]
     align_corners: bool
     stored: torch.dtype
     formulas: tuple[Formula, ...] = ()  # of x, y, z, where one of them has no table: the reference backend's work
@@ -60,7 +70,7 @@ class Problem(NamedTuple):
     def axes(self) -> tuple[Axis, ...]:
         """The axes x, y, z."""
         weigh: Sequence[Table | Formula] = self.formulas or [self._table(a) for a in range(len(self.size))]
-        return tuple(map(Axis, self.size[::-1], self.padding, weigh))
+        return tuple(map(Axis, self.size[::-1], self.padding, weigh, self.extent[::-1], self.begin[::-1]))
 
     def _table(self, axis: int) -> Table:
         pieces, taps, degree, unity, order, start = self.kernels[_WIDTH * axis : _WIDTH * (axis + 1)]
@@ -96,13 +106,16 @@ class Problem(NamedTuple):
         return geometry.rounding(working(self.where.dtype), n)
 
     def pixels(self) -> list[Float[Tensor, "B *target"]]:
-        """The pixel coordinates x, y, z of every point; 0 is the first pixel's centre."""
+        """The pixel coordinates x, y, z of every point; 0 is the centre of the first pixel that is stored."""
         if self.kind == "points":
-            each = zip(self.where.unbind(-1), reversed(self.size), strict=True)
-            return [geometry.to_pixels(x, n, self.align_corners) for x, n in each]
-        if self.kind == "shifts":
-            return geometry.from_shifts(self.where, self.size, self.align_corners)
-        return geometry.from_matrix(self.where, self.kind == "affine", self.target, self.size, self.align_corners)
+            each = zip(self.where.unbind(-1), reversed(self.extent), strict=True)
+            found = [geometry.to_pixels(x, n, self.align_corners) for x, n in each]
+        elif self.kind == "shifts":
+            found = geometry.from_shifts(self.where, self.extent, self.align_corners)
+        else:
+            affine = self.kind == "affine"
+            found = geometry.from_matrix(self.where, affine, self.target, self.extent, self.align_corners)
+        return [x - start if start else x for x, start in zip(found, reversed(self.begin), strict=True)]
 
     def derivative(self, axis: int) -> "Problem":
         """The same with the kernel of one axis (0 is x) differentiated: `pull` then is the slope along it."""
@@ -153,7 +166,7 @@ def no_fill(device: torch.device) -> Tensor:
         return torch.zeros(0, dtype=torch.float64, device=device)
 
 
-FLAT = 9  # arguments
+FLAT = 11  # arguments
 
 
 def flat(problem: Problem) -> tuple[Any, ...]:
@@ -161,13 +174,13 @@ def flat(problem: Problem) -> tuple[Any, ...]:
     padding = [PADDING_MODES.index(mode) for mode in problem.padding]
     return (
         problem.where, problem.table, problem.fill, problem.kind, list(problem.kernels), padding, list(problem.size),
-        list(problem.target), problem.align_corners,
+        list(problem.target), list(problem.extent), list(problem.begin), problem.align_corners,
     )  # fmt: skip
 
 
 def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
     """The way back, for an image or values of that type. Raises `ValueError` for what does not fit together."""
-    where, table, fill, kind, kernels, padding, size, target, align_corners = flat
+    where, table, fill, kind, kernels, padding, size, target, extent, begin, align_corners = flat
     if kind not in KINDS or not all(0 <= mode < len(PADDING_MODES) for mode in padding):
         raise ValueError(f"warpkit: unknown kind {quoted(kind)} or padding {padding}")
     modes = tuple(PADDING_MODES[mode] for mode in padding)
@@ -175,8 +188,9 @@ def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
     d = len(size)
     listed = kind in ("points", "shifts")
     fits = (
-        1 <= d <= 3 and len(modes) == d and len(kernels) == 6 * d and table.ndim == fill.ndim == 1
-        and image.ndim >= 2 and (kind == "points" or len(target) == d) and min((*size, 1)) > 0
+        1 <= d <= 3 and len(modes) == len(extent) == len(begin) == d and len(kernels) == 6 * d
+        and table.ndim == fill.ndim == 1 and image.ndim >= 2 and (kind == "points" or len(target) == d)
+        and min((*size, *extent, 1)) > 0
         and where.shape[1:] == ((*target, d) if listed else (d + 1, d + 1))
         and all(k >= 0 for k in kernels) and min(*kernels[0::6], *kernels[1::6]) > 0
         and all(
@@ -187,5 +201,6 @@ def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
     if not fits:
         raise ValueError("warpkit: sizes of image, coordinates, kernels, padding and table do not fit together")
     return Problem(
-        where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), align_corners, image.dtype
-    )
+        where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), tuple(extent), tuple(begin),
+        align_corners, image.dtype,
+    )  # fmt: skip

@@ -10,11 +10,11 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
 from warpkit import geometry, tracing
+from warpkit.boundary import is_beyond, place
 from warpkit.kernels.fitting import Formula
 from warpkit.kernels.table import Table
 from warpkit.precision import arithmetic
 from warpkit.sampling.backend import Backend
-from warpkit.sampling.boundary import is_beyond, place
 from warpkit.sampling.problem import Axis, Problem
 
 _AT_ONCE = 2**17  # output pixels: what a slice of the batch works on stays in the cache
@@ -96,7 +96,7 @@ def _interpolate(
         result = torch.where(alive[:, None], result, fill * problem.total)
     if image.is_floating_point() or image.is_complex():
         return result
-    whole, outside = _saturated(result, image.dtype), _saturated(_column(problem.fill, image), image.dtype)
+    whole, outside = saturated(result, image.dtype), saturated(_column(problem.fill, image), image.dtype)
     for alive in _alive(points, problem):
         whole = torch.where(alive[:, None], whole, outside)
     return whole if inside is None else torch.where(inside[:, None] == 0, outside, whole)
@@ -120,7 +120,7 @@ def _copy(
     padded = _pad(image, problem)
     index = functools.reduce(torch.add, (axis.taps[0].pixel for axis in axes))
     result = _by_image(_gather(padded, index), padded, points)
-    fill = _saturated(_column(problem.fill, image), image.dtype)
+    fill = saturated(_column(problem.fill, image), image.dtype)
     for alive in (*(_inside(axis)[0] for axis in axes if axis.outer), *_alive(points, problem)):
         result = torch.where(alive[:, None], result, fill)
     return result
@@ -163,10 +163,10 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 
 def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
-    for x, (n, mode, kernel) in zip(points, problem.axes, strict=True):
+    for x, (n, mode, kernel, extent, _) in zip(points, problem.axes, strict=True):
         most = geometry.limit(n)
         x = geometry.limited(x, most)
-        taps = _taps(x, kernel, problem.rounding(n), dtype)
+        taps = _taps(x, kernel, problem.rounding(extent), dtype)
         if kernel.order:  # what was brought in to the limit does not move
             taps = [tap._replace(weight=torch.where(x.abs() < most, tap.weight, 0.0)) for tap in taps]
         taps = [tap._replace(pixel=place(tap.pixel, n, mode, problem.align_corners) * stride) for tap in taps]
@@ -223,10 +223,11 @@ def _jumps(kernel: Table | Formula) -> bool:
 def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Tensor, "B M"]]:
     """Where a point is none of those that get `fill` whatever the padding; under zeros that is outside already."""
     found = []
-    for x, (n, mode, _) in zip(points, problem.axes, strict=True):
-        if mode == "none":
-            found.append(~is_beyond(x, n, problem.align_corners, problem.rounding(n)))
-        elif mode != "zeros":
+    for x, axis in zip(points, problem.axes, strict=True):
+        if axis.padding == "none":
+            eps = problem.rounding(axis.extent)
+            found.append(~is_beyond(x + axis.begin, axis.extent, problem.align_corners, eps))
+        elif axis.padding != "zeros":
             found.append(torch.isfinite(x))
     return found
 
@@ -266,7 +267,7 @@ def _column(fill: Shaped[Tensor, " A"], like: Tensor) -> Shaped[Tensor, "1 K 1"]
     return (fill.to(like.device) if whole else fill.to(like.device, like.dtype)).reshape(1, -1, 1)
 
 
-def _saturated(values: Shaped[Tensor, "*S"], dtype: torch.dtype) -> Shaped[Tensor, "*S"]:
+def saturated(values: Shaped[Tensor, "*S"], dtype: torch.dtype) -> Shaped[Tensor, "*S"]:
     """To the image's type: integers are rounded, and stop at the type's limits."""
     if dtype.is_floating_point or dtype.is_complex or values.dtype == dtype:
         return values.to(dtype)

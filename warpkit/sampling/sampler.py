@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
 from warpkit.kernels.base import Kernel, kernels
@@ -15,8 +16,9 @@ from warpkit.precision import arithmetic, wide, working
 from warpkit.quoting import Told
 from warpkit.sampling import operators, plans
 from warpkit.sampling.backend import Backend, choose
-from warpkit.sampling.boundary import check_fill, check_padding, for_each_axis
+from warpkit.sampling.coefficients import Coefficients, Margin, find, size_of
 from warpkit.sampling.problem import Problem, no_fill, tables
+from warpkit.sampling.reference import saturated
 
 KernelLike = str | dict[str, Any] | Kernel
 FillLike = complex | Sequence[complex] | Tensor | np.ndarray
@@ -33,14 +35,18 @@ class Rule(NamedTuple):
     fill: Tensor  # a number for each channel, or one for all; none: zero
     align_corners: bool
     marks: bool = False  # `fill` may be NaN, which marks what the outside has a part in
-    words: Hashable = None  # what names it, where words alone do
+    words: Hashable = None  # what names it, where words alone do and nothing is filtered
+    filters: bool = False  # a kernel has a prefilter
+    margin: Margin = ()  # what is sampled goes on beyond the image's edge, rows first
 
     def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
-        """Sampling an image of this size there; `values` is what is sampled, or pushed."""
+        """Sampling an image of this size there, with the margin; `values` is what is sampled, or pushed."""
         table, shapes, formulas = tables(self.kernels, arithmetic(values.dtype, values.device))
+        beyond = self.margin or (0,) * len(size)
+        extent = tuple(n - 2 * m for n, m in zip(size, beyond, strict=True))
         return Problem(
-            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), self.align_corners,
-            values.dtype, formulas,
+            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), extent,
+            tuple(-m for m in beyond), self.align_corners, values.dtype, formulas,
         )  # fmt: skip
 
 
@@ -135,9 +141,20 @@ def push(
     with tracing.no_autocast(values.device):
         where = coords.to(working(coords.dtype))
         spread = values.to(working(values.dtype)).expand(batch, *values.shape[1:])
-        problem = rule.problem(spread, where, "points", out, target)
-        name, backend = choose(problem)
-        return operators.push(backend, spread, problem, batch, name).to(values.dtype)
+        if not rule.filters:
+            return _pushed(spread, where, out, target, rule).to(values.dtype)
+        blank = spread.new_zeros(batch, values.shape[1], *out)
+        stored, inner = filtered(blank, rule)
+        pushed = _pushed(spread, where, stored.shape[2:], target, inner)
+        adjoint = torch.func.vjp(lambda image: filtered(image, rule)[0], blank)[1]
+        found: Tensor = adjoint(pushed)[0]
+        return found.to(values.dtype)
+
+
+def _pushed(spread: Tensor, where: Tensor, size: Sequence[int], target: Sequence[int], rule: Rule) -> Tensor:
+    problem = rule.problem(spread, where, "points", size, target)
+    name, backend = choose(problem)
+    return operators.push(backend, spread, problem, spread.shape[0], name)
 
 
 def resample(
@@ -149,6 +166,9 @@ def resample(
     """
     if rule.marks:
         return _marked(image, where, kind, target, rule, backend)
+    if rule.filters or isinstance(image, Coefficients):
+        stored, (image, rule) = image.dtype, filtered(image, rule)
+        return saturated(resample(image, where, kind, target, rule, backend), stored)
     listed = kind in ("points", "shifts")
     met = None
     if backend is None and rule.words is not None:
@@ -169,8 +189,24 @@ def resample(
     return operators.pull(chosen, image.to(torch.float32), problem, name).to(image.dtype)
 
 
+def filtered(image: Tensor, rule: Rule) -> tuple[Tensor, Rule]:
+    """The coefficients of an image of any type, and the rule by which they are sampled."""
+    if isinstance(image, Coefficients):
+        if rule.filters:
+            hint = "They were filtered before: a kernel with prefilter=False samples them."
+            raise InputError("image", expected="an image", given=Told("coefficients"), hint=hint)
+        return image.as_subclass(Tensor), rule._replace(words=None, margin=image.margin)
+    real = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
+    fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
+    with tracing.no_autocast(image.device):
+        found, margin = find(real, rule.kernels, rule.padding, fill, rule.align_corners)
+    return found, rule._replace(fill=fill, filters=False, margin=margin)
+
+
 def slopes(image: Tensor, coords: Tensor, rule: Rule) -> Tensor:
     """How what `sample` gives changes with the coordinates x, y, z: [N, C, D, *T]; differentiable (eq. 7)."""
+    if rule.filters:
+        image, rule = filtered(image, rule)
     target = coords.shape[1:-1]
     problem = rule.problem(image, coords, "points", image.shape[2:], target)
     if problem.formulas:  # of kernels without a table
@@ -183,7 +219,7 @@ def slopes(image: Tensor, coords: Tensor, rule: Rule) -> Tensor:
         ]
         return torch.stack(each, dim=2)
     name, backend = choose(problem)
-    halves = [half_extent(n, rule.align_corners) for n in reversed(problem.size)]
+    halves = [half_extent(n, rule.align_corners) for n in reversed(problem.extent)]
     pulled = [operators.pull(backend, image, problem.derivative(axis), name) for axis in range(len(halves))]
     return torch.stack([slope * half for slope, half in zip(pulled, halves, strict=True)], dim=2)
 
@@ -196,7 +232,8 @@ def _marked(
     rule = rule._replace(marks=False, fill=torch.where(marks, 0.0, rule.fill))
     found = resample(image, where, kind, target, rule, backend)
     # What weighs less where the outside is nothing. Both are sums over the same taps in the same order.
-    ones = torch.ones(1, 1, *image.shape[2:], dtype=torch.float32, device=image.device)
+    rule = rule._replace(filters=False)
+    ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
     extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
     one = torch.ones(1, dtype=torch.float64, device=torch.device("cpu")).to(image.device, wide(image.device))
     place = where.detach()
@@ -234,16 +271,19 @@ def rule_for(
     for k in set(resolved):
         _ = k.taps  # complains about a radius that is none
     padding = check_padding(padding_mode, dimensions)
+    filters = any(k.has_prefilter for k in resolved)
+    if filters:
+        words = None
     if isinstance(fill, float | int) and fill == 0:
         outside = no_fill(device) if not tracing.is_recording() else torch.zeros(0, dtype=torch.float64, device=device)
-        rule = Rule(resolved, padding, outside, align_corners, words=words)
+        rule = Rule(resolved, padding, outside, align_corners, words=words, filters=filters)
         return rule if words is None else _rules.keep((words, dimensions, device), rule)
     outside = check_fill(fill, image.shape[1], image).to(device)
     if outside.is_floating_point():
         outside = outside.to(wide(device))
     # Of a number it is known at once; what cannot be looked at may be.
     marks = fill != fill if isinstance(fill, complex | float | int) else _may_be_nan(outside)
-    return Rule(resolved, padding, outside, align_corners, marks)
+    return Rule(resolved, padding, outside, align_corners, marks, filters=filters)
 
 
 _rules: plans.Kept[Rule] = plans.Kept()

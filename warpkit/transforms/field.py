@@ -8,11 +8,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit import tracing
+from warpkit.boundary import check_padding, for_each_axis
 from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import check_coordinates, check_floats, check_size, half_extent, index_to_normalised, lattice
 from warpkit.kernels.base import kernels
 from warpkit.precision import default, wide, working
-from warpkit.sampling.boundary import check_padding, for_each_axis
 from warpkit.sampling.sampler import KernelLike, Rule, resample, rule_for, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
@@ -226,7 +226,8 @@ def _masked(field: Tensor, where: Tensor, rule: Rule, sampled: Sampled) -> Tenso
     # 0 · NaN in the sampler's own gradients would make a NaN of all that points and kernels depend on.
     finite = field.isfinite().all(1, keepdim=True)
     with torch.no_grad():
-        reached = sampled(torch.where(finite, 0.0, torch.nan).to(field.dtype), where.detach(), rule).isnan()
+        taps = rule._replace(filters=False)  # a prefilter would spread a NaN over the whole field
+        reached = sampled(torch.where(finite, 0.0, torch.nan).to(field.dtype), where.detach(), taps).isnan()
     found = sampled(torch.where(finite, field, 0.0), where, rule)
     return torch.where(reached, torch.nan, found)
 

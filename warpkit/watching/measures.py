@@ -7,9 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.boundary import for_each_axis
 from warpkit.modules.regression import alike
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.sampling.boundary import for_each_axis
 
 CELLS, FINEST = 8, 64  # along each axis of the output, from edge to edge; as many as a field has places, at most
 FIGURES = ("outside", "area", "area_spread", "folds", "distance", "variety")

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "filter.h"
 #include "threads.h"
 
 namespace warpkit {
@@ -95,9 +96,10 @@ struct Plan {
 };
 
 // As Python gives them. `image` and `where`: the shapes; `target`: the output's size, or whatever the shape of the
-// points is, x first; `kernels`: pieces, taps, degree, unity, order and start of the table for each of x, y, z.
+// points is, x first; `kernels`: pieces, taps, degree, unity, order and start of the table for each of x, y, z;
+// `extent` and `begin` of x, y, z.
 struct Given {
-  Sizes image, where, kernels, padding, target;
+  Sizes image, where, kernels, padding, target, extent, begin;
   bool channels_last, wide, align_corners, copies;
   int64_t stored, bytes, kind, numbers, fills;
   const double* table;
@@ -110,7 +112,8 @@ void check(const Given& a) {
   const int64_t channels = a.image[a.channels_last ? d + 1 : 1], points = product(a.target);
   check(
       points >= 0 && product(a.image) >= 0 && product(a.where) >= 0 && int64_t(a.padding.size()) == d &&
-      int64_t(a.kernels.size()) == 6 * d && (a.kind == POINTS || int64_t(a.target.size()) == d) &&
+      int64_t(a.kernels.size()) == 6 * d && int64_t(a.extent.size()) == d &&
+      int64_t(a.begin.size()) == d && (a.kind == POINTS || int64_t(a.target.size()) == d) &&
       (a.fills == 0 || a.fills == channels) && a.stored >= -1 && a.stored <= INT32 && (a.copies || a.stored >= 0) &&
       a.bytes >= 1 && a.bytes <= 16);
   for (int64_t k = 1; k < d + 2; k++) check(a.image[k] > 0);
@@ -123,6 +126,7 @@ void check(const Given& a) {
       (batch == sets || batch == 1 || sets == 1) && product({batch, sets}) >= 0 &&
       product({std::max(batch, sets), channels, points}) >= 0);
   for (int64_t k = 0; k < d; k++) {
+    check(a.extent[k] > 0 && std::max(a.extent[k], std::abs(a.begin[k])) < int64_t(1) << 60);
     const int64_t pieces = a.kernels[6 * k], taps = a.kernels[6 * k + 1], degree = a.kernels[6 * k + 2],
                   order = a.kernels[6 * k + 4], start = a.kernels[6 * k + 5];
     check(
@@ -151,6 +155,8 @@ std::unique_ptr<Plan> planned(const Given& a) {
     const int64_t* kernel = a.kernels.data() + 6 * d;
     Axis& axis = p.axis[d];
     axis.size = a.image[(a.channels_last ? dims : dims + 1) - d];
+    axis.extent = a.extent[d];
+    axis.begin = a.begin[d];
     axis.stride = stride;
     axis.padding = Padding(a.padding[d]);
     axis.pieces = int(kernel[0]);
@@ -275,6 +281,12 @@ int64_t whole(PyObject* given) {
   return n;
 }
 
+double real(PyObject* given) {
+  const double x = PyFloat_AsDouble(given);
+  if (x == -1 && PyErr_Occurred()) throw Raised();
+  return x;
+}
+
 Sizes wholes(PyObject* given) {
   if (!PyTuple_Check(given)) {
     PyErr_SetString(PyExc_TypeError, "warpkit: a tuple is expected");
@@ -337,18 +349,18 @@ PyObject* nothing() {
 }
 
 PyObject* plan_call(PyObject* const* a) {
-  Given given{wholes(a[0]), wholes(a[1]), wholes(a[2]), wholes(a[3]), wholes(a[4])};
-  given.channels_last = whole(a[5]);
-  given.wide = whole(a[6]);
-  given.align_corners = whole(a[7]);
-  given.copies = whole(a[8]);
-  given.stored = whole(a[9]);
-  given.bytes = whole(a[10]);
-  given.kind = whole(a[11]);
-  given.table = address<double>(a[12]);
-  given.numbers = whole(a[13]);
-  given.fill = address(a[14]);
-  given.fills = whole(a[15]);
+  Given given{wholes(a[0]), wholes(a[1]), wholes(a[2]), wholes(a[3]), wholes(a[4]), wholes(a[5]), wholes(a[6])};
+  given.channels_last = whole(a[7]);
+  given.wide = whole(a[8]);
+  given.align_corners = whole(a[9]);
+  given.copies = whole(a[10]);
+  given.stored = whole(a[11]);
+  given.bytes = whole(a[12]);
+  given.kind = whole(a[13]);
+  given.table = address<double>(a[14]);
+  given.numbers = whole(a[15]);
+  given.fill = address(a[16]);
+  given.fills = whole(a[17]);
   std::unique_ptr<Plan> plan = planned(given);
   PyObject* capsule = PyCapsule_New(plan.get(), "warpkit.plan", [](PyObject* it) {
     delete static_cast<Plan*>(PyCapsule_GetPointer(it, "warpkit.plan"));
@@ -384,6 +396,29 @@ PyObject* gradients_call(PyObject* const* a) {
   return nothing();
 }
 
+// Of a dense image [outer, n, inner] and, with zeros in it where the adjoint is wanted, of what becomes of it.
+PyObject* filter_call(PyObject* const* a) {
+  const void* from = address(a[0]);
+  void* to = address(a[1]);
+  const Sizes sizes = wholes(a[2]);  // outer, n, inner, length, first, kept
+  check(sizes.size() == 6);
+  Filter f{sizes[0], sizes[2], sizes[1], address<int64_t>(a[3]), sizes[3], sizes[4], sizes[5], {}, real(a[5])};
+  check(PyTuple_Check(a[4]) && PyTuple_Size(a[4]) < MAX_TAPS);
+  for (Py_ssize_t k = 0; k < PyTuple_Size(a[4]); k++) f.poles.push_back(real(PyTuple_GetItem(a[4], k)));
+  const bool twice = whole(a[6]), adjoint = whole(a[7]);
+  check(
+      product({f.outer, f.n, f.inner}) > 0 && product({f.outer, f.kept, f.inner}) > 0 && f.first >= 0 &&
+      f.kept <= f.length - f.first && f.length < int64_t(1) << 40 && from && to && f.source);
+  for (int64_t k = 0; k < f.length; k++) check(f.source[k] < f.n);
+  unlocked([&] {
+    if (twice)
+      run_filter(f, static_cast<const double*>(from), static_cast<double*>(to), adjoint);
+    else
+      run_filter(f, static_cast<const float*>(from), static_cast<float*>(to), adjoint);
+  });
+  return nothing();
+}
+
 PyObject* level_call(PyObject* const*) { return PyUnicode_FromString(level().name); }
 PyObject* constants_call(PyObject* const*) { return PyUnicode_FromString(constants().c_str()); }
 
@@ -393,10 +428,11 @@ PyMethodDef method(const char* name) {
 }
 
 PyMethodDef methods[] = {
-    method<16, plan_call>("plan"),
+    method<18, plan_call>("plan"),
     method<4, pull_call>("pull"),
     method<4, push_call>("push"),
     method<7, gradients_call>("gradients"),
+    method<8, filter_call>("filter"),
     method<0, level_call>("level"),
     method<0, constants_call>("constants"),
     {nullptr, nullptr, 0, nullptr},

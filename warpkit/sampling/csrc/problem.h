@@ -20,6 +20,7 @@
 //   channels_last.h  the same with the channels last: a lane is a channel (`forward_last`, `backward_last`).
 //   met.h            the taps of a point one by one, for the latter and for the gradient of the table.
 //   copy.h           eq. 4, the nearest pixel as it is, of any type (`copy`).
+//   filter.h         image → coefficients of a spline, before all this.
 //   gradients.h      gradients of pixel coordinates and weights → those of points, matrix and table.
 //
 // A point is INSIDE where all its taps lie in the image: then they are neighbours in memory, and nothing is asked. EDGE
@@ -53,8 +54,9 @@ enum Stored : int { FLOAT, DOUBLE, HALF, BFLOAT, UINT8, INT8, UINT16, INT16, INT
 
 // One axis of the image, in the order x, y, z.
 struct Axis {
-  int64_t size;    // pixels
-  int64_t stride;  // elements from one pixel to the next
+  int64_t size;            // pixels that are stored
+  int64_t extent, begin;   // pixels from −1 to 1, and which of them is stored first; less than 0 is beyond the edge
+  int64_t stride;          // elements from one pixel to the next
   Padding padding;
   int pieces, taps, degree;
   bool unity;           // the weights sum to one (to zero, once differentiated)

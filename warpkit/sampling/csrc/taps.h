@@ -49,13 +49,16 @@ struct Taps {
 inline int padded(int n) { return (n + 15) / 16 * 16; }
 
 inline double half_extent(const Problem& p, int a) {
-  return p.align_corners ? (p.axis[a].size - 1) / 2.0 : p.axis[a].size / 2.0;
+  return p.align_corners ? (p.axis[a].extent - 1) / 2.0 : p.axis[a].extent / 2.0;
 }
+
+// Where the middle of −1 … 1 lies among the pixels that are stored.
+inline double centre(const Axis& axis) { return (axis.extent - 1) / 2.0 - double(axis.begin); }
 
 // Pixels of the image for a pixel of the output, where −1 … 1 of both meet: exactly 1 where they are equally large, so
 // that an identity is one to the last bit. (2 / n · n / 2 is not.)
 inline double ratio(const Problem& p, int a, int b) {
-  const double in = double(p.axis[a].size), out = double(p.out_size[b]);
+  const double in = double(p.axis[a].extent), out = double(p.out_size[b]);
   if (!p.align_corners) return in / out;
   return out > 1 ? (in - 1) / (out - 1) : 0.0;
 }
@@ -102,15 +105,15 @@ struct RowMap {
 // What a coordinate's own rounding comes to.
 template <class X>
 inline X rounding(const Problem& p, int a) {
-  return X(2 * p.epsilon * double(p.axis[a].size));
+  return X(2 * p.epsilon * double(p.axis[a].extent));
 }
 
 // Under "none" nothing lies beyond −1 … 1.
 template <class X>
 inline bool is_beyond(const Problem& p, int a, X x) {
   if (p.axis[a].padding != NONE) return false;
-  const X edge = p.align_corners ? X(0) : X(0.5), eps = rounding<X>(p, a);
-  return !(x >= -edge - eps && x <= X(p.axis[a].size - 1) + edge + eps);
+  const X edge = (p.align_corners ? X(0) : X(0.5)) + rounding<X>(p, a), first = X(-p.axis[a].begin);
+  return !(x >= first - edge && x <= first + X(p.axis[a].extent - 1) + edge);
 }
 
 // Dead points, and coordinates within the limits. `finite(a, i)`: whether what coordinate a was computed from is.
@@ -143,7 +146,7 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, Coordin
   if (p.where == AFFINE) {
     bool near = true;  // a straight line is where its ends are
     for (int a = 0; a < d; a++) {
-      const double start = map.start[a] + (p.axis[a].size - 1) / 2.0 + map.slope[a] * double(x0);
+      const double start = map.start[a] + centre(p.axis[a]) + map.slope[a] * double(x0);
       for (int i = 0; i < LANES; i++) c.x[a][i] = map.slope[a] * double(i) + start;
       near = near && std::fabs(c.x[a][0]) <= limit_of(p.axis[a]) && std::fabs(c.x[a][LANES - 1]) <= limit_of(p.axis[a]) &&
              p.axis[a].padding != NONE;
@@ -159,8 +162,8 @@ inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, Coordin
     }
     c.any_dead = behind;
     for (int a = 0; a < d; a++) {
-      const double centre = (p.axis[a].size - 1) / 2.0;
-      for (int i = 0; i < LANES; i++) c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] + centre;
+      const double middle = centre(p.axis[a]);
+      for (int i = 0; i < LANES; i++) c.x[a][i] = (map.slope[a] * double(x0 + i) + map.start[a]) / c.divisor[i] + middle;
     }
   }
   find_dead(p, c, [&](int a, int i) { return std::isfinite(c.x[a][i]); });
@@ -197,12 +200,12 @@ inline void from_points(const Problem& p, int64_t image, int64_t first, int n, C
   const Given<X> points(p, image, first, n);
   with_dims(p.dims, [&](auto dims) {
     for (int a = 0; a < dims; a++) {
-      const X size = X(p.axis[a].size), half = X(half_extent(p, a));
+      const X size = X(p.axis[a].extent), half = X(half_extent(p, a)), first = X(p.axis[a].begin);
       const X* from = points.all + a;
       if (p.align_corners)
-        for (int i = 0; i < LANES; i++) c.x[a][i] = (from[i * dims] + 1) * half;
+        for (int i = 0; i < LANES; i++) c.x[a][i] = (from[i * dims] + 1) * half - first;
       else
-        for (int i = 0; i < LANES; i++) c.x[a][i] = ((from[i * dims] + 1) * size - 1) / 2;
+        for (int i = 0; i < LANES; i++) c.x[a][i] = ((from[i * dims] + 1) * size - 1) / 2 - first;
     }
   });
   c.any_dead = false;
@@ -216,7 +219,7 @@ inline void from_shifts(const Problem& p, int64_t image, int64_t row, int64_t x0
   const int64_t at[3] = {x0, row % p.out_size[1], row / p.out_size[1]};
   for (int a = 0; a < p.dims; a++) {
     const double half = half_extent(p, a), step = a == 0 ? ratio(p, a, a) : 0.0;
-    const double start = ratio(p, a, a) * (double(at[a]) - (p.out_size[a] - 1) / 2.0) + (p.axis[a].size - 1) / 2.0;
+    const double start = ratio(p, a, a) * (double(at[a]) - (p.out_size[a] - 1) / 2.0) + centre(p.axis[a]);
     with_dims(p.dims, [&](auto dims) {
       const U* from = shifts.all + a;
       for (int i = 0; i < LANES; i++) c.x[a][i] = step * double(i) + start + half * double(from[i * dims]);
@@ -323,7 +326,7 @@ inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, 
   constexpr double UNIT = 4294967296.0;
   const Axis& axis = p.axis[a];
   const double slope = map.slope[a];
-  const double start = map.start[a] + (axis.size - 1) / 2.0 + slope * double(x0) + (1 - axis.taps / 2.0);
+  const double start = map.start[a] + centre(axis) + slope * double(x0) + (1 - axis.taps / 2.0);
   if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
   constexpr int FORGIVEN = 64;  // of these units, what rounding the step can come to: the ε of `locate`
   taps.moved = false;

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from warpkit.boundary import check_fill
 from warpkit.geometry import lattice
 from warpkit.kernels.base import Kernel
 from warpkit.precision import wide
 from warpkit.sampling import operators
 from warpkit.sampling.backend import Backend, refusal
-from warpkit.sampling.boundary import check_fill
 from warpkit.sampling.problem import Problem
 from warpkit.sampling.reference import Reference
 from warpkit.sampling.sampler import Rule, resample

@@ -9,9 +9,9 @@ import torch
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.kernels.base import Kernel
 from warpkit.sampling.backend import Backend
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing import inputs
 from warpkit.testing.backends.case import MATRICES, TOLERANCES, Case
 from warpkit.testing.backends.kernels import EVERY

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing.backends.case import Case
 from warpkit.testing.backends.cases import cases, simplest
 from warpkit.testing.backends.kernels import EVERY, SMOOTH

@@ -8,8 +8,8 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing import inputs
 from warpkit.testing.backends.case import MATRICES, REFERENCE, Case, gradient_tolerance
 from warpkit.testing.backends.cases import cases

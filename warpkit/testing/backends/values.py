@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from hypothesis import strategies as st
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.testing.backends.case import MATRICES, REFERENCE, TOLERANCES, Case, check_same
 from warpkit.testing.backends.cases import DOORS, FILLS, cases
 from warpkit.testing.backends.kernels import EVERY, SMOOTH, STANDARD

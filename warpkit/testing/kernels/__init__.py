@@ -2,11 +2,21 @@
 
 from warpkit.testing import torch_features
 from warpkit.testing.check import Checks
-from warpkit.testing.kernels import contract, derivatives, facts, function_transforms, sampling, smoothness, table
+from warpkit.testing.kernels import (
+    contract,
+    derivatives,
+    facts,
+    function_transforms,
+    prefilter,
+    sampling,
+    smoothness,
+    table,
+)
 
 kernel_checks = Checks(
     "kernel",
     contract.checks,
+    prefilter.checks,
     facts.checks,
     smoothness.checks,
     derivatives.checks,

@@ -9,6 +9,7 @@ from warpkit.kernels.base import Kernel
 from warpkit.testing import inputs, joints
 from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
 from warpkit.testing.kernels.contract import BASICS
+from warpkit.testing.kernels.prefilter import with_prefilter
 
 checks = Checks("kernel")
 
@@ -39,7 +40,8 @@ def radius_is_needed(kernel: Kernel) -> None:
 
 @checks.add(*BASICS, phi=inputs.phi)
 def interpolating(kernel: Kernel, phi: int) -> None:
-    """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says.
+    """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says; of a kernel with a prefilter,
+    the two together.
 
     Why:
         Pixels keep their values where they are hit exactly: an identity warp gives the image back. Otherwise a
@@ -47,12 +49,12 @@ def interpolating(kernel: Kernel, phi: int) -> None:
     How:
         Every whole distance inside the radius, and a hair to the right of it, where the sampler takes its weights.
     Mend:
-        Scale the formula so that k(0) = 1 and give it its zeros; or say `interpolating = False`, as smoothing kernels
-        (a Gaussian, a B-spline) do.
+        Scale the formula so that k(0) = 1 and give it its zeros; give it a `prefilter`, as B-splines have; or say
+        `interpolating = False`, as smoothing kernels (a Gaussian) do.
     """
     if not kernel.interpolating:
         raise NotApplicable("it says that it does not interpolate")
-    moved = inputs.at_phi(kernel, phi)
+    moved = with_prefilter(inputs.at_phi(kernel, phi))
     whole = torch.arange(-math.ceil(moved.radius) + 1, math.ceil(moved.radius), dtype=torch.float64)
     expected = (whole == 0).double()
     after, before = (joints.extended(moved, whole + side) for side in (1e-10, -1e-10))
@@ -116,7 +118,7 @@ def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
     """
     if kernel.reproduces is None:
         raise NotApplicable("it states no degree")
-    moved = inputs.at_phi(kernel, phi)
+    moved = with_prefilter(inputs.at_phi(kernel, phi))
     degree = int(min(kernel.reproduces, 12))
     powers = torch.arange(degree + 1)
     for f in (_float64(fraction), _FRACTIONS):
@@ -129,15 +131,15 @@ def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
 
 def found_facts(kernel: Kernel) -> list[str]:
     """The facts that hold and are not stated, as lines that the class could have."""
-    d, f = inputs.grid(kernel).cpu(), _FRACTIONS
+    d, f, whole_kernel = inputs.grid(kernel).cpu(), _FRACTIONS, with_prefilter(kernel)
     values = joints.extended(kernel, d)
-    whole = torch.arange(-math.ceil(kernel.radius) + 1, math.ceil(kernel.radius), dtype=torch.float64)
-    moments = _moments(kernel, f, _HIGHEST) - (torch.arange(_HIGHEST + 1) == 0).double()
-    holds = (moments.abs() <= _TOLERANCE * kernel.radius ** torch.arange(_HIGHEST + 1)).all(0).tolist()
+    whole = torch.arange(-math.ceil(whole_kernel.radius) + 1, math.ceil(whole_kernel.radius), dtype=torch.float64)
+    moments = _moments(whole_kernel, f, _HIGHEST) - (torch.arange(_HIGHEST + 1) == 0).double()
+    holds = (moments.abs() <= _TOLERANCE * whole_kernel.radius ** torch.arange(_HIGHEST + 1)).all(0).tolist()
     degree = [*holds, False].index(False) - 1
     smooth = joints.continuity(kernel)
     is_symmetric = bool((values - joints.extended(kernel, -d)).abs().max() <= _TOLERANCE)
-    takes = bool((joints.extended(kernel, whole + 1e-10) - (whole == 0).double()).abs().max() <= _TOLERANCE)
+    takes = bool((joints.extended(whole_kernel, whole + 1e-10) - (whole == 0).double()).abs().max() <= _TOLERANCE)
     stated = kernel.continuity
     suggestions = {
         "symmetric": is_symmetric if kernel.symmetric is None or (is_symmetric and not kernel.symmetric) else None,
