@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.antialias import antialiased, check_antialias
 from warpkit.errors import InputError
 from warpkit.geometry import check_floats, check_size, is_dense
 from warpkit.kernels.base import kernels
@@ -33,6 +34,7 @@ def warp(
     padding_mode: str | Sequence[str] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
+    antialias: bool | int = False,
 ) -> Tensor:
     """Warp images: each output pixel is sampled from where the transform takes it.
 
@@ -49,6 +51,8 @@ def warp(
             output that the outside has a weight in. In every mode it is the value where a coordinate is not finite. A
             number that an integer image cannot hold is refused.
         align_corners: whether −1 and 1 are the centres of the border pixels, or their outer edges.
+        antialias: True takes the mean over each output pixel's area where it covers more than one pixel of the image
+            (a picture made smaller), of at most 4 sub-points along an axis; a number is that most.
 
     Returns:
         `[N, C, *size]` in the image's type. Integers are rounded and stop at the type's limits; `nearest` copies them.
@@ -77,12 +81,15 @@ def warp(
         if met is not None and rule.words is not None:
             _checked.keep(met, known)
     rule, mapping, out = known
+    most = 0 if antialias is False else check_antialias(antialias, image, rule)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
             assert isinstance(theta, Tensor)
             matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
-            return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
-        return resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
+            warped = resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
+        else:
+            warped = resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
+        return antialiased(warped, image, mapping, theta, rule, most) if most else warped
 
 
 def coverage(

@@ -192,7 +192,7 @@ def test_the_operators_are_what_torch_expects(kind):
         uniform(1, 2, 4, 6, 2).float() if kind == "shifts" else torch.eye(3, dtype=torch.float64).expand(2, 3, 3) * 0.9
     )
     table = wk.get_kernel("bicubic").table().flatten()
-    how = (kind, [1, 4, 3, 1, 0, 0] * 2, [0, 0], [5, 6], [4, 6], False)
+    how = (kind, [1, 4, 3, 1, 0, 0] * 2, [0, 0], [5, 6], [4, 6], [5, 6], [0, 0], False)
     rest = (torch.empty(0, dtype=torch.float64), *how)
     inputs = [x.clone().requires_grad_() for x in (image, where.contiguous(), table)]
     torch.library.opcheck(torch.ops.warpkit.pull.default, (*inputs, *rest, "native"))
@@ -369,6 +369,11 @@ WRONG = [
     {"target": (5,)},
     {"target": (-5, -5)},
     {"target": (2**32, 2**32)},
+    {"extent": (5,)},
+    {"extent": (5, 0)},
+    {"extent": (5, 2**62)},
+    {"begin": (0,)},
+    {"begin": (0, -(2**62))},
     {"kind": 4},
     {"kind": 0},
     {"where": (1, 2, 3)},
@@ -396,8 +401,9 @@ def test_no_plan_is_made_of_what_would_be_read_past_its_end(wrong):
     table, fill = torch.zeros(64, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
     given = {
         "shape": (2, 1, 5, 5), "where": (1, 3, 3), "kernels": (1, 2, 1, 1, 0, 0) * 2, "padding": (0, 0),
-        "target": (5, 5), "last": False, "wide": True, "aligned": False, "copies": False, "stored": 0, "bytes": 4,
-        "kind": 2, "table": table.data_ptr(), "numbers": 4, "fill": fill.data_ptr(), "fills": 0,
+        "target": (5, 5), "extent": (5, 5), "begin": (0, 0), "last": False, "wide": True, "aligned": False,
+        "copies": False, "stored": 0, "bytes": 4, "kind": 2, "table": table.data_ptr(), "numbers": 4,
+        "fill": fill.data_ptr(), "fills": 0,
     }  # fmt: skip
     native._native.plan(*given.values())
     with pytest.raises(ValueError, match="warpkit"):
@@ -412,6 +418,8 @@ def test_the_extension_refuses_what_is_no_address_or_number(wrong):
         (1, 1, 0, 1, 0, 0),
         (0,),
         (1,),
+        (2,),
+        (0,),
         0,
         0,
         0,
@@ -430,7 +438,7 @@ def test_the_extension_refuses_what_is_no_address_or_number(wrong):
         lambda: native._native.pull(plan, 0, 0, 0),  # nothing is read of no tensor
         lambda: native._native.push(plan, 0, 0),
         lambda: native._native.gradients(plan, 0, 0, 0, 0, 0, wrong),
-        lambda: native._native.plan(*[wrong] * 16),
+        lambda: native._native.plan(*[wrong] * 18),
     ):
         with pytest.raises((TypeError, ValueError, OverflowError)):
             call()

@@ -45,7 +45,7 @@ def test_integers_are_filled_where_a_coordinate_is_not_finite(mode, bad):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", [name for name in KERNELS if not kernel(name).has_prefilter])  # it reaches whole lines
 @pytest.mark.parametrize("bad", NOT_FINITE)
 @given(seed=seeds, align_corners=alignments)
 @settings(max_examples=4)

@@ -47,7 +47,7 @@ void run_filter(const Filter& f, const S* from, S* to, bool adjoint) {
         image[i] = o * f.n * f.inner + in;
         coefficients[i] = o * f.kept * f.inner + in;
       }
-      const bool side_by_side = f.inner >= TOGETHER && count == TOGETHER && image[count - 1] == image[0] + count - 1;
+      const bool side_by_side = count == TOGETHER && start / f.inner == (start + count - 1) / f.inner;
       // Calls move(place in the line, pixel or coefficient) for each number of each of `size` places.
       const auto all = [&](const int64_t* base, int64_t size, const auto& pixel, const auto& move) {
         if (side_by_side)

@@ -1,0 +1,158 @@
+"""An image and its means over blocks of pixels, so that a large footprint is read with a few taps.
+
+A level has an exponent for each axis, since footprints are seldom square (L. Williams, "Pyramidal parametrics",
+SIGGRAPH 1983, has both kinds): its pixels are exact means of 2ˣ by 2ʸ pixels of the image. The image is extended by the
+boundary's rule before it is averaged, and the levels go on beyond its edge; so a block at the edge of an odd size is
+whole, and what is read there is the mean of what the rule puts there.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from warpkit import tracing
+from warpkit.boundary import place
+from warpkit.geometry import to_pixels
+from warpkit.precision import arithmetic, wide
+from warpkit.sampling.problem import no_fill
+from warpkit.sampling.sampler import Rule, filtered, resample
+
+Level = tuple[int, ...]  # the exponent of each axis, x first
+
+# Per image: its version, and pyramids by rule. Only of images without a gradient: a graph is used up.
+_kept: Any = WeakTensorKeyDictionary()
+
+
+class Pyramid:
+    """The levels of an image `[N, C, *S]` of any type, made when they are read."""
+
+    def __init__(self, image: Tensor, rule: Rule) -> None:
+        self.size, self.corners, self.padding = tuple(image.shape[2:]), rule.align_corners, rule.padding
+        self.margin = math.ceil(max(kernel.radius for kernel in rule.kernels)) + 1
+        self.fill = rule.fill
+        one = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
+        self._means: dict[Level, Tensor] = {(): one - self._outside(one)}
+        axes = len(self.size)
+        # Beyond its own edge a level is constant, zero where the image is extended by zeros.
+        self._rule = rule._replace(
+            padding=("border",) * axes, fill=no_fill(image.device), align_corners=False, words=None, marks=False
+        )
+        self._stored: dict[Level, tuple[Tensor, Rule]] = {}
+
+    def read(self, level: Level, points: Tensor, images: slice) -> Tensor:
+        """The level at points `[1, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
+
+        In the floating-point type of the sums, `[N, C, M]`; `with_fill` makes pixels of it.
+        """
+        stored, rule = self._level(level)
+        coords = []
+        for axis, x in enumerate(points.unbind(-1)):
+            scale, offset = self._place(axis, level[axis])
+            coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
+        return resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
+
+    def read_matrix(self, level: Level, matrix: Tensor, out: Sequence[int], images: Tensor) -> Tensor:
+        """The level by affine matrices `[B, D, D + 1]` from output pixels to pixels of the image: `[B, C, *out]`.
+
+        Both are counted from their middles. Not where the image is repeated.
+        """
+        stored, rule = self._level(level)
+        rows = []
+        for axis, exponent in enumerate(level):
+            scale, offset = self._place(axis, exponent)
+            row = matrix[:, axis] * scale
+            rows.append(torch.cat([row[:, :-1], row[:, -1:] + offset + scale * (self.size[-1 - axis] - 1) / 2], dim=1))
+        last = matrix.new_tensor([0.0] * len(level) + [1.0]).expand(len(matrix), 1, -1)
+        # From normalised to pixels, from the middle.
+        halves = matrix.new_tensor([n / 2 for n in reversed(out)] + [1.0])
+        square = torch.cat([torch.stack(rows, dim=1), last], dim=1) * halves
+        return resample(stored if len(stored) == 1 else stored[images], square, "affine", out, rule)
+
+    def _place(self, axis: int, exponent: int) -> tuple[float, float]:
+        """Normalised coordinate of a level = scale · pixel of the image + offset."""
+        count = self._count(self.size[-1 - axis], exponent)
+        return 2 / (2**exponent * count), (2**-exponent + 2 * self.margin) / count - 1
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the image is repeated beyond an edge, in a mirror or not."""
+        return "wrap" in self.padding or "reflection" in self.padding
+
+    def with_fill(self, values: Tensor) -> Tensor:
+        """Values, or means of them, as they are in the image."""
+        return values + self._outside(values)
+
+    def beyond(self, like: Tensor) -> Tensor:
+        """What is read where a point has no place."""
+        fill = self.fill.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
+        return like.new_zeros(()) if self.fill.numel() == 0 else fill - self._outside(like)
+
+    def _outside(self, like: Tensor) -> Any:
+        """What was taken off the image, which is extended by zeros then."""
+        if "zeros" not in self.padding or self.fill.numel() == 0:
+            return 0.0
+        return self.fill.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
+
+    def _count(self, n: int, exponent: int) -> int:
+        return int(-(-n // 2**exponent) + 2 * self.margin)
+
+    def _folded(self, x: Tensor, n: int, mode: str) -> Tensor:
+        """The place inside the image that the extension repeats at x."""
+        if mode == "wrap":
+            return torch.remainder(x + 0.5, n) - 0.5
+        if mode != "reflection":
+            return x
+        edge = 0.0 if self.corners else 0.5
+        period = 2 * (n - 1 + 2 * edge)
+        if period == 0:
+            return x * 0
+        along = torch.remainder(x + edge, period)
+        return torch.where(along > period / 2, period - along, along) - edge
+
+    def _level(self, level: Level) -> tuple[Tensor, Rule]:
+        if level not in self._stored:
+            means, rule = self._mean(level), self._rule
+            if rule.filters:
+                means, rule = filtered(means, rule)
+            self._stored[level] = means, rule
+        return self._stored[level]
+
+    def _mean(self, level: Level) -> Tensor:
+        """The means along the first axes, x, y …, one axis after the other."""
+        if level not in self._means:
+            before, exponent, axis = self._mean(level[:-1]), level[-1], len(level) - 1
+            n, mode, reach = self.size[-1 - axis], self.padding[axis], self.margin * 2**exponent
+            count = self._count(n, exponent)
+            index = torch.arange(-reach, count * 2**exponent - reach, device=before.device)
+            inside = (index >= 0) & (index < n)
+            rule = "border" if mode in ("zeros", "none") else mode
+            taken = before.index_select(-1 - axis, place(index, n, rule, self.corners))
+            if mode == "zeros":
+                taken = torch.where(inside.reshape([-1] + [1] * axis), taken, 0.0)
+            shape = (*taken.shape[: taken.ndim - 1 - axis], count, 2**exponent, *taken.shape[taken.ndim - axis :])
+            self._means[level] = taken.reshape(shape).mean(-1 - axis)
+        return self._means[level]
+
+
+def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
+    """The pyramid of an image, the one that was made for the same pixels before if it is still there."""
+    learns = image.requires_grad or rule.fill.requires_grad or any(any(k.parameters()) for k in rule.kernels)
+    if learns or tracing.is_recording() or tracing.is_traced(image) or rule.words is None:
+        return Pyramid(image, rule)
+    version, made = _kept.get(image, (None, None))
+    if version != (image._version, rule.words):
+        made = Pyramid(image, rule)
+        _kept[image] = (image._version, rule.words), made
+    pyramid: Pyramid = made
+    return pyramid
+
+
+def pixels_of(coords: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    """Pixel coordinates of normalised ones, in float64 where the device has it."""
+    exact = coords.to(wide(coords.device))
+    each = zip(exact.unbind(-1), reversed(size), strict=True)
+    return torch.stack([to_pixels(x, n, align_corners) for x, n in each], dim=-1)
