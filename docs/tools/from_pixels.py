@@ -12,7 +12,7 @@ import warpkit as wk
 
 SIZE = (600, 512)
 POINT = (222, 186)  # an eye: x, y
-BOX = (132, 36, 342, 316)  # a face: x0, y0, x1, y1
+BOX = (160, 30, 370, 310)  # a face: x0, y0, x1, y1
 CORNERS = [[96, 84], [404, 40], [470, 520], [44, 470]]  # of the print: x, y, around from the top left
 EDGES = [[0, 0], [511, 0], [511, 599], [0, 599]]
 TABLE = (112, 84, 62)
@@ -29,16 +29,16 @@ def show_pixels(ax: Axes, image: Tensor, title: str, high: int = 0) -> None:
 
 
 def mark(ax: Axes, x: float, y: float) -> None:
-    ax.plot(x, y, "+", color=YELLOW, markersize=14, markeredgewidth=2.5)
+    ax.plot(x, y, "o", color=YELLOW, markeredgecolor="black", markersize=8)
 
 
 def pixels() -> Figure:
     """Draw the photograph with a box and a point, the box cut out, and the photograph turned about the point."""
     image = whole_photo()
-    cut = wk.pixels.to_theta(wk.pixels.crop(BOX, (280, 210)), in_size=SIZE, out_size=(280, 210))
+    cut = wk.pixels.to_theta(wk.pixels.crop(BOX, (560, 420)), in_size=SIZE, out_size=(560, 420))
     theta = wk.pixels.to_theta(wk.pixels.rotation(POINT, 30), in_size=SIZE)
     size, wider = wk.pixels.bounds("affine", theta, SIZE)
-    face = wk.warp(image, "affine", cut, size=(280, 210))
+    face = wk.warp(image, "affine", cut, size=(560, 420), kernel="bicubic")
     turned = wk.warp(image, "affine", theta, fill=255)
     whole = wk.warp(image, "affine", wider, size=size, fill=255)
     point = torch.tensor([[POINT]], dtype=torch.float64)
@@ -47,7 +47,7 @@ def pixels() -> Figure:
     pictures = [image, face, turned, whole]
     titles = ["the photograph", "crop(box)", "rotation(point, 30)", "the same, with bounds"]
     widths = [picture.shape[-1] for picture in pictures]
-    figure, axes = plt.subplots(1, 4, figsize=(10.5, 4.4), layout="constrained", width_ratios=widths)
+    figure, axes = plt.subplots(1, 4, figsize=(10.5, 3.9), layout="constrained", width_ratios=widths)
     for ax, picture, title in zip(axes, pictures, titles, strict=True):
         show_pixels(ax, picture, title, high=size[0])
     for ax, picture in zip(axes[2:], pictures[2:], strict=True):
