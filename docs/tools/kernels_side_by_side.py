@@ -32,8 +32,13 @@ def built_in() -> Iterator[tuple[str, wk.Kernel]]:
     names = [n for n in wk.list_kernels() if kernels.entries(n)[0].value.startswith("warpkit.kernels.")]
     made = [(name, options, wk.get_kernel(name, **options)) for name in names for options in OPTIONS.get(name, [{}])]
     for name, options, kernel in sorted(made, key=lambda entry: (entry[2].radius, entry[0])):
-        words = [f"{option} = {value:g}".replace("-", "−") for option, value in options.items() if value is not True]
-        yield ", ".join([name, *words, *(option for option, value in options.items() if value is True)]), kernel
+        yield ", ".join([name, *map(words, options, options.values())]), kernel
+
+
+def words(option: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return option if value else f"no {option}"
+    return f"{option} = {value}".replace("-", "−")
 
 
 def response_to_one(kernel: wk.Kernel, distance: np.ndarray) -> np.ndarray:
@@ -70,8 +75,8 @@ def draw_spectrum(ax: Axes, kernel: wk.Kernel) -> None:
 
 def rows(chosen: list[tuple[str, wk.Kernel]]) -> Figure:
     """Draw a row for each kernel."""
-    size = (7.4, 1.85 * len(chosen) + 0.5)
-    figure, axes = plt.subplots(len(chosen), 3, figsize=size, layout="constrained", width_ratios=[4, 4, 3])
+    size = (6.3, 1.8 * len(chosen) + 0.5)
+    figure, axes = plt.subplots(len(chosen), 3, figsize=size, layout="constrained", width_ratios=[4, 4, 3.6])
     patch = photo(128)[..., TOP : TOP + SIDE, LEFT : LEFT + SIDE]
     for (name, kernel), (formula, spectrum, picture) in zip(chosen, axes, strict=True):
         draw_formula(formula, kernel)
