@@ -331,6 +331,9 @@ def test_a_compiled_function_may_catch_one(compiler):
     [
         (lambda: wk.get_kernel("linear"), "Did you mean 'bilinear'?"),
         (lambda: wk.get_kernel("Cubic"), "Did you mean 'bicubic'?"),
+        (lambda: wk.get_kernel("catmull_rom"), "Did you mean {'type': 'bicubic', 'a': -0.5}?"),
+        (lambda: wk.get_kernel("Lanczos2"), "Did you mean {'type': 'lanczos', 'a': 2}?"),
+        (lambda: wk.get_kernel("lanczos_normalized"), "Did you mean {'type': 'lanczos', 'normalized': True}?"),
         (lambda: wk.get_transform("homography"), "Did you mean 'projective'?"),
         (lambda: wk.get_transform("perspective"), "Did you mean 'projective'?"),
         (lambda: wk.get_transform("rigid"), "Did you mean 'euclidean'?"),

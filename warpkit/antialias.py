@@ -70,7 +70,7 @@ def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, ru
             images = slice(None) if steps.shape[0] == 1 else slice(entry, entry + 1) if len(image) > 1 else slice(1)
             values = _read(pyramid, pixels_of(coords, size, corners), step.norm(dim=-1), images)
             values = torch.where(_inside(coords, rule.padding), values, pyramid.beyond(values))
-            means = pyramid.with_fill(values.unflatten(-1, (len(where), -1)).mean(-1))
+            means = pyramid.with_fill(values.reshape(*values.shape[:2], len(where), -1).mean(-1))
             for k, mean in enumerate(means):
                 found.append(mean)
                 rows.append(torch.full_like(where, k if len(means) > 1 else entry))

@@ -97,12 +97,12 @@ def at(path: str) -> Iterator[None]:
         raise error.at(path) from error
 
 
-# What other libraries, and the field, call the things that have another name here.
-_ELSEWHERE = {
+# What other libraries, and the field, call the things that have another name here, or a name and an option.
+_ELSEWHERE: dict[str, str | dict[str, object]] = {
     "linear": "bilinear",
     "trilinear": "bilinear",
     "cubic": "bicubic",
-    "catmull_rom": "bicubic",
+    "catmull_rom": {"type": "bicubic", "a": -0.5},
     "constant": "zeros",
     "fill": "zeros",
     "circular": "wrap",
@@ -122,7 +122,9 @@ _ELSEWHERE = {
     "flow": "displacement",
     "ffd": "free_form",
     "warp_polar": "polar",
-    **{f"lanczos{a}": "lanczos" for a in range(2, 7)},
+    **{f"lanczos{a}": {"type": "lanczos", "a": a} for a in range(2, 9)},
+    "lanczos_normalized": {"type": "lanczos", "normalized": True},
+    "sinc": "lanczos",
 }
 
 
@@ -131,7 +133,8 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     known = sorted(known)
     lowered = {name[:200].lower(): name for name in known[:500]}  # a stranger's may be many and long
     wanted = given[:200].lower() if isinstance(given, str) else ""
-    elsewhere = [name for name in (_ELSEWHERE.get(wanted),) if name in known]
+    ours = _ELSEWHERE.get(wanted, "")
+    elsewhere = [ours] if (ours["type"] if isinstance(ours, dict) else ours) in known else []
     near = [quoted(name) for name in elsewhere or map(lowered.get, difflib.get_close_matches(wanted, lowered, n=3))]
     hint = f"Did you mean {' or '.join(near)}?" if near else ""
     return InputError(what, given=given, expected=tuple(known), hint=hint)

@@ -12,7 +12,9 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from matplotlib.axes import Axes
+from canvas import BLUE, GREEN, GREY, ORANGE, ROOT, YELLOW, photo, show
+from from_pixels import corners, pixels
+from kernels_side_by_side import interpolating_kernels, smoothing_kernels
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -22,23 +24,7 @@ from torch import Tensor
 import warpkit as wk
 from warpkit.testing import pictures
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = ROOT / "docs/img"
-BLUE, ORANGE, GREEN, GREY = "#2f6db3", "#d9772b", "#3a8f5c", "#7a7a7a"
-
-
-def photo(side: int) -> Tensor:
-    """The photograph as a tensor [1, 3, side, side] in 0 … 1."""
-    with Image.open(matplotlib.get_data_path() + "/sample_data/grace_hopper.jpg") as whole:
-        square = whole.convert("RGB").crop((56, 0, 456, 400)).resize((side, side), Image.Resampling.LANCZOS)
-    return torch.from_numpy(np.asarray(square) / 255.0).float().permute(2, 0, 1)[None]
-
-
-def show(ax: Axes, image: Tensor, title: str = "", *, size: float = 11) -> None:
-    """Draw the image in normalised coordinates, y downwards."""
-    ax.imshow(image[0].permute(1, 2, 0).clamp(0, 1).squeeze(-1), cmap="gray", vmin=0, vmax=1, extent=(-1, 1, 1, -1))
-    ax.set_title(title, fontsize=size)
-    ax.set_axis_off()
 
 
 def grid_lines(transform: wk.Transform, theta: Tensor, n: int = 9) -> Tensor:
@@ -56,7 +42,7 @@ def over_and_under(
     for (title, transform, theta), (above, below) in zip(transforms, axes.T, strict=True):
         show(above, image, title)
         for line in grid_lines(transform, theta):
-            above.plot(line[:, 0], line[:, 1], color="#ffd23f", linewidth=0.8)
+            above.plot(line[:, 0], line[:, 1], color=YELLOW, linewidth=0.8)
         above.set(xlim=(-1.25, 1.25), ylim=(1.25, -1.25))
         show(below, wk.warp(image, transform, theta, kernel=kernel))
         below.set(xlim=(-1.25, 1.25), ylim=(1.25, -1.25))
@@ -124,7 +110,7 @@ def padding() -> Figure:
         out = wk.warp(image, "attention", theta, size=(200, 200), kernel="bicubic", padding_mode=mode)
         show(ax, out, f'"{mode}"' if isinstance(mode, str) else f'("{mode[0]}", "{mode[1]}")', size=10)
         ax.add_patch(
-            Rectangle((-1 / scale, -1 / scale), 2 / scale, 2 / scale, fill=False, edgecolor="#ffd23f", linewidth=1.5)
+            Rectangle((-1 / scale, -1 / scale), 2 / scale, 2 / scale, fill=False, edgecolor=YELLOW, linewidth=1.5)
         )
     return figure
 
@@ -216,18 +202,11 @@ def kernel_figure(chosen: list[tuple[str, wk.Kernel]], image: Tensor) -> Figure:
     return figure
 
 
-def lanczos() -> Figure:
-    """Draw Lanczos on 16 × 16 pixels of a cap and a forehead: an edge, and flat enough for the ripple to show."""
+def kaiser() -> Figure:
+    """Draw Kaiser's window on 16 × 16 pixels of a cap and a forehead: an edge, and flat enough for ripples to show."""
     brim = wk.warp(photo(200), "attention", torch.tensor([[0.16, -0.07, -0.28]]), size=(16, 16))
-    return kernel_figure(
-        [
-            ("bicubic", wk.get_kernel("bicubic")),
-            ("lanczos, a = 2", wk.get_kernel("lanczos", a=2)),
-            ("lanczos_normalized, a = 2", wk.get_kernel("lanczos_normalized", a=2)),
-            ("lanczos, a = 3", wk.get_kernel("lanczos")),
-        ],
-        brim,
-    )
+    named = [(f"kaiser, β = {beta:g}", wk.get_kernel("kaiser", beta=beta)) for beta in (2.0, 4.4, 10.0)]
+    return kernel_figure([("lanczos", wk.get_kernel("lanczos")), *named], brim)
 
 
 def lens() -> Figure:
@@ -259,8 +238,8 @@ def points() -> Figure:
         show(ax, shown)
         x0, y0, x1, y1 = frame[0, 0].tolist()
         ax.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=ORANGE, linewidth=2))
-        ax.plot(line[0, :, 0], line[0, :, 1], color="#ffd23f", linewidth=1, linestyle="--")
-        ax.plot(dots[0, :, 0], dots[0, :, 1], "o", color="#ffd23f", markeredgecolor="black", markersize=6)
+        ax.plot(line[0, :, 0], line[0, :, 1], color=YELLOW, linewidth=1, linestyle="--")
+        ax.plot(dots[0, :, 0], dots[0, :, 1], "o", color=YELLOW, markeredgecolor="black", markersize=6)
         ax.set(xlim=(-1.05, 1.05), ylim=(1.05, -1.05))
     axes[0].set_title("points and a box")
     axes[1].set_title("warp_points, and the tight box of warp_boxes")
@@ -283,9 +262,22 @@ def bump() -> Figure:
 FIGURES: list[tuple[Callable[[], Figure], Path]] = [
     *[
         (draw, PAGES / f"{draw.__name__}.png")
-        for draw in (warps, coordinates, padding, points, taps, joints, kernels, bump)
+        for draw in (
+            warps,
+            coordinates,
+            padding,
+            points,
+            taps,
+            joints,
+            kernels,
+            interpolating_kernels,
+            smoothing_kernels,
+            pixels,
+            corners,
+            bump,
+        )
     ],
-    *[(draw, ROOT / f"plugins/warpkit-{draw.__name__}/{draw.__name__}.png") for draw in (lanczos, lens)],
+    *[(draw, ROOT / f"plugins/warpkit-{draw.__name__}/{draw.__name__}.png") for draw in (kaiser, lens)],
 ]
 
 

@@ -29,10 +29,10 @@ def test_it_tells_which_backend_is_chosen():
 
 
 def test_plugins_are_the_distributions_that_declare_something(monkeypatch):
-    point = EntryPoint("lanczos", "no_such_module:Lanczos", "warpkit.kernels")
+    point = EntryPoint("sharp", "no_such_module:Sharp", "warpkit.kernels")
     vars(point)["dist"] = SimpleNamespace(name="stranger", version="9.9")
     monkeypatch.setattr("warpkit.cli.info.entry_points", lambda group: [point] if group == "warpkit.kernels" else [])
-    assert facts()["plugins"] == {"stranger 9.9": ["kernel lanczos"]}
+    assert facts()["plugins"] == {"stranger 9.9": ["kernel sharp"]}
 
 
 def test_the_table_shows_the_same():
