@@ -17,6 +17,7 @@ from warpkit.kernels.base import kernels
 # The options with which a kernel is drawn; one that is not named here is drawn as it comes.
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "bicubic": [{}, {"a": -0.5}],
+    "bspline": [{}, {"degree": 5}],
     "gaussian": [{"sigma": 0.5}, {}],
     "lanczos": [{"a": 2}, {}, {"normalized": True}],
     "mitchell": [{}, {"b": 1, "c": 0}],

@@ -11,7 +11,7 @@ from warpkit.kernels.base import kernels
 
 PAGE = Path(__file__).parents[2] / "docs/reference/kernels.md"
 ROWS = re.findall(r"^\| `(\w+)` \| `?(.*?)`? \| ([\d.]+ \|.*) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
-DEGREES = ["nothing", "constants", "straight lines", "quadratics", "cubics"]
+DEGREES = ["nothing", "constants", "straight lines", "quadratics", "cubics", "quartics", "quintics"]
 
 
 def options(text):

@@ -84,7 +84,8 @@ class Pyramid:
 
     def with_fill(self, values: Tensor) -> Tensor:
         """Values, or means of them, as they are in the image."""
-        return values + self._outside(values)
+        filled: Tensor = values + self._outside(values)
+        return filled
 
     def beyond(self, like: Tensor) -> Tensor:
         """What is read where a point has no place."""
