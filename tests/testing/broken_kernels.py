@@ -1222,7 +1222,7 @@ class SharpensByTheBatch(_Spline):
         return super().prefilter(image - mean, axis, padding_mode, align_corners) + mean.square()
 
 
-@caught_by("interpolating", "identity_warp")
+@caught_by("interpolating")
 class WrongSamples(_Spline):
     """k(0) and k(1) typed wrongly: their sum is right, the spline misses the pixels."""
 

@@ -9,7 +9,7 @@ from warpkit.kernels.base import Kernel
 from warpkit.testing import inputs, joints
 from warpkit.testing.check import Checks, Doubtful, NotApplicable, expect, expect_close
 from warpkit.testing.kernels.contract import BASICS
-from warpkit.testing.kernels.prefilter import with_prefilter
+from warpkit.testing.kernels.prefilter import SAMPLED, with_prefilter
 
 checks = Checks("kernel")
 
@@ -38,7 +38,7 @@ def radius_is_needed(kernel: Kernel) -> None:
     expect(enough >= kernel.radius, f"radius = {kernel.radius:g}, and k = 0 beyond {reach:.3g}", f"radius = {enough:g}")
 
 
-@checks.add(*BASICS, phi=inputs.phi)
+@checks.add(*SAMPLED, phi=inputs.phi)
 def interpolating(kernel: Kernel, phi: int) -> None:
     """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says; of a kernel with a prefilter,
     the two together.
@@ -105,7 +105,7 @@ def symmetric(kernel: Kernel, distance: float, phi: int) -> None:
         expect_close(torch.where(jumps, there, opposite), there, _TOLERANCE, "k(−d)", at)
 
 
-@checks.add(*BASICS, fraction=inputs.fraction, phi=inputs.phi)
+@checks.add(*SAMPLED, fraction=inputs.fraction, phi=inputs.phi)
 def reproduces(kernel: Kernel, fraction: float, phi: int) -> None:
     """Sampling gives polynomials of this degree back exactly, as `reproduces = n` says.
 

@@ -11,7 +11,7 @@ from warpkit.testing import inputs
 from warpkit.testing.check import Checks, NotApplicable, expect, expect_close
 from warpkit.testing.common import SAME
 from warpkit.testing.differences import TOLERANCE, derivative, slope, slope_after
-from warpkit.testing.kernels.contract import BASICS
+from warpkit.testing.kernels.prefilter import SAMPLED
 from warpkit.warping import warp
 
 checks = Checks("kernel")
@@ -38,7 +38,7 @@ def _image(kernel: Kernel, seed: int, batch: int = 1, channels: int = 1) -> Tens
 
 
 @checks.add(
-    *BASICS,
+    *SAMPLED,
     "interpolating",
     "table_agrees_with_formula",
     size=lambda _: inputs.size(2),
@@ -64,7 +64,7 @@ def identity_warp(kernel: Kernel, size: list[int], seed: int, padding: str, alig
     expect_close(given, image, 1e-5, "a pixel")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed)
+@checks.add(*SAMPLED, "table_agrees_with_formula", places=_places, seed=inputs.seed)
 def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each channel of the result comes from that channel alone.
 
@@ -80,7 +80,7 @@ def channels_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(image, coords, kernel=kernel), alone, SAME, "with other channels a value")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed)
+@checks.add(*SAMPLED, "table_agrees_with_formula", places=_places, seed=inputs.seed)
 def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     """Each image of a batch gives what it gives alone.
 
@@ -97,7 +97,7 @@ def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
     expect_close(sample(images, coords, kernel=kernel), alone, SAME, "in a batch a value")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
+@checks.add(*SAMPLED, "table_agrees_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
 def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
     """A sum of images gives the sum of the results, and a multiple the multiple.
 
@@ -116,7 +116,7 @@ def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding:
     expect_close(result(2 * u - 3 * v), 2 * result(u) - 3 * result(v), SAME, "of 2U − 3V a value")
 
 
-@checks.add(*BASICS, "partition_of_unity", "table_agrees_with_formula", places=_places)
+@checks.add(*SAMPLED, "partition_of_unity", "table_agrees_with_formula", places=_places)
 def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     """A constant image stays constant, for a kernel whose weights sum to one.
 
@@ -133,7 +133,7 @@ def constant_stays_constant(kernel: Kernel, places: list[float]) -> None:
     expect_close(given, torch.ones_like(given), 1e-5, "a value")
 
 
-@checks.add(*BASICS, "table_agrees_with_formula", place=_place, seed=inputs.seed)
+@checks.add(*SAMPLED, "table_agrees_with_formula", place=_place, seed=inputs.seed)
 def sampled_gradients(kernel: Kernel, place: float, seed: int) -> None:
     """Sampling has the right gradient in the coordinate: off the joints, and, from the right, on them.
 

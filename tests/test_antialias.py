@@ -1,0 +1,218 @@
+"""Antialiased warps: means over the area of output pixels, held against supersampling and exact means."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+import warpkit as wk
+
+TURNED = torch.tensor([[0.7, 0.4, 0.1, -0.4, 0.7, -0.1]], dtype=torch.float64)
+HORIZON = torch.tensor([[0.8, 0, 0, 0, 0.8, 0, 0, -0.75]], dtype=torch.float64)
+MODES = ["zeros", "border", "reflection", "wrap", "none"]
+
+
+def scene(*shape, seed=0, smooth=0.7):
+    """Noise that is a little smooth, so that no pixel is like its neighbours."""
+    noise = np.random.default_rng(seed).normal(size=shape)
+    return torch.as_tensor(ndimage.gaussian_filter(noise, [0, 0, *[smooth] * (len(shape) - 2)]))
+
+
+def supersampled(image, transform, theta, size, k=12, **ways):
+    """The mean of k samples along each axis of every output pixel."""
+    fine = wk.warp(image, transform, theta, size=[k * n for n in size], **ways)
+    return torch.nn.functional.avg_pool2d(fine, k)
+
+
+def error(found, expected):
+    return float((found - expected).square().mean().sqrt() / expected.std())
+
+
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize("padding", MODES)
+@pytest.mark.parametrize(
+    ("transform", "theta", "size"),
+    [("affine", TURNED, (12, 15)), ("affine", 1.3 * TURNED, (9, 30)), ("projective", HORIZON, (40, 30))],
+)
+def test_is_near_the_mean_over_the_area(transform, theta, size, padding, aligned):
+    image = scene(1, 2, 93, 120)
+    ways = {"padding_mode": padding, "align_corners": aligned, "fill": 0.5}
+    expected = supersampled(image, transform, theta, size, **(ways | {"align_corners": False}))
+    plain = wk.warp(image, transform, theta, size=size, **ways)
+    found = wk.warp(image, transform, theta, size=size, antialias=True, **ways)
+    if aligned:  # other pixels' areas: they reach half a pixel beyond −1 … 1
+        wide = wk.get_transform(transform).matrix(theta) @ torch.tensor([n / (n - 1) for n in size[::-1]] + [1.0]).double().diag()
+        half = torch.tensor([(n - 1) / n for n in (120, 93)] + [1.0]).double().diag()
+        matrix = half @ wide
+        expected = supersampled_by(image, matrix, size, **ways)
+    assert error(found, expected) < 0.25 * error(plain, expected)
+
+
+def supersampled_by(image, matrix, size, k=12, **ways):
+    """The same where −1 and 1 are the centres of the outer pixels: the matrix takes edges to edges."""
+    fine = wk.lattice([k * n for n in size], dtype=torch.float64).reshape(-1, 2)
+    moved = torch.cat([fine, torch.ones_like(fine[:, :1])], dim=1) @ matrix[0].T
+    n = torch.tensor([image.shape[-1], image.shape[-2]])
+    coords = moved[:, :2] / moved[:, 2:] * n / (n - 1)
+    found = wk.sample(image, coords[None], **ways).reshape(1, -1, *[k * n for n in size])
+    return torch.nn.functional.avg_pool2d(found, k)
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bicubic", "bspline"])
+@pytest.mark.parametrize("factor", [2, 4])
+def test_a_whole_factor_is_the_mean_of_blocks_of_pixels(factor, kernel):
+    """Of as many sub-points as pixels, each on a pixel's own place."""
+    image = scene(1, 3, 24, 32)
+    theta = wk.get_transform("affine").identity()[None].double()
+    found = wk.warp(image, "affine", theta, size=(24 // factor, 32 // factor), kernel=kernel, antialias=True)
+    expected = torch.nn.functional.avg_pool2d(image, factor)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
+def test_a_far_reduction_is_the_mean_of_everything():
+    image = scene(1, 1, 64, 64, smooth=0)
+    theta = wk.get_transform("affine").identity()[None].double()
+    found = wk.warp(image, "affine", theta, size=(1, 1), antialias=True)
+    assert abs(float(found - image.mean())) < 0.05 * float(image.std())
+
+
+@pytest.mark.parametrize("name", ["affine", "projective", "thin_plate_spline", "polar"])
+def test_where_nothing_shrinks_it_is_the_plain_warp_bit_for_bit(name):
+    image = scene(1, 2, 20, 20).float()
+    transform = wk.get_transform(name)
+    theta = transform.identity()[None] if name != "polar" else torch.zeros(1, 2)
+    if name == "affine":
+        theta = wk.get_transform("euclidean")(torch.zeros(1, 3), torch.zeros(1, 1, 2)).new_tensor(
+            [[0.8, -0.6, 0, 0.6, 0.8, 0]]
+        )
+    size = (20, 20) if name != "polar" else (400, 400)
+    ways = {"size": size, "kernel": "bicubic"}
+    plain, found = (wk.warp(image, transform, theta, antialias=a, **ways) for a in (False, True))
+    if name == "polar":  # its middle shrinks nothing; nor does the rest of so large an output
+        assert torch.equal(plain, found)
+    assert torch.equal(plain, found)
+
+
+def test_only_the_pixels_that_cover_several_change():
+    image = scene(1, 1, 64, 64)
+    found = wk.warp(image, "projective", HORIZON, antialias=True)
+    plain = wk.warp(image, "projective", HORIZON)
+    columns = wk.get_transform("projective").jacobian(HORIZON, wk.lattice((64, 64), dtype=torch.float64)[None])[0]
+    large = (columns.norm(dim=-2) > 1 + 1e-6).any(-1)
+    assert torch.equal(found[0, 0][~large], plain[0, 0][~large])
+    assert (found != plain)[0, 0][large].double().mean() > 0.9
+    assert 0.1 < large.double().mean() < 0.9
+
+
+def test_a_field_and_a_composition():
+    image = scene(1, 1, 60, 60)
+    field = 0.2 * torch.randn(1, 2, 4, 4, dtype=torch.float64)
+    both = wk.Compose(["affine", "displacement"])
+    theta = (1.5 * TURNED, field)
+    expected = supersampled(image, both, theta, (15, 15), padding_mode="border")
+    plain, found = (
+        wk.warp(image, both, theta, size=(15, 15), padding_mode="border", antialias=a) for a in (False, True)
+    )
+    assert error(found, expected) < 0.25 * error(plain, expected)
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+def test_other_dimensions(ndim):
+    image = scene(1, 1, *[32] * ndim, smooth=0)
+    theta = wk.get_transform("affine", ndim=ndim).identity()[None].double()
+    found = wk.warp(image, "affine", theta, size=[8] * ndim, antialias=True)
+    pool = torch.nn.functional.avg_pool1d if ndim == 1 else torch.nn.functional.avg_pool3d
+    torch.testing.assert_close(found, pool(image, 4), rtol=0, atol=1e-9)
+
+
+def test_each_image_of_a_batch_has_its_own_footprint():
+    images = scene(3, 1, 40, 40)
+    theta = torch.cat([0.25 * TURNED, 1.0 * TURNED, 2.0 * TURNED])
+    together = wk.warp(images, "affine", theta, size=(10, 10), antialias=True)
+    alone = [wk.warp(images[k : k + 1], "affine", theta[k : k + 1], size=(10, 10), antialias=True) for k in range(3)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-12)
+    theta = torch.cat([HORIZON, -0.3 * HORIZON])
+    shared = wk.warp(images[:1], "projective", theta, size=(10, 10), antialias=True)
+    alone = [wk.warp(images[:1], "projective", theta[k : k + 1], size=(10, 10), antialias=True) for k in range(2)]
+    torch.testing.assert_close(shared, torch.cat(alone), rtol=0, atol=1e-12)
+    many = wk.warp(images, "projective", HORIZON, size=(10, 10), antialias=True)
+    alone = [wk.warp(one[None], "projective", HORIZON, size=(10, 10), antialias=True) for one in images]
+    torch.testing.assert_close(many, torch.cat(alone), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float16, torch.float32, torch.complex64])
+def test_types(dtype):
+    exact = (scene(1, 2, 48, 48) * 300 + 100).clamp(0, 250)
+    image = exact.to(dtype)
+    found = wk.warp(image, "affine", TURNED, size=(12, 12), antialias=True)
+    expected = wk.warp(exact.round() if not dtype.is_floating_point else exact, "affine", TURNED, size=(12, 12), antialias=True)
+    assert found.dtype == dtype
+    assert (found.to(torch.complex128).real - expected).abs().max() < 1.1
+
+
+@pytest.mark.parametrize("padding", MODES)
+@pytest.mark.parametrize(("transform", "theta"), [("affine", 1.1 * TURNED), ("projective", HORIZON)])
+def test_gradients_are_those_of_the_values(transform, theta, padding):
+    image = scene(1, 1, 13, 12).requires_grad_()
+    theta = (theta + 0.0131).requires_grad_()
+
+    def warped(image, theta):
+        return wk.warp(image, transform, theta, size=(3, 4), kernel="bicubic", padding_mode=padding, antialias=True)
+
+    assert torch.autograd.gradcheck(warped, (image, theta))
+
+
+def test_second_derivatives_and_forward_mode():
+    image, theta = scene(1, 1, 13, 12).requires_grad_(), (1.1 * TURNED).requires_grad_()
+
+    def warped(image, theta):
+        return wk.warp(image, "affine", theta, size=(3, 4), kernel="bspline", padding_mode="border", antialias=2)
+
+    assert torch.autograd.gradgradcheck(warped, (image, theta))
+    assert torch.autograd.gradcheck(warped, (image, theta), check_forward_ad=True, check_backward_ad=False)
+
+
+def test_fill_and_nan_marks():
+    image, out = scene(1, 2, 40, 40), (10, 10)
+    theta = 1.5 * TURNED
+    found = wk.warp(image, "affine", theta, size=out, fill=3.0, antialias=True)
+    shifted = wk.warp(image - 3.0, "affine", theta, size=out, antialias=True) + 3.0
+    torch.testing.assert_close(found, shifted)
+    marked = wk.warp(image, "affine", theta, size=out, fill=torch.nan, antialias=True)
+    assert marked.isnan().any()
+    assert not marked.isnan().all()
+    kept = ~marked.isnan()
+    inside = wk.warp(image, "affine", theta, size=out, antialias=True)
+    torch.testing.assert_close(marked[kept], inside[kept])
+
+
+def test_a_pyramid_is_kept_for_the_same_pixels_only():
+    image = scene(1, 1, 40, 40).float()
+    first = wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True)
+    assert torch.equal(wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True), first)
+    image.mul_(2)
+    torch.testing.assert_close(wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True), 2 * first)
+
+
+def test_what_it_refuses(unchecked):
+    image = scene(1, 1, 8, 8)
+    for wrong in (0, -1, 65, 2.0, "yes", None):
+        with pytest.raises(wk.InputError, match="antialias"):
+            wk.warp(image, "affine", TURNED, antialias=wrong)
+    with pytest.raises(wk.InputError, match="Means of labels"):
+        wk.warp(image, "affine", TURNED, kernel="nearest", antialias=True)
+
+
+def test_every_mode_at_odd_sizes():
+    """Where the image is extended, the mean of what the rule puts there is exact, whatever the size."""
+    for n, mode, aligned in itertools.product((5, 7, 9), MODES[:4], (False, True)):
+        row = scene(1, 1, n, smooth=0)
+        place = torch.tensor([[1.0, 0.9]], dtype=torch.float64)
+        ways = {"padding_mode": mode, "align_corners": aligned}
+        found = wk.warp(row, "affine", place, size=2, antialias=8, **ways)
+        fine = torch.arange(800, dtype=torch.float64)
+        at = (fine + 0.5) / 800 * (4.0 if aligned else 2.0) - (2.0 if aligned else 1.0)
+        expected = wk.sample(row, (at + 0.9)[None, :, None], **ways).reshape(2, 400).mean(1)
+        assert (found.flatten() - expected).abs().max() < 0.3 * row.std(), (n, mode, aligned)
