@@ -42,9 +42,25 @@ def _has_identity(made: wk.Transform) -> bool:
     return False
 
 
+def paired(cases: list[tuple[str, int]], names: list[str]) -> list[tuple[str, int, str]]:
+    """(transform, dimension, kernel): each with two of the others at least; as many as the sum, not the product."""
+    cases = sorted(cases, key=lambda case: case[1])  # so that a kernel meets every dimension
+    found = [
+        (*cases[i % len(cases)], names[(i + shift) % len(names)])
+        for shift in (0, len(names) // 2)
+        for i in range(max(len(cases), len(names)))
+    ]
+    return list(dict.fromkeys(found))
+
+
 TRANSFORMS = list(_served())
 WITH_IDENTITY = [case for case in TRANSFORMS if _has_identity(transform(*case))]
+# Each transform once, in its dimensions in turn: for what takes long and does not depend on them.
+ONCE = [[case for case in TRANSFORMS if case[0] == name] for name in wk.list_transforms()]
+ONCE = [cases[i % len(cases)] for i, cases in enumerate(ONCE)]
 KERNELS = wk.list_kernels()
+INTERPOLATING = [name for name in KERNELS if kernel(name).interpolating]
+PAIRS = paired(TRANSFORMS, KERNELS)
 
 
 def identity(made: wk.Transform, batch: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:

@@ -27,7 +27,7 @@ torch.set_num_threads(1)
 # A fixture that lasts for all examples of a test is what `unchecked` is meant to be.
 _quiet = [hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.function_scoped_fixture]
 _common = {"deadline": None, "database": None, "suppress_health_check": _quiet}
-hypothesis.settings.register_profile("warpkit", max_examples=30, derandomize=True, **_common)
+hypothesis.settings.register_profile("warpkit", max_examples=15, derandomize=True, **_common)
 hypothesis.settings.register_profile("search", max_examples=500, **_common)  # pytest --hypothesis-profile=search
 hypothesis.settings.load_profile("warpkit")
 

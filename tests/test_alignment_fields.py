@@ -37,8 +37,14 @@ def apart(transform, theta, field):
     return distance[tuple(slice(4, n - 4) for n in size)].mean().item()
 
 
-@pytest.mark.parametrize("size", [(96,), (48, 56), (20, 22, 24)], ids=str)
-@pytest.mark.parametrize("name", ["displacement", "velocity", "free_form"])
+OTHERS = [pytest.param(name, marks=pytest.mark.exhaustive) for name in ("velocity", "free_form")]
+each_kind = pytest.mark.parametrize("name", ["displacement", *OTHERS])
+VOLUME = (20, 22, 24)
+FOUND = [(name, size) for name in ("displacement", "velocity", "free_form") for size in ((96,), (48, 56))]
+SLOW = [pytest.param(name, VOLUME, marks=pytest.mark.exhaustive) for name in ("velocity", "free_form")]
+
+
+@pytest.mark.parametrize(("name", "size"), [*FOUND, ("displacement", VOLUME), *SLOW], ids=str)
 def test_a_smooth_motion_is_found_without_folds(name, size):
     moving = texture(0, size)
     fixed, field = moved(moving, 1, 2.5)
@@ -51,7 +57,7 @@ def test_a_smooth_motion_is_found_without_folds(name, size):
 
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_pixels_and_normalised_units_say_the_same(align_corners):
-    moving = texture(0, (40, 48))
+    moving = texture(0, (24, 28))
     fixed, _ = moved(moving, 1, 2.0)
     found = []
     for units in ("pixels", "normalized"):
@@ -78,7 +84,7 @@ def test_brightness_and_contrast_do_not_matter_to_ncc():
 
 
 def test_a_batch_equals_its_images_one_by_one():
-    images = [texture(k, (40, 40)) for k in (0, 5)]
+    images = [texture(k, (28, 28)) for k in (0, 5)]
     fixed = [moved(image, 1, 2.0)[0] for image in images]
     together = wk.align(torch.cat(images), torch.cat(fixed), "displacement")
     for k in (0, 1):
@@ -87,11 +93,11 @@ def test_a_batch_equals_its_images_one_by_one():
 
 
 def test_more_weight_is_smoother():
-    moving = texture(0, (40, 48))
+    moving = texture(0, (24, 28))
     fixed, _ = moved(moving, 1, 2.0)
     rough = [
         wk.losses.diffusion(
-            "displacement", wk.align(moving, fixed, "displacement", weight=w, regularization=r), (40, 48)
+            "displacement", wk.align(moving, fixed, "displacement", weight=w, regularization=r), (24, 28)
         )
         for r in ("bending", "diffusion")
         for w in (0.01, 10.0)
@@ -100,7 +106,7 @@ def test_more_weight_is_smoother():
     assert rough[3] < rough[2]
 
 
-@pytest.mark.parametrize("name", ["displacement", "velocity", "free_form"])
+@each_kind
 def test_a_field_that_would_fold_is_smoothed_until_it_does_not(name, monkeypatch):
     """Of two textures that have nothing in common, beside a pair that needs no help."""
     moving = texture(0, (40, 48))
@@ -217,10 +223,10 @@ def test_without_a_penalty_and_of_a_line_there_is_a_field():
             assert wk.align(line, line.roll(1, -1), name, align_corners=align_corners).isfinite().all()
 
 
-@pytest.mark.parametrize("name", ["displacement", "velocity", "free_form"])
+@each_kind
 def test_an_image_has_the_field_that_it_has_alone(name):
     """Beside one that ends sooner, one that folds, and one that is hard."""
-    size, transform = (40, 36), wk.get_transform(name)
+    size, transform = (28, 26), wk.get_transform(name)
     images = [texture(k, size) for k in range(4)]
     fixed = [moved(image, k, a)[0] for k, (image, a) in enumerate(zip(images, (0.1, 2.0, 3.5), strict=False))]
     fixed.append(texture(9, size))

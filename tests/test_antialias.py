@@ -84,21 +84,17 @@ def test_where_nothing_shrinks_it_is_the_plain_warp_bit_for_bit(name):
     transform = wk.get_transform(name)
     theta = transform.identity()[None] if name != "polar" else torch.zeros(1, 2)
     if name == "affine":
-        theta = wk.get_transform("euclidean")(torch.zeros(1, 3), torch.zeros(1, 1, 2)).new_tensor(
-            [[0.8, -0.6, 0, 0.6, 0.8, 0]]
-        )
+        theta = torch.tensor([[0.8, -0.6, 0, 0.6, 0.8, 0]])  # a turn
     size = (20, 20) if name != "polar" else (400, 400)
     ways = {"size": size, "kernel": "bicubic"}
     plain, found = (wk.warp(image, transform, theta, antialias=a, **ways) for a in (False, True))
-    if name == "polar":  # its middle shrinks nothing; nor does the rest of so large an output
-        assert torch.equal(plain, found)
     assert torch.equal(plain, found)
 
 
 def test_only_the_pixels_that_cover_several_change():
     image = scene(1, 1, 64, 64)
-    found = wk.warp(image, "projective", HORIZON, antialias=True)
-    plain = wk.warp(image, "projective", HORIZON)
+    found = wk.warp(image, "projective", HORIZON, padding_mode="wrap", antialias=True)
+    plain = wk.warp(image, "projective", HORIZON, padding_mode="wrap")
     columns = wk.get_transform("projective").jacobian(HORIZON, wk.lattice((64, 64), dtype=torch.float64)[None])[0]
     large = (columns.norm(dim=-2) > 1 + 1e-6).any(-1)
     assert torch.equal(found[0, 0][~large], plain[0, 0][~large])
@@ -147,9 +143,10 @@ def test_types(dtype):
     exact = (scene(1, 2, 48, 48) * 300 + 100).clamp(0, 250)
     image = exact.to(dtype)
     found = wk.warp(image, "affine", TURNED, size=(12, 12), antialias=True)
-    expected = wk.warp(exact.round() if not dtype.is_floating_point else exact, "affine", TURNED, size=(12, 12), antialias=True)
+    stored = image.to(torch.complex128).real
+    expected = wk.warp(stored, "affine", TURNED, size=(12, 12), antialias=True)
     assert found.dtype == dtype
-    assert (found.to(torch.complex128).real - expected).abs().max() < 1.1
+    assert (found.to(torch.complex128).real - expected).abs().max() < (0.51 if dtype in (torch.uint8, torch.int32) else 0.1)
 
 
 @pytest.mark.parametrize("padding", MODES)

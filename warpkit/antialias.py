@@ -51,6 +51,8 @@ def check_antialias(given: Any, image: Tensor, rule: Rule) -> int:
 
 def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
     """`plain`, the warped image, with means where an output pixel covers more than one pixel of the image."""
+    if rule.marks:
+        return _marked(plain, image, mapping, theta, rule, most)
     if mapping.is_affine and not {"wrap", "reflection", "none"}.intersection(rule.padding):
         return _by_matrix(plain, image, mapping, theta, rule, most)
     size, out, corners = size_of(image), tuple(plain.shape[2:]), rule.align_corners
@@ -121,6 +123,19 @@ def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]
 
 def _column(weight: Tensor, like: Tensor) -> Tensor:
     return weight.to(arithmetic(like.dtype, like.device)).reshape(-1, *[1] * (like.ndim - 1))
+
+
+def _marked(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
+    """NaN where anything outside has a part in the mean, too, where `fill` is NaN."""
+    marks = rule.fill.isnan()
+    clean = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
+    found = antialiased(plain, image, mapping, theta, clean, most)
+    with torch.no_grad():
+        ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
+        blank = torch.ones(len(plain), 1, *plain.shape[2:], dtype=torch.float32, device=image.device)
+        everywhere = clean._replace(fill=torch.ones_like(clean.fill[:1]))
+        whole, inside = (antialiased(blank, ones, mapping, theta, each, most) for each in (everywhere, clean))
+    return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * (plain.ndim - 2)), torch.nan, found)
 
 
 def _jacobians(mapping: Transform, theta: Any, points: Tensor) -> Tensor:

@@ -62,11 +62,6 @@ def test_mitchell_s_family_holds_the_cubics_that_have_names():
     assert facts == [(False, 1, 1), (True, 1, 2), (False, 2, 1)]
 
 
-@pytest.mark.parametrize("options", [{}, {"b": 1, "c": 0}])
-def test_what_mitchell_claims_is_so(unchecked, options):
-    assert wk.testing.check_kernel(wk.get_kernel("mitchell", **options)).passed
-
-
 @pytest.mark.parametrize("sigma", [0.3, 0.8, 2.0])
 def test_a_gaussian_blurs_as_scipy_s_does(sigma):
     """At the pixels themselves; SciPy's is cut off a little elsewhere, and not lowered to end without a jump."""
@@ -80,14 +75,18 @@ def test_a_gaussian_blurs_as_scipy_s_does(sigma):
 def test_a_gaussian_learns_its_width():
     image = uniform(0, 1, 1, 60)
     coords = wk.lattice(60, dtype=torch.float64)[None]
-    wanted = wk.sample(image, coords, kernel=wk.get_kernel("gaussian", sigma=1.6))
-    kernel = wk.get_kernel("gaussian", sigma=0.8, radius=7, learnable=True).double()
-    optimizer = torch.optim.Adam(kernel.parameters(), 0.1)
-    for _ in range(100):
+    wanted = wk.sample(image, coords, kernel=wk.get_kernel("gaussian", sigma=0.7))
+    kernel = wk.get_kernel("gaussian", sigma=0.5, radius=3, learnable=True)
+    optimizer = torch.optim.LBFGS(kernel.parameters(), max_iter=6, line_search_fn="strong_wolfe")
+
+    def loss():
         optimizer.zero_grad()
-        (wk.sample(image, coords, kernel=kernel) - wanted).square().mean().backward()
-        optimizer.step()
-    assert kernel.sigma.item() == pytest.approx(1.6, abs=0.05)
+        off = (wk.sample(image, coords, kernel=kernel) - wanted).square().mean()
+        off.backward()
+        return off
+
+    optimizer.step(loss)
+    assert kernel.sigma.item() == pytest.approx(0.7, abs=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [{"sigma": 0.1}, {"sigma": float("nan")}, {"radius": 0}, {"radius": 33}])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import KERNELS, TRANSFORMS
+from cases import PAIRS
 from problems import problem, same
 from strategies import MODES, uniform
 from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
@@ -10,13 +10,11 @@ from torch.func import grad, hessian, jacfwd, jacrev, jvp, vmap
 import warpkit as wk
 
 pytestmark = pytest.mark.usefixtures("unchecked")
-each_transform = pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
-each_kernel = pytest.mark.parametrize("kernel_name", KERNELS)
+each_pair = pytest.mark.parametrize(("name", "ndim", "kernel_name"), PAIRS)
 each_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 
 
-@each_transform
-@each_kernel
+@each_pair
 def test_jvp_agrees_with_finite_differences(name, ndim, kernel_name):
     made, image, theta = problem(name, ndim)
     along, h = (uniform(5, *image.shape), uniform(6, *theta.shape)), 1e-7
@@ -30,8 +28,7 @@ def test_jvp_agrees_with_finite_differences(name, ndim, kernel_name):
     torch.testing.assert_close(slope, (ahead - behind) / (2 * h), rtol=0, atol=1e-5)
 
 
-@each_transform
-@each_kernel
+@each_pair
 @each_dtype
 def test_forward_and_reverse_mode_agree(name, ndim, kernel_name, dtype):
     made, image, theta = problem(name, ndim, dtype)
@@ -60,8 +57,7 @@ def test_hessians_agree_with_finite_differences_of_gradients(name, kernel_name):
     torch.testing.assert_close(exact, jacfwd(jacfwd(loss))(theta)[0, :, 0], rtol=0, atol=1e-9)
 
 
-@each_transform
-@each_kernel
+@each_pair
 @each_dtype
 def test_vmap_is_a_loop(name, ndim, kernel_name, dtype):
     made, image, theta = problem(name, ndim, dtype, batch=3)

@@ -16,23 +16,22 @@ NOT_FINITE = [torch.nan, torch.inf, -torch.inf]
 
 @pytest.mark.parametrize("mode", [*MODES, ("wrap", "zeros"), ("zeros", "border")], ids=str)
 @pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("bad", NOT_FINITE)
 @given(seed=seeds, axis=st.integers(0, 1), fill=st.sampled_from([0.0, 0.25]))
 @settings(max_examples=4)
-def test_a_coordinate_that_is_not_finite_is_filled_and_has_no_gradient(name, mode, bad, seed, axis, fill):
+def test_a_coordinate_that_is_not_finite_is_filled_and_has_no_gradient(name, mode, seed, axis, fill):
     image, coords = uniform(seed, 2, 2, 4, 5), uniform(seed + 1, 2, 6, 2)
     clean = wk.sample(image, coords, kernel=name, padding_mode=mode, fill=fill)
-    coords[0, 2, axis] = bad
+    coords[0, 2:5, axis] = torch.tensor(NOT_FINITE, dtype=torch.float64)
     image.requires_grad_(), coords.requires_grad_()
     out = wk.sample(image, coords, kernel=name, padding_mode=mode, fill=fill)
-    assert (out[0, :, 2] == fill).all()
+    assert (out[0, :, 2:5] == fill).all()
     mask = torch.ones_like(out, dtype=torch.bool)
-    mask[0, :, 2] = False
+    mask[0, :, 2:5] = False
     assert torch.equal(out[mask], clean[mask])
     out.square().sum().backward()
     assert torch.isfinite(image.grad).all()
     assert torch.isfinite(coords.grad).all()
-    assert (coords.grad[0, 2] == 0).all()
+    assert (coords.grad[0, 2:5] == 0).all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -46,10 +45,9 @@ def test_integers_are_filled_where_a_coordinate_is_not_finite(mode, bad):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", [name for name in KERNELS if not kernel(name).has_prefilter])  # it reaches whole lines
-@pytest.mark.parametrize("bad", NOT_FINITE)
-@given(seed=seeds, align_corners=alignments)
-@settings(max_examples=4)
-def test_a_bad_pixel_reaches_just_the_outputs_whose_taps_touch_it(name, mode, bad, seed, align_corners):
+@given(seed=seeds, align_corners=alignments, bad=st.sampled_from(NOT_FINITE))
+@settings(max_examples=6)
+def test_a_bad_pixel_reaches_just_the_outputs_whose_taps_touch_it(name, mode, seed, align_corners, bad):
     k, size, y, x = kernel(name), (6, 7), 2, 3  # far enough from the edge that no padding rule mirrors it into the way
     image, pixels = uniform(seed, 1, 1, *size), pixels_off_joints(seed + 1, 40, size, k)
     at = torch.tensor([x, y])
@@ -77,18 +75,17 @@ def test_nothing_outside_leaks_in_where_the_border_is_not_finite():
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("far", [1e6, 1e12, 1e30, -1e6, -1e30])
-def test_coordinates_far_outside_read_what_the_rule_says(name, mode, dtype, far):
+def test_coordinates_far_outside_read_what_the_rule_says(name, mode, dtype):
     image = uniform(0, 1, 2, 5, dtype=dtype).requires_grad_()
-    coords = torch.tensor([[[far], [0.0]]], dtype=dtype, requires_grad=True)
+    coords = torch.tensor([[[1e6], [1e12], [1e30], [-1e6], [-1e30], [0.0]]], dtype=dtype, requires_grad=True)
     out = wk.sample(image, coords, kernel=name, padding_mode=mode)
     out.sum().backward()
     assert torch.isfinite(out).all()
     assert torch.isfinite(coords.grad).all()
     if mode == "zeros":
-        assert (out[..., 0] == 0).all()
+        assert (out[..., :5] == 0).all()
     if mode == "border" and kernel(name).partition_of_unity:
-        torch.testing.assert_close(out[0, :, 0], image[0, :, 0 if far < 0 else 4], rtol=0, atol=1e-5)
+        torch.testing.assert_close(out[0, :, :5], image[0][:, [4, 4, 4, 0, 0]], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("mode", MODES)

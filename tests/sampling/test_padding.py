@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from cases import KERNELS, kernel
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import WEIGHTS, eq3
 from strategies import MODES, alignments, modes, pixels_off_joints, seeds, sizes, to_normalised, uniform
@@ -39,6 +39,7 @@ def test_each_rule_by_hand(name, mode, expected):
 
 @pytest.mark.parametrize("mode", MODES[1:])
 @pytest.mark.parametrize("name", KERNELS)
+@settings(max_examples=8)
 @given(seed=seeds, align_corners=alignments)
 def test_padding_extends_the_image(name, mode, seed, align_corners):
     """A kernel near the edge sees what it would see inside an image that NumPy has padded."""
@@ -95,6 +96,7 @@ def test_a_fill_is_what_zeros_finds_outside(seed, fill, names, padding):
 
 @pytest.mark.parametrize("name", KERNELS)
 @pytest.mark.parametrize("ndim", [1, 2, 3])
+@settings(max_examples=6)
 @given(data=st.data(), seed=seeds, fill=st.floats(-3, 3), align_corners=alignments)
 def test_fill_c_is_warping_the_image_minus_c_and_adding_c(ndim, name, data, seed, fill, align_corners):
     image = uniform(seed, 2, 2, *data.draw(sizes(ndim, 1, 5)))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("each_backend")
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize("name", KERNELS)
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(data=st.data(), seed=seeds, align_corners=alignments)
 def test_the_sum_of_push_times_an_image_is_that_of_values_times_its_samples(name, ndim, data, seed, align_corners):
     size, target = data.draw(sizes(ndim, 1, 6)), data.draw(st.sampled_from([(5,), (2, 3), (1, 2, 2), (0,)]))
@@ -52,10 +52,10 @@ def test_a_point_that_is_not_finite_gives_to_no_pixel(value):
     assert coords.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("ndim", [1, 2, pytest.param(3, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("mode", ["zeros", "reflection", "none"])
-@pytest.mark.parametrize("name", ["bilinear", "bicubic"])
-def test_derivatives_to_the_third_order(name, mode, ndim):
+def test_derivatives_to_the_third_order(mode, ndim):
+    name = "bicubic" if (mode == "reflection") == (ndim % 2) else "bilinear"  # in turn
     values = uniform(0, 1, 2, 4).requires_grad_()
     coords = (0.8 * uniform(1, 1, 4, ndim)).requires_grad_()
 
@@ -68,7 +68,7 @@ def test_derivatives_to_the_third_order(name, mode, ndim):
     def slopes(values, coords):
         return torch.autograd.grad(push(values, coords).square().sum(), (values, coords), create_graph=True)
 
-    assert torch.autograd.gradgradcheck(slopes, (values, coords), atol=1e-3)
+    assert torch.autograd.gradgradcheck(slopes, (values, coords), fast_mode=True, atol=1e-3)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import KERNELS, TRANSFORMS, identity, start, transform
+from cases import KERNELS, PAIRS, identity, start, transform
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MODES, alignments, seeds, uniform
@@ -15,8 +15,7 @@ def each(name, ndim, batch):
     return made, start(made, batch) + 0.1 * uniform(1, batch, made.num_params)
 
 
-@pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("name", "ndim", "kernel"), PAIRS)
 def test_one_image_with_n_thetas_gives_n_results(name, ndim, kernel):
     made, theta = each(name, ndim, 3)
     image = uniform(0, 1, 2, *(5, 4, 3)[:ndim])
@@ -25,8 +24,7 @@ def test_one_image_with_n_thetas_gives_n_results(name, ndim, kernel):
     assert out.shape[0] == 3
 
 
-@pytest.mark.parametrize(("name", "ndim"), TRANSFORMS)
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize(("name", "ndim", "kernel"), PAIRS)
 def test_one_theta_with_n_images_gives_n_results(name, ndim, kernel):
     made, theta = each(name, ndim, 1)
     image = uniform(0, 3, 2, *(5, 4, 3)[:ndim])
@@ -58,10 +56,9 @@ def test_points_of_any_shape_are_sampled(ndim, shape, batches):
     torch.testing.assert_close(out.flatten(2) if shape else out[..., None], flat)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.uint8, torch.uint16, torch.bool])
 @pytest.mark.parametrize("batches", [(0, 0), (0, 1), (1, 0)], ids=str)
-@pytest.mark.parametrize("name", sorted({name for name, ndim in TRANSFORMS if ndim == 2}))
+@pytest.mark.parametrize(("name", "kernel"), [(name, kernel) for name, ndim, kernel in PAIRS if ndim == 2])
 def test_an_empty_batch_gives_an_empty_result(name, kernel, dtype, batches):
     image, made = torch.zeros(batches[0], 2, 4, 5).to(dtype), transform(name, 2)
     theta = start(made, batches[1], torch.float32)

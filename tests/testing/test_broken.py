@@ -16,7 +16,7 @@ from warpkit.testing.session import EXAMPLES, Session
 
 pytestmark = pytest.mark.usefixtures("unchecked")  # the plugins break the shapes that beartype would check
 
-FEW = 6
+FEW = 2
 BROKEN = [*broken_kernels.BROKEN, *broken_transforms.BROKEN, *broken_backends.BROKEN]
 WARNED = [*broken_kernels.WARNED, *broken_transforms.WARNED]
 

@@ -30,7 +30,7 @@ def test_parameters_have_a_name_each(made):
 
 
 @each
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=seeds)
 def test_batches_of_theta_and_points_are_equal_or_shared(made, seed):
     theta, points = some_theta(made, seed, 3), uniform(seed, 3, 4, made.ndim)
@@ -57,7 +57,7 @@ def test_no_points_and_no_batch_give_no_result(made):
 
 
 @each
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(seed=seeds)
 def test_the_jacobian_agrees_with_finite_differences(made, seed):
     theta, points, h = some_theta(made, seed, 2), 0.9 * uniform(seed + 1, 2, 2, 3, made.ndim), 1e-6

@@ -51,7 +51,7 @@ def theta_for(made: wk.Transform, seed: int, batch: int = 1, spread: float = 0.0
 
 
 @pytest.mark.parametrize(("name", "ndim"), EVERY)
-@settings(max_examples=8)
+@settings(max_examples=4)
 @given(seed=seeds)
 def test_there_and_back(name, ndim, seed):
     made = made_of(name, ndim)
