@@ -43,7 +43,10 @@ def test_is_near_the_mean_over_the_area(transform, theta, size, padding, aligned
     plain = wk.warp(image, transform, theta, size=size, **ways)
     found = wk.warp(image, transform, theta, size=size, antialias=True, **ways)
     if aligned:  # other pixels' areas: they reach half a pixel beyond −1 … 1
-        wide = wk.get_transform(transform).matrix(theta) @ torch.tensor([n / (n - 1) for n in size[::-1]] + [1.0]).double().diag()
+        wide = (
+            wk.get_transform(transform).matrix(theta)
+            @ torch.tensor([n / (n - 1) for n in size[::-1]] + [1.0]).double().diag()
+        )
         half = torch.tensor([(n - 1) / n for n in (120, 93)] + [1.0]).double().diag()
         matrix = half @ wide
         expected = supersampled_by(image, matrix, size, **ways)
@@ -146,7 +149,9 @@ def test_types(dtype):
     stored = image.to(torch.complex128).real
     expected = wk.warp(stored, "affine", TURNED, size=(12, 12), antialias=True)
     assert found.dtype == dtype
-    assert (found.to(torch.complex128).real - expected).abs().max() < (0.51 if dtype in (torch.uint8, torch.int32) else 0.1)
+    assert (found.to(torch.complex128).real - expected).abs().max() < (
+        0.51 if dtype in (torch.uint8, torch.int32) else 0.1
+    )
 
 
 @pytest.mark.parametrize("padding", MODES)

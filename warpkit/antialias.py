@@ -133,8 +133,10 @@ def _marked(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: 
     with torch.no_grad():
         ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
         blank = torch.ones(len(plain), 1, *plain.shape[2:], dtype=torch.float32, device=image.device)
-        everywhere = clean._replace(fill=torch.ones_like(clean.fill[:1]))
-        whole, inside = (antialiased(blank, ones, mapping, theta, each, most) for each in (everywhere, clean))
+        # Sums over the same numbers in the same order, wherever nothing is outside.
+        extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
+        rules = (clean._replace(padding=extended), clean._replace(fill=clean.fill[:0]))
+        whole, inside = (antialiased(blank, ones, mapping, theta, each, most) for each in rules)
     return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * (plain.ndim - 2)), torch.nan, found)
 
 
