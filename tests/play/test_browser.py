@@ -142,11 +142,12 @@ def test_sliders_numbers_and_choices_are_followed(page):
     page.get_by_role("spinbutton", name="θ13").fill("0.25")
     page.get_by_label("Kernel").select_option("bicubic")
     page.get_by_label("Padding").select_option("reflection")
+    page.get_by_label("align_corners").check()
     page.get_by_label("Height").fill("30")
     page.get_by_label("Height").press("Tab")
     settled(page)
     assert theta(page)[1:3] == [0.4, 0.25]
-    how = {"kernel": "bicubic", "padding_mode": "reflection", "size": (30, 64)}
+    how = {"kernel": "bicubic", "padding_mode": "reflection", "size": (30, 64), "align_corners": True}
     assert (pixels(page) == expected(page, "affine", **how)).all()
     assert "0.4" in page.locator("#python").text_content()
     assert page.locator("#command").text_content().startswith("warpkit warp image.png warped.png --transform affine")

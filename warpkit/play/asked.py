@@ -9,6 +9,7 @@ from warpkit.quoting import shown
 
 MOST_PARAMS = 200  # sliders that a page can hold
 MOST_SIDE = 2048  # pixels of a result
+FLAGS = ("align_corners",)  # what `wk.warp` takes as True or False: a field below, and a box to tick in index.html
 Place = tuple[float, float]  # x and y as parts of the picture's width and height, from its left and upper edge
 Text = Annotated[str, Field(max_length=2000)]
 

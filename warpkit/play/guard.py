@@ -29,7 +29,7 @@ class Guard:
         self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or refuse."""
+        """Answer what comes from the page, and refuse everything else."""
         if scope["type"] != "http":  # starting and stopping; there are no web sockets here
             await self.app(scope, receive, send)
             return

@@ -5,7 +5,7 @@ import shlex
 import textwrap
 from typing import Any
 
-from warpkit.play.asked import Asked
+from warpkit.play.asked import FLAGS, Asked
 
 _ROW = 96  # letters of a line
 
@@ -17,7 +17,7 @@ def python(asked: Asked, options: dict[str, Any], theta: list[str]) -> str:
         f"size={asked.size}" if asked.size else "",
         f"kernel={_written(asked.kernel)}" if asked.kernel != "bilinear" else "",
         f"padding_mode={_written(asked.padding)}" if asked.padding != "zeros" else "",
-        "align_corners=True" if asked.align_corners else "",
+        *(f"{flag}=True" for flag in FLAGS if getattr(asked, flag)),
     ]
     numbers = ", ".join(theta)
     held = f"torch.tensor([[{numbers}]])"
@@ -38,7 +38,7 @@ def command(asked: Asked, options: dict[str, Any], name: str, theta: list[str]) 
     words += ["--size", *map(str, asked.size)] if asked.size else []
     words += ["--kernel", asked.kernel] if asked.kernel != "bilinear" else []
     words += ["--padding", asked.padding] if asked.padding != "zeros" else []
-    words += ["--align-corners"] if asked.align_corners else []
+    words += [f"--{flag.replace('_', '-')}" for flag in FLAGS if getattr(asked, flag)]
     return shlex.join(words)
 
 

@@ -24,11 +24,11 @@ class Page:
 
     @property
     def url(self) -> str:
-        """The page's address."""
+        """The address that the frame shows."""
         return self.server.url
 
     def stop(self) -> None:
-        """Serve the page no more."""
+        """Serve the page no more, and free its port."""
         self.server.stop()
 
     def _repr_html_(self) -> str:

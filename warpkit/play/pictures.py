@@ -31,7 +31,7 @@ class Picture:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Its rows and columns."""
+        """Its number of rows and of columns."""
         return self.photo.pixels.shape[1], self.photo.pixels.shape[2]
 
 

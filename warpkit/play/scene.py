@@ -11,7 +11,7 @@ from warpkit.cli.photo import Photo
 from warpkit.cli.warp import warp_pixels
 from warpkit.errors import require
 from warpkit.geometry import lattice, to_normalised, to_pixels
-from warpkit.play.asked import Asked
+from warpkit.play.asked import FLAGS, Asked
 from warpkit.play.lines import command, python
 from warpkit.play.offer import options_of, transform_of
 from warpkit.play.pictures import Picture, rgba
@@ -76,7 +76,7 @@ def warped(asked: Asked, transform: Transform, theta: Tensor, picture: Picture) 
         "size": asked.size or picture.size,
         "kernel": asked.kernel,
         "padding_mode": asked.padding,
-        "align_corners": asked.align_corners,
+        **{flag: getattr(asked, flag) for flag in FLAGS},
     }
     return warp_pixels(picture.photo, transform, theta[None], [0.0] * len(picture.photo.pixels), **how)
 

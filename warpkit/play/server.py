@@ -24,7 +24,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The page's address."""
+        """The address to open in a browser."""
         return f"http://{HOST}:{self.port}/"
 
     def run(self) -> None:
@@ -40,7 +40,7 @@ class Server:
         threading.Thread(target=self.run, daemon=True).start()
 
     def stop(self) -> None:
-        """Answer no more."""
+        """Answer no more, and free the port."""
         self._server.should_exit = True
 
 

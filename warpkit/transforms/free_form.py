@@ -73,7 +73,7 @@ class FreeForm(FieldTransform):
         check_flat(self, theta)
 
     def anchors(self) -> Float[Tensor, "K D"]:
-        """The control points' places."""
+        """The places at which the control points lie."""
         return lattice(self.grid, align_corners=True, dtype=torch.float64).reshape(-1, self.ndim)
 
     def displacement(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D *F"]:

@@ -52,7 +52,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         return self.control.flatten().to(default(), copy=True)
 
     def anchors(self) -> Float[Tensor, "K 2"]:
-        """The control points."""
+        """The control points, which θ says where to sample."""
         return self.control
 
     def handles(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:

@@ -4,7 +4,7 @@ import { Sliders, choices, optionTexts, options } from "./controls.js";
 import { Stage } from "./stage.js";
 
 const at = (id) => document.getElementById(id);
-const state = { transform: "", options: {}, theta: [], kernel: "bilinear", padding: "zeros", size: null, align_corners: false };
+const state = { transform: "", options: {}, theta: [], kernel: "bilinear", padding: "zeros", size: null };
 let picture = null;
 let begun = []; // θ that the transform begins with
 let choice = 0; // counts the transforms and options that are chosen: only the last one's reply is taken
@@ -171,10 +171,12 @@ function listen() {
       ask();
     });
   }
-  at("align_corners").addEventListener("change", (event) => {
-    state.align_corners = event.target.checked;
-    ask();
-  });
+  for (const box of document.querySelectorAll("input[type=checkbox][name]")) {
+    box.addEventListener("change", () => {
+      state[box.name] = box.checked;
+      ask();
+    });
+  }
   for (const id of ["height", "width"]) {
     at(id).addEventListener("change", () => {
       const size = [at("height").valueAsNumber, at("width").valueAsNumber];
