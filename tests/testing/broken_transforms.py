@@ -668,6 +668,14 @@ class RootInTheCentre(wk.Transform):
         return points * (1 + theta[:, None] * r)
 
 
+@caught_by("handles_lead_back")
+class HandlesHalfWay(Shifting):
+    """A way back from handles that forgets that normalised coordinates go from −1 to 1."""
+
+    def from_handles(self, handles):
+        return handles.mean(1) / 2
+
+
 @caught_by("inverse_points_undo")
 class InverseOfMinusTheta(TwoWaves):
     """Points are taken back by −θ, which is the inverse to first order only."""

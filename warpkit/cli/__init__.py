@@ -15,6 +15,7 @@ from warpkit.cli import (
     evaluate,
     info,
     new,
+    play,
     report,
     schema,
     show,
@@ -33,6 +34,8 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "yaml": ("PyYAML", "spec"),
     "lightning": ("Lightning", "train"),
     "tensorboard": ("TensorBoard", "train"),
+    "starlette": ("Starlette", "play"),
+    "uvicorn": ("uvicorn", "play"),
 }
 
 
@@ -85,6 +88,7 @@ app.command("demo")(demo.demo)
 app.command("list")(catalogue.catalogue)
 app.command("warp", cls=warp.WarpCommand)(warp.warp)
 app.command("align", cls=warp.WarpCommand)(align.align)
+app.command("play")(play.play)
 app.command("info")(info.info)
 app.command("bench")(bench.bench)
 app.command("check", cls=check.CheckCommand)(check.check)

@@ -15,6 +15,7 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_coordinates, check_floats, common_batch, lattice
 from warpkit.precision import wide, working
 from warpkit.registry import Registry
+from warpkit.transforms.handles import check_handles, fit, places
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.newton import each
 
@@ -25,7 +26,8 @@ class Transform(Component):
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
     are normalised, in the order x, y, z. Each point's result depends on that point alone.
 
-    Optional: `inverse(theta)`, the θ of the inverse in the same family; `matrix(theta)` (see `MatrixTransform`).
+    Optional: `inverse(theta)`, the θ of the inverse in the same family; `matrix(theta)` (see `MatrixTransform`);
+    `anchors()`, or `handles(theta)` with `from_handles(handles)`: what people drag in `warpkit play`.
     """
 
     ndim: int
@@ -156,6 +158,34 @@ class Transform(Component):
         Differentiable in θ and points. A subclass that knows its inverse gives it here.
         """
         return preimages(self, theta, points)
+
+    def anchors(self) -> Float[Tensor, "K D"]:
+        """The points of the output whose images in the input are the handles: corners for matrices, else a lattice."""
+        return places(self)
+
+    def handles(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K D"]:
+        """The points of the input that people drag, normalised: where T takes the anchors. NaN where it has no value.
+
+        Raises `InputError` for a transform whose θ is a field.
+        """
+        if self.is_field:
+            hint = "free_form has control points"
+            raise InputError(f"{type(self).__name__} has no handles, since its θ is a field", hint=hint)
+        return self(theta, self.anchors().to(theta.device, working(theta.dtype))[None])
+
+    def from_handles(self, handles: Float[Tensor, "N K D"]) -> Float[Tensor, "N P"]:
+        """The θ whose handles are these; where the family has none, the nearest by least squares.
+
+        The search starts from the identity, or from zeros where there is none. Handles that are not finite do not
+        count. Differentiable in the handles, exactly where they are met. Raises `InputError` for wrong shapes.
+        """
+        try:
+            start = self.identity()
+        except InputError:
+            start = torch.zeros(self.num_params)
+        check_handles(self, handles, self.handles(start[None]).shape[1])
+        start = start.to(handles.device, working(handles.dtype))
+        return fit(self, handles, start.expand(len(handles), -1))
 
 
 def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import require
-from warpkit.geometry import check_size
+from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import Kernel
 from warpkit.precision import default
 from warpkit.transforms.base import check_flat
@@ -71,6 +71,10 @@ class FreeForm(FieldTransform):
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
         check_flat(self, theta)
+
+    def anchors(self) -> Float[Tensor, "K D"]:
+        """The places at which the control points lie."""
+        return lattice(self.grid, align_corners=True, dtype=torch.float64).reshape(-1, self.ndim)
 
     def displacement(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N D *F"]:
         """The control points, and one more beyond each end of every axis."""

@@ -11,7 +11,9 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import lattice
 from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.quoting import Told
+from warpkit.transforms.base import check_theta
 from warpkit.transforms.basis import BasisTransform
+from warpkit.transforms.handles import check_handles
 
 _MOST = 1024  # control points
 
@@ -48,6 +50,20 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
     def identity(self) -> Float[Tensor, " P"]:
         """The identity's θ, which is the control points themselves."""
         return self.control.flatten().to(default(), copy=True)
+
+    def anchors(self) -> Float[Tensor, "K 2"]:
+        """The control points, which θ says where to sample."""
+        return self.control
+
+    def handles(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
+        """Where the control points are sampled from, which is θ itself."""
+        check_theta(self, theta)
+        return theta.reshape(theta.shape[0], len(self.control), 2)
+
+    def from_handles(self, handles: Float[Tensor, "N K 2"]) -> Float[Tensor, "N P"]:
+        """The handles, one after the other."""
+        check_handles(self, handles, len(self.control))
+        return handles.flatten(1)
 
     def basis(self, points: Float[Tensor, "B M 2"]) -> Float[Tensor, "B M K"]:
         """A cardinal function for each control point: 1 there, 0 at the others (well conditioned in float32 too)."""

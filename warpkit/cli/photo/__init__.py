@@ -2,7 +2,7 @@
 
 from warpkit.cli.photo.formats import check_holds, holds
 from warpkit.cli.photo.picture import Palette, Photo
-from warpkit.cli.photo.reader import read, read_frames
+from warpkit.cli.photo.reader import read, read_bytes, read_frames
 from warpkit.cli.photo.writer import check_suffix, write, write_frames
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "check_suffix",
     "holds",
     "read",
+    "read_bytes",
     "read_frames",
     "write",
     "write_frames",

@@ -42,16 +42,28 @@ def read_frames(path: Path, *, indexed: bool = False) -> list[Photo]:
 
     With `indexed` a picture that has a palette is its indices. Raises `InputError` as `read` does, and for animations.
     """
+    with _named(str(path)), path.open("rb") as file:  # given a path, Pillow maps some files, and mixes up turned TIFF
+        return decode(file, indexed=indexed)
+
+
+def read_bytes(data: bytes, name: str) -> list[Photo]:
+    """Every page of a file that is in memory, as `read_frames` reads it; `name` is for messages."""
+    with _named(name):
+        return decode(BytesIO(data), indexed=False)
+
+
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Whatever is raised inside becomes an `InputError` that names the file."""
     try:
-        with path.open("rb") as file:  # given a path, Pillow maps some files, and mixes up a TIFF that is to be turned
-            return decode(file, indexed=indexed)
+        yield
     except InputError as error:
-        raise error.at(str(path)) from None
+        raise error.at(name) from None
     except UnidentifiedImageError:
-        raise InputError(f"{path} is no picture that Pillow can read") from None
+        raise InputError(f"{name} is no picture that Pillow can read") from None
     except Exception as error:  # Pillow's readers raise nearly anything where a file is damaged
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{path} cannot be read: {reason}") from error
+        raise InputError(f"{name} cannot be read: {reason}") from error
 
 
 def decode(file: BufferedReader | BytesIO, *, indexed: bool) -> list[Photo]:

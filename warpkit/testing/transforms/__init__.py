@@ -8,6 +8,7 @@ from warpkit.testing.transforms import (
     facts,
     fields,
     function_transforms,
+    handles,
     inversion,
     precision,
     sampling,
@@ -23,5 +24,6 @@ transform_checks = Checks(
     torch_features.checks.after(*contract.BASICS),
     function_transforms.checks,
     inversion.checks,
+    handles.checks,
     sampling.checks,
 )
