@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from warpkit.boundary import PADDING_MODES
 from warpkit.cli.values import parse_options
 from warpkit.errors import InputError, require
 from warpkit.kernels.base import kernels
 from warpkit.play.asked import MOST_PARAMS, Chosen
 from warpkit.play.pictures import Picture
 from warpkit.quoting import reason
-from warpkit.sampling.boundary import PADDING_MODES
 from warpkit.transforms.base import Transform, transforms
 
 _AROUND = 1.5  # how far a slider goes from where it starts

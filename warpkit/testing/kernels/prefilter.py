@@ -10,6 +10,7 @@ from warpkit.sampling.coefficients import find
 from warpkit.testing import inputs
 from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
 from warpkit.testing.common import SAME
+from warpkit.testing.differences import derivative
 from warpkit.testing.kernels.contract import BASICS
 
 checks = Checks("kernel")
@@ -109,5 +110,5 @@ def prefilter_is_linear(kernel: Kernel, seed: int, padding: str, aligned: bool) 
     expect_close(rows, alone, SAME, "among other rows one")
     weights = inputs.uniform(seed + 2, *of_u.shape).to(of_u)
     at = u.clone().requires_grad_()
-    (slope,) = torch.autograd.grad((weights * _filtered(kernel, at, padding, aligned)).sum(), at)
+    (slope,) = derivative((weights * _filtered(kernel, at, padding, aligned)).sum(), at)
     expect_close((slope * v).sum(), (weights * of_v).sum(), 1e-6, "⟨∂⟨c, P u⟩/∂u, v⟩")
