@@ -205,6 +205,46 @@ def test_what_it_refuses(unchecked):
             wk.warp(image, "affine", TURNED, antialias=wrong)
     with pytest.raises(wk.InputError, match="Means of labels"):
         wk.warp(image, "affine", TURNED, kernel="nearest", antialias=True)
+    with pytest.raises(wk.InputError, match="coefficients"):
+        wk.warp(wk.prefilter(image), "affine", TURNED, kernel={"type": "bspline", "prefilter": False}, antialias=True)
+    with pytest.raises(wk.InputError, match="antialias"):
+        wk.SpatialTransformer("conv_localization", antialias=0)
+    with pytest.raises(wk.InputError, match="Means of labels"):
+        wk.RandomWarp(kernel="nearest", antialias=True)
+
+
+def test_a_transformer_takes_means_and_says_so_in_its_spec():
+    layer = wk.SpatialTransformer("conv_localization", "attention", size=8, antialias=True, init=[0.9, 0, 0])
+    image = scene(2, 1, 48, 48).float()
+    found = layer(image)
+    theta = torch.tensor([[0.9, 0, 0]]).expand(2, 3)
+    torch.testing.assert_close(found, wk.warp(image, "attention", theta, size=(8, 8), antialias=True))
+    found.square().sum().backward()
+    assert layer.regression.weight.grad.abs().sum() > 0
+    spec = wk.to_spec(layer)
+    assert "'antialias': True" in str(spec)
+    torch.testing.assert_close(wk.build(spec | {"input": [1, 48, 48]})(image), layer(image))
+
+
+def test_random_warps_take_means_of_images_and_keep_masks():
+    torch.manual_seed(0)
+    augment = wk.RandomWarp(scale=(0.2, 0.3), antialias=True)
+    image, masks = scene(1, 1, 60, 60), torch.randint(0, 3, (1, 1, 60, 60))
+    theta = augment.theta(image, torch.Generator().manual_seed(1))
+    moved = augment(image, masks=masks, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(moved.image, wk.warp(image, "affine", theta, antialias=True))
+    assert torch.equal(moved.masks, wk.warp(masks, "affine", theta, kernel="nearest"))
+    assert (moved.image - wk.warp(image, "affine", theta)).abs().max() > 0.1
+
+
+def test_a_compiled_function_leaves_it_out_of_its_graph(compiler):
+    image = scene(1, 1, 40, 40).float()
+    compiled = torch.compile(
+        lambda u: 2 * wk.warp(u, "affine", TURNED.float(), size=(9, 9), antialias=True), backend="eager"
+    )
+    torch.testing.assert_close(
+        compiled(image), 2 * wk.warp(image, "affine", TURNED.float(), size=(9, 9), antialias=True)
+    )
 
 
 def test_every_mode_at_odd_sizes():

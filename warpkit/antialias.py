@@ -10,14 +10,16 @@ the sub-points, their footprints and the levels.
 import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, index_to_normalised, lattice
+from warpkit.kernels.base import Kernel
 from warpkit.precision import arithmetic, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
@@ -32,16 +34,14 @@ _AT_ONCE = 2**18  # sub-points that are worked on together
 _SAME = 1e-6  # pixels: a footprint that is larger than one by no more is one
 
 
-def check_antialias(given: Any, image: Tensor, rule: Rule) -> int:
+def check_antialias(given: Any, kernels: Iterable[Kernel]) -> int:
     """The most sub-points along an axis, 0 for none; `InputError` for what is neither a truth value nor a number."""
     if given is False:
         return 0
     most = MOST if given is True else given
     if type(most) is not int or not 1 <= most <= 64:
         raise InputError("antialias", expected="True, False or a whole number of sub-points up to 64", given=given)
-    if isinstance(image, Coefficients):
-        raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
-    if any(kernel.taps == 1 for kernel in rule.kernels):
+    if any(kernel.taps == 1 for kernel in kernels):
         hint = (
             "Means of labels are no labels: warp without it, or warp one channel for each label, and take the largest."
         )
@@ -49,8 +49,11 @@ def check_antialias(given: Any, image: Tensor, rule: Rule) -> int:
     return most
 
 
+@tracing.uncompiled
 def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
     """`plain`, the warped image, with means where an output pixel covers more than one pixel of the image."""
+    if isinstance(image, Coefficients):
+        raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
     if rule.marks:
         return _marked(plain, image, mapping, theta, rule, most)
     if mapping.is_affine and not {"wrap", "reflection", "none"}.intersection(rule.padding):

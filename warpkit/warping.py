@@ -81,7 +81,7 @@ def warp(
         if met is not None and rule.words is not None:
             _checked.keep(met, known)
     rule, mapping, out = known
-    most = 0 if antialias is False else check_antialias(antialias, image, rule)
+    most = 0 if antialias is False else check_antialias(antialias, rule.kernels)
     with tracing.no_autocast(image.device):
         if mapping.is_matrix:
             assert isinstance(theta, Tensor)

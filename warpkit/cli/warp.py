@@ -95,6 +95,9 @@ def warp(
     align_corners: Annotated[
         bool, typer.Option("--align-corners", help="−1 and 1 are the border pixels' centres, not their outer edges.")
     ] = False,
+    antialias: Annotated[
+        bool, typer.Option("--antialias", help="Take means where a pixel of the result covers several of IN.")
+    ] = False,
 ) -> None:
     """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
 
@@ -161,6 +164,7 @@ def warp(
                 padding_mode=padding if "," not in padding else tuple(_words(padding)),
                 fill=outside * (len(it.pixels) // len(outside)),
                 align_corners=align_corners,
+                antialias=antialias,
             )
             for it, shape, given in zip(frames, sizes, thetas, strict=True)
         ]

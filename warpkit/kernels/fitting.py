@@ -9,6 +9,7 @@ import functools
 import math
 import warnings
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -171,9 +172,24 @@ def _with_derivatives(kernel: Kernel, u: list[float]) -> Float[Tensor, "columns 
     phi = {name: p.detach().to(wide(p.device)) for name, p in kernel.named_parameters()}
     if not phi:
         return values
-    slopes = torch.func.jacrev(lambda phi: _values(kernel, u, phi))(phi)  # forward mode may be active already
-    columns = [s.reshape(*values.shape[1:], -1).movedim(-1, 0).double().cpu() for s in slopes.values()]
-    return torch.cat([values, *columns]).detach()
+    slopes = _slopes(lambda phi: _values(kernel, u, phi), phi).double().cpu()
+    return torch.cat([values, slopes]).detach()
+
+
+def _slopes(function: Callable[[dict[str, Tensor]], Tensor], phi: dict[str, Tensor]) -> Tensor:
+    """∂ of all that the function gives in each number of Φ: [numbers, *S].
+
+    By reverse mode twice, since forward mode may be active already: what goes back is linear in the weights of the
+    outputs, and the derivative of that in the weights goes forward. Numbers are few, outputs are thousands.
+    """
+
+    def back(weights: Tensor) -> Tensor:
+        gradients = torch.func.vjp(function, phi)[1](weights)[0]
+        return torch.cat([gradients[name].flatten() for name in phi])
+
+    gradient, forth, *_ = torch.func.vjp(back, torch.zeros_like(function(phi)))
+    each = torch.eye(len(gradient), dtype=gradient.dtype, device=gradient.device)
+    return torch.stack([forth(one)[0] for one in each])
 
 
 def _values(kernel: Kernel, u: list[float], phi: dict[str, Tensor] | None = None) -> Float[Tensor, "pieces u taps"]:

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor
 
+from warpkit.antialias import check_antialias
 from warpkit.boxes import warp_boxes
 from warpkit.component import Component
 from warpkit.errors import require
-from warpkit.kernels.base import Kernel
+from warpkit.kernels.base import Kernel, kernels
 from warpkit.pixels.matrices import affine
 from warpkit.pixels.thetas import normalised
 from warpkit.points import warp_points
@@ -49,6 +50,7 @@ class RandomWarp(Component):
         padding_mode: see `warp`.
         fill: see `warp`.
         align_corners: see `warp`.
+        antialias: see `warp`; of images alone, masks keep their values.
         units: what points and boxes are counted in: "pixels", as in `warp_points`, or "normalized".
 
     Raises:
@@ -75,6 +77,7 @@ class RandomWarp(Component):
         padding_mode: str | Sequence[str] = "zeros",
         fill: float | Sequence[float] = 0.0,
         align_corners: bool = False,
+        antialias: bool | int = False,
         units: str = "pixels",
     ) -> None:
         super().__init__()
@@ -89,6 +92,8 @@ class RandomWarp(Component):
         require(units in ("pixels", "normalized"), "units", expected="'pixels' or 'normalized'", given=units)
         self.perspective, self.elastic, self.units = float(perspective), float(elastic), units
         self.kernel, self.padding_mode, self.fill, self.align_corners = kernel, padding_mode, fill, align_corners
+        check_antialias(antialias, [kernels.shared(kernel, torch.device("cpu"))])
+        self.antialias = antialias
         flat = "affine" if perspective == 0 else "projective"
         bend = {"type": "free_form", "grid": list(grid) if isinstance(grid, Sequence) else grid}
         self.transform: Transform = transforms.own({"type": "compose", "of": [bend, flat]} if elastic else flat, ndim=2)
@@ -112,9 +117,8 @@ class RandomWarp(Component):
             size = (int(image.shape[-2]), int(image.shape[-1]))
             theta = self.theta(image, generator)
             how: dict[str, Any] = {"align_corners": self.align_corners}
-            image = warp(
-                image, self.transform, theta, kernel=self.kernel, padding_mode=self.padding_mode, fill=self.fill, **how
-            )
+            ways: dict[str, Any] = {"kernel": self.kernel, "padding_mode": self.padding_mode, "fill": self.fill}
+            image = warp(image, self.transform, theta, antialias=self.antialias, **ways, **how)
             if masks is not None:
                 masks = warp(masks, self.transform, theta, kernel="nearest", **how)
             how |= {"units": self.units, "in_size": size}

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
+from warpkit.antialias import check_antialias
 from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.component import Component
 from warpkit.errors import InputError, require
@@ -45,6 +46,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         fill: see `warp`. Where the background is not zero, give it here: a visible seam is what transformers learn to
             avoid.
         align_corners: see `warp`; of a field that is given by name, too.
+        antialias: see `warp`: for a window that is larger than the output. Not in a graph of `torch.compile`.
         features: F, else it is found on first use.
         init: where θ starts, P numbers; the identity unless given. A transform without one needs it. Of a field as of
             every other, P numbers for all places alike, x, y, z; the same goes for `limits`.
@@ -81,6 +83,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         padding_mode: str | Sequence[str] = "zeros",
         fill: float | Sequence[float] = 0.0,
         align_corners: bool = False,
+        antialias: bool | int = False,
         features: int | None = None,
         init: Sequence[float] | Tensor | None = None,
         limits: float | Sequence[float] | Tensor | None = None,
@@ -102,7 +105,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         require(isinstance(align_corners, bool), "align_corners", expected="True or False", given=align_corners)
         valid = features is None or (isinstance(features, int) and features > 0)
         require(valid, "features", expected="a positive integer", given=features)
+        check_antialias(antialias, self.kernels)  # type: ignore[arg-type]
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
+        self.antialias = antialias
         with tracing.constants():
             start = _identity(self.transform, count) if init is None else _numbers("init", init, count, finite=True)
             most = None if limits is None else _limits(limits, count)
@@ -247,6 +252,7 @@ class SpatialTransformer(Component, KeepsPrecision):
             padding_mode=self.padding_mode,
             fill=self.fill,
             align_corners=self.align_corners,
+            antialias=self.antialias,
         )
 
 

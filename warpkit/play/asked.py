@@ -9,7 +9,10 @@ from warpkit.quoting import shown
 
 MOST_PARAMS = 200  # sliders that a page can hold
 MOST_SIDE = 2048  # pixels of a result
-FLAGS = ("align_corners",)  # what `wk.warp` takes as True or False: a field below, and a box to tick in index.html
+FLAGS = (
+    "align_corners",
+    "antialias",
+)  # what `wk.warp` takes as True or False: a field below, and a box to tick in index.html
 Place = tuple[float, float]  # x and y as parts of the picture's width and height, from its left and upper edge
 Text = Annotated[str, Field(max_length=2000)]
 
@@ -34,6 +37,7 @@ class Asked(Chosen):
     padding: Text = "zeros"
     size: tuple[Annotated[int, Field(ge=1, le=MOST_SIDE)], Annotated[int, Field(ge=1, le=MOST_SIDE)]] | None = None
     align_corners: bool = False
+    antialias: bool = False
 
 
 M = TypeVar("M", bound=BaseModel)
