@@ -132,6 +132,9 @@ def test_each_image_of_a_batch_has_its_own_footprint():
     together = wk.warp(images, "affine", theta, size=(10, 10), antialias=True)
     alone = [wk.warp(images[k : k + 1], "affine", theta[k : k + 1], size=(10, 10), antialias=True) for k in range(3)]
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-12)
+    many = wk.warp(images, "affine", TURNED, size=(10, 10), antialias=True)
+    alone = [wk.warp(one[None], "affine", TURNED, size=(10, 10), antialias=True) for one in images]
+    torch.testing.assert_close(many, torch.cat(alone), rtol=0, atol=1e-12)
     theta = torch.cat([HORIZON, -0.3 * HORIZON])
     shared = wk.warp(images[:1], "projective", theta, size=(10, 10), antialias=True)
     alone = [wk.warp(images[:1], "projective", theta[k : k + 1], size=(10, 10), antialias=True) for k in range(2)]

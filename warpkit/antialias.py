@@ -101,7 +101,7 @@ def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, 
         pyramid = pyramid or pyramid_of(image, rule)
         own = matrix[images]
         widths = (own[:, :, :d] / own.new_tensor(numbers)).norm(dim=-1)
-        exponents = widths.clamp(min=1).log2()
+        exponents = _exponents(widths, pyramid)
         low = exponents.detach().floor().long()
         for level in torch.unique(low, dim=0):
             mine = (low == level).all(-1)
@@ -111,7 +111,9 @@ def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, 
                 moved = torch.cat([chosen[:, :, :d], chosen[:, :, d:] + (chosen[:, :, :d] @ offset)[..., None]], dim=2)
                 for up, weight in _corners(shares):
                     at = tuple((level + level.new_tensor(up)).tolist())
-                    total = total + _column(weight, plain) * pyramid.read_matrix(at, moved, out, images[mine])
+                    total = total + _column(weight, plain) * pyramid.read_matrix(
+                        at, moved, out, images[mine] if len(matrix) > 1 else slice(None)
+                    )
             means = saturated(pyramid.with_fill(total / math.prod(numbers)), plain.dtype)
             result = means if len(matrix) == 1 else result.index_put((images[mine],), means)
     return result
@@ -184,7 +186,7 @@ def _offsets(along: tuple[int, ...], like: Tensor) -> Tensor:
 
 def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
     """The image around points `[1, M, D]`, averaged over footprints of these widths `[M, D]`: `[N, C, M]`."""
-    exponents = widths.clamp(min=1).log2()
+    exponents = _exponents(widths, pyramid)
     low = exponents.detach().floor()
     shares = exponents - low  # of the next level
     code = functools.reduce(lambda a, b: 64 * a + b, low.long().unbind(-1))
@@ -204,6 +206,11 @@ def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Te
     back = torch.empty_like(code)
     back[torch.cat(order)] = torch.arange(len(back), device=back.device)
     return torch.cat(parts, dim=-1).index_select(-1, back)
+
+
+def _exponents(widths: Tensor, pyramid: Pyramid) -> Tensor:
+    """The level whose pixels are as wide, between whole ones; 0 where they are smaller than a pixel."""
+    return torch.minimum(widths.clamp(min=1).log2(), widths.new_tensor(pyramid.top))
 
 
 def _corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:

@@ -55,7 +55,7 @@ class Pyramid:
             coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
         return resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
 
-    def read_matrix(self, level: Level, matrix: Tensor, out: Sequence[int], images: Tensor) -> Tensor:
+    def read_matrix(self, level: Level, matrix: Tensor, out: Sequence[int], images: Tensor | slice) -> Tensor:
         """The level by affine matrices `[B, D, D + 1]` from output pixels to pixels of the image: `[B, C, *out]`.
 
         Both are counted from their middles. Not where the image is repeated.
@@ -126,17 +126,29 @@ class Pyramid:
         """The means along the first axes, x, y …, one axis after the other."""
         if level not in self._means:
             before, exponent, axis = self._mean(level[:-1]), level[-1], len(level) - 1
-            n, mode, reach = self.size[-1 - axis], self.padding[axis], self.margin * 2**exponent
-            count = self._count(n, exponent)
-            index = torch.arange(-reach, count * 2**exponent - reach, device=before.device)
-            inside = (index >= 0) & (index < n)
-            rule = "border" if mode in ("zeros", "none") else mode
+            n, mode, block = self.size[-1 - axis], self.padding[axis], 2**exponent
+            if mode in ("reflection", "wrap"):
+                margin, rule = self.margin, mode
+            else:  # constant beyond the edge
+                margin, rule = 0, "border"
+            count = -(-n // block) + 2 * margin
+            index = torch.arange(-margin * block, (count - margin) * block, device=before.device)
             taken = before.index_select(-1 - axis, place(index, n, rule, self.corners))
-            if mode == "zeros":
-                taken = torch.where(inside.reshape([-1] + [1] * axis), taken, 0.0)
-            shape = (*taken.shape[: taken.ndim - 1 - axis], count, 2**exponent, *taken.shape[taken.ndim - axis :])
-            self._means[level] = taken.reshape(shape).mean(-1 - axis)
+            if mode == "zeros" and n % block:
+                taken = torch.where((index < n).reshape([-1] + [1] * axis), taken, 0.0)
+            shape = (*taken.shape[: taken.ndim - 1 - axis], count, block, *taken.shape[taken.ndim - axis :])
+            means = taken.reshape(shape).mean(-1 - axis)
+            if margin == 0:
+                ends = before.narrow(-1 - axis, 0, 1), before.narrow(-1 - axis, n - 1, 1)
+                first, last = (torch.zeros_like(end) if mode == "zeros" else end for end in ends)
+                means = torch.cat([*[first] * self.margin, means, *[last] * self.margin], dim=-1 - axis)
+            self._means[level] = means
         return self._means[level]
+
+    @property
+    def top(self) -> list[float]:
+        """The exponent of x, y, z at which one pixel holds the whole axis; there are none above."""
+        return [float((n - 1).bit_length()) for n in reversed(self.size)]
 
 
 def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
