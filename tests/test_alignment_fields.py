@@ -9,7 +9,6 @@ from warpkit.alignment import dense
 from warpkit.alignment.dense import Dense, _Surface
 from warpkit.alignment.level import Level
 from warpkit.alignment.losses import LOSSES
-from warpkit.transforms.free_form import CubicBSpline
 
 
 def texture(seed, size):
@@ -196,7 +195,7 @@ class Doubled(wk.FieldTransform):
 def test_a_step_is_that_of_what_theta_means(other):
     """θ is not always the displacement of the pixel at its place. Its penalty's slope is exact, a whole step good."""
     if other == "bspline":
-        other = wk.get_transform("displacement", kernel=CubicBSpline())
+        other = wk.get_transform("displacement", kernel=wk.get_kernel("bspline", prefilter=False))
     if other == "corners":
         other = wk.get_transform("displacement", align_corners=True)
     size = (24, 26)

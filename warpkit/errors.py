@@ -125,6 +125,12 @@ _ELSEWHERE: dict[str, str | dict[str, object]] = {
     **{f"lanczos{a}": {"type": "lanczos", "a": a} for a in range(2, 9)},
     "lanczos_normalized": {"type": "lanczos", "normalized": True},
     "sinc": "lanczos",
+    "spline": "bspline",
+    **{f"{name}{n}": {"type": "bspline", "degree": n} for name in ("bspline", "spline") for n in range(8)},
+    "b-spline": "bspline",
+    "catmull": {"type": "bicubic", "a": -0.5},
+    "rotation": "euclidean",
+    "rotate": "euclidean",
 }
 
 

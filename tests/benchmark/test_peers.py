@@ -10,7 +10,7 @@ from warpkit.benchmark import workloads
 from warpkit.benchmark.compare import allowed, differences, relative
 from warpkit.benchmark.peer import BOTH, DIRECTIONS, FORWARD, POINTS, in_pixels
 from warpkit.benchmark.peers import PEERS, Torch, get_peer
-from warpkit.benchmark.workloads import CubicBSpline, Workload, make, mild
+from warpkit.benchmark.workloads import Workload, make, mild
 from warpkit.errors import InputError
 
 SHAPES = [(2, 1, 12, 17), (2, 3, 16, 9), (1, 6, 11, 11), (2, 2, 5, 6, 7)]
@@ -121,16 +121,6 @@ def test_the_matrix_in_pixels_takes_centres_to_centres():
     flip = torch.tensor([[[-1.0, 0, 0], [0, 1, 0]]])
     moved = in_pixels(flip, (5, 7))[0] @ torch.tensor([0.0, 3.0, 1.0], dtype=torch.float64)
     torch.testing.assert_close(moved, torch.tensor([6.0, 3.0, 1.0], dtype=torch.float64))
-
-
-def test_the_b_spline_is_twice_continuous_and_sums_to_one():
-    d = torch.linspace(-2, 2, 4001, dtype=torch.float64)
-    k = CubicBSpline()(d)
-    second = (k[2:] - 2 * k[1:-1] + k[:-2]) / 1e-6
-    assert (second[1:] - second[:-1]).abs().max() < 5e-3
-    f = torch.linspace(0, 1, 11, dtype=torch.float64)
-    total = sum(CubicBSpline()(f + 1 - tap) for tap in range(4))
-    torch.testing.assert_close(total, torch.ones_like(f))
 
 
 def test_theta_is_mild_and_differs_from_image_to_image():

@@ -1,5 +1,7 @@
 """Splines pass through the pixels: held against SciPy, and against the linear system that defines them."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -114,14 +116,40 @@ def test_coefficients_found_once_give_the_same(padding, aligned):
     coords = torch.rand(1, 20, 2) * 3 - 1.5
     again = wk.sample(coefficients.double().float(), coords, kernel=spline(3, prefilter=False), **ways)
     torch.testing.assert_close(again, wk.sample(image, coords, kernel="bspline", **ways))
-    assert (type(coefficients) is Coefficients) == (padding not in ("reflection", "wrap"))
-    assert type(coefficients + 0) is torch.Tensor
+    assert any(coefficients.margin) == (padding not in ("reflection", "wrap"))
+
+
+def test_coefficients_keep_their_margin_while_the_axes_stay():
+    c = wk.prefilter(torch.randn(4, 2, 6, 7))
+    same = [c[:2], c[:, :1], c.half(), torch.cat([c, c]), 2 * c, torch.clone(c), copy.deepcopy(c), c.to("cpu")]
+    assert all(type(one) is Coefficients and one.margin == c.margin for one in same)
+    others = [c[..., 3:-3], c.sum(), c > 0, c.to(torch.int32), c.flatten(2)]
+    assert all(type(one) is torch.Tensor for one in others)
+    theta = wk.get_transform("affine").identity()[None]
+    assert wk.warp(c[:2], "affine", theta, kernel=spline(3, prefilter=False)).shape == (2, 2, 6, 7)
+
+
+@pytest.mark.parametrize(
+    ("named", "ways"),
+    [
+        ("padding_mode", {"padding_mode": "border"}),
+        ("align_corners", {"align_corners": True}),
+        ("fill", {"fill": 1.0}),
+        ("kernel", {"kernel": "bilinear"}),
+        ("kernel", {"kernel": {"type": "bspline", "degree": 5, "prefilter": False}}),
+    ],
+)
+def test_coefficients_are_sampled_as_they_were_found(named, ways):
+    coefficients, coords = wk.prefilter(torch.randn(1, 1, 8), padding_mode="zeros"), torch.zeros(1, 1, 1)
+    with pytest.raises(wk.InputError, match=rf"{named}.*were found for"):
+        wk.sample(coefficients, coords, **({"kernel": spline(3, prefilter=False)} | ways))
 
 
 def test_what_is_filtered_twice_or_never_is_told(unchecked):
     image, coords = torch.randn(1, 1, 8), torch.zeros(1, 1, 1)
-    with pytest.raises(wk.InputError, match="prefilter=False"):
-        wk.sample(wk.prefilter(image), coords, kernel="bspline")
+    for padding in ("zeros", "wrap"):
+        with pytest.raises(wk.InputError, match="prefilter=False"):
+            wk.sample(wk.prefilter(image, padding_mode=padding), coords, kernel="bspline", padding_mode=padding)
     with pytest.raises(wk.InputError, match="has a prefilter"):
         wk.prefilter(image, "bicubic")
     for options in ({"degree": 8}, {"degree": 2.0}, {"degree": True}, {"prefilter": 1}):
@@ -281,3 +309,36 @@ def test_conforms(check, unchecked):
 def test_the_filter_refuses_what_has_no_inverse():
     with pytest.raises(wk.InputError, match="real poles"):
         wk.spline_filter(torch.zeros(5), 0, [0.5, 0.25], "wrap")  # zero at the highest frequency
+
+
+@pytest.mark.parametrize(
+    ("named", "given"),
+    [
+        ("padding_mode", (torch.zeros(5), 0, [0.5, 0.2], "mirror")),
+        ("padding_mode", (torch.zeros(5), 0, [0.5, 0.2], None)),
+        ("axis", (torch.zeros(5), 3, [0.5, 0.2], "wrap")),
+        ("image", (torch.zeros(5).half(), 0, [0.5, 0.2], "wrap")),
+        ("image", (torch.zeros(5).int(), 0, [0.5, 0.2], "wrap")),
+        ("image", ([1.0, 2.0], 0, [0.5, 0.2], "wrap")),
+        ("image", (torch.zeros(()), 0, [0.5, 0.2], "wrap")),
+        ("image", (torch.zeros(0), 0, [0.5, 0.2], "wrap")),
+        ("samples", (torch.zeros(5), 0, [], "wrap")),
+        ("samples", (torch.zeros(5), 0, [0.0], "wrap")),
+        ("samples", (torch.zeros(5), 0, [float("nan"), 0.1], "wrap")),
+    ],
+)
+def test_the_filter_names_what_is_wrong(named, given, unchecked):
+    with pytest.raises(wk.InputError, match=named):
+        wk.spline_filter(*given)
+
+
+def test_one_graph_serves_several_sizes(compiler):
+    theta = torch.tensor([[0.9, 0.2, 0.0, -0.2, 0.9, 0.1]])
+
+    def warped(image, theta):
+        return wk.warp(image, "affine", theta, kernel="bspline")
+
+    compiled = torch.compile(warped, fullgraph=True, backend="aot_eager")
+    for width in (11, 12, 13):
+        image = torch.randn(1, 1, 6, width)
+        torch.testing.assert_close(compiled(image, theta), warped(image, theta))

@@ -201,3 +201,13 @@ def test_no_canvas_holds_a_horizon():
     theta = wk.pixels.to_theta([[1, 0, 0], [0, 1, 0], [-0.05, 0, 1]], "projective", in_size=IN)
     with pytest.raises(wk.InputError, match=r"a corner of the image on or behind the horizon in batch entries \[0\]"):
         wk.pixels.bounds("projective", theta, IN)
+
+
+def test_a_turn_of_other_sides_is_told_which_aspect_it_has():
+    turn = wk.pixels.rotation((3, 1), 30)
+    with pytest.raises(wk.InputError, match=r"aspect=2\.0; this one has"):
+        wk.pixels.to_theta(turn, "euclidean", in_size=(4, 8))
+    with pytest.raises(wk.InputError, match="projective for a homography"):
+        wk.pixels.to_theta(torch.tensor([[1.0, 0, 0], [0, 1, 0], [0.01, 0, 1]]), in_size=(4, 8))
+    aligned = {"type": "euclidean", "aspect": 7 / 3}
+    assert wk.pixels.to_theta(turn, aligned, in_size=(4, 8), align_corners=True)[0, 0] == pytest.approx(0.5235988)

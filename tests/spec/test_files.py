@@ -253,3 +253,19 @@ def test_a_plugin_of_which_the_file_says_little_is_passed_over(path, item):
     wk.save(wk.build(SPEC), path)
     rewrite(path, plugins=[item])
     assert wk.to_spec(wk.load(path)) == SPEC
+
+
+def test_weights_that_were_made_at_the_first_image_come_back(tmp_path):
+    """Also where the module was made in Python, so that its spec has no input and nothing is inferred."""
+    image = torch.rand(2, 1, 16, 16)
+    for module in (
+        wk.SpatialTransformer(wk.ConvLocalization()),
+        nn.Sequential(wk.SpatialTransformer("dense_localization")),
+    ):
+        module(image)
+        with torch.no_grad():
+            for weight in module.parameters():
+                weight.add_(0.05 * torch.randn_like(weight))
+        wk.save(module, tmp_path / "model.safetensors")
+        again = wk.load(tmp_path / "model.safetensors")
+        assert torch.equal(again.eval()(image), module.eval()(image))

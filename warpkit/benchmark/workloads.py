@@ -12,6 +12,7 @@ from torch.nn.functional import affine_grid
 from warpkit.benchmark.peer import FORWARD, POINTS
 from warpkit.errors import unknown
 from warpkit.kernels.base import Kernel, kernels
+from warpkit.kernels.bspline import BSpline
 
 
 @dataclass(frozen=True)
@@ -121,25 +122,7 @@ def mild(batch: int, dimensions: int) -> Float[Tensor, "N D D1"]:
     return theta
 
 
-class CubicBSpline(Kernel):
-    """The cubic B-spline itself, which smooths: order 3 of torch-interpol without its prefilter.
-
-    M. Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing Magazine 16(6), 1999.
-    """
-
-    radius = 2.0
-    interpolating = False
-    symmetric = True
-    continuity = 2
-    reproduces = 1
-
-    def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """The two cubics of the B-spline, joined at |d| = 1."""
-        d = distance.abs()
-        return torch.where(d < 1, 2 / 3 - d**2 + d**3 / 2, (2 - d) ** 3 / 6)
-
-
-_OWN = {"bspline": CubicBSpline()}
+_OWN: dict[str, Kernel] = {"bspline": BSpline(prefilter=False)}  # as the peer that has it samples coefficients
 _DEFAULT = ("bilinear", "bicubic", "bspline", "lanczos")
 
 

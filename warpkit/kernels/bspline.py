@@ -19,6 +19,8 @@ class BSpline(Kernel):
     spline coefficients, which a recursive filter finds, and the spline does. Degree 0 takes the nearest pixel, 1 is
     bilinear.
 
+    A NaN is filtered, too, and makes its image NaN: fill such pixels first, and mark what samples them.
+
     `degree`: 0 to 7. `prefilter`: False takes the image as coefficients, and so blurs a plain image.
 
     M. Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Processing Magazine 16(6), 1999.
@@ -31,7 +33,11 @@ class BSpline(Kernel):
         require(type(degree) is int and 0 <= degree <= 7, "degree", expected="a whole number from 0 to 7", given=degree)
         require(isinstance(prefilter, bool), "prefilter", expected="True or False", given=prefilter)
         self.degree, self.filters = degree, prefilter
-        self.radius = (degree + 1) / 2
+
+    @property
+    def radius(self) -> float:  # type: ignore[override]
+        """Half the width of the B-spline itself, in pixels."""
+        return (self.degree + 1) / 2
 
     @property
     def has_prefilter(self) -> bool:

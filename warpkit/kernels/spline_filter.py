@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.boundary import place
-from warpkit.errors import InputError
+from warpkit.boundary import PADDING_MODES, place
+from warpkit.errors import InputError, require, unknown
 
 _BLOCK = 64  # pixels of a line that are filtered by one product of matrices
 
@@ -47,11 +47,12 @@ def spline_filter(
         and differentiable any number of times.
 
     Raises:
-        InputError: where no such coefficients exist.
+        InputError: for what is no such image, axis or word, and where no such coefficients exist.
 
     >>> spline_filter(torch.tensor([0.0, 0, 1, 0, 0]), 0, [2 / 3, 1 / 6], "wrap").round(decimals=4).tolist()
     [0.122, -0.4878, 1.8293, -0.4878, 0.122]
     """
+    _check(image, axis, samples, padding_mode)
     if image.is_complex():
         return torch.view_as_complex(
             spline_filter(torch.view_as_real(image), axis % image.ndim, samples, padding_mode, align_corners)
@@ -69,17 +70,27 @@ def spline_filter(
     return found.reshape(*before, line.length, *behind)
 
 
+def _check(image: Any, axis: Any, samples: Any, padding_mode: Any) -> None:
+    types = (torch.float32, torch.float64, torch.complex64, torch.complex128)
+    right = isinstance(image, Tensor) and image.dtype in types and image.ndim > 0
+    require(right, "image", expected="a tensor of float32, float64 or complex", given=image)
+    right = type(axis) is int and -image.ndim <= axis < image.ndim
+    require(right, "axis", expected=f"an axis of {image.ndim}", given=axis)
+    require(image.shape[axis] > 0, "image", expected="a pixel at least", given=list(image.shape))
+    right = isinstance(samples, Sequence) and len(samples) > 0
+    right = right and all(isinstance(k, float | int) and abs(k) < 1e30 for k in samples)
+    require(right, "samples", expected="numbers, the kernel at 0, 1, 2 …", given=samples)
+    if padding_mode not in PADDING_MODES:
+        raise unknown("padding_mode", padding_mode, PADDING_MODES)
+
+
 class _Inverse(NamedTuple):
     """A convolution that undoes the kernel's: gain · Π 1 / ((1 − z q⁻¹)(1 − z q)) over its poles z, q a shift."""
 
     poles: tuple[float, ...]  # inside the unit circle
     gain: float
+    reach: int  # pixels, after which nothing is left but rounding
     response: tuple[float, ...]  # the same as a finite sum, from −reach to reach
-
-    @property
-    def reach(self) -> int:
-        """The number of pixels after which nothing is left but rounding."""
-        return len(self.response) // 2
 
 
 @tracing.constant
@@ -90,6 +101,8 @@ def _inverse(samples: tuple[float, ...], dtype: torch.dtype) -> _Inverse:
 @functools.lru_cache(maxsize=64)
 def _solved(samples: tuple[float, ...], dtype: torch.dtype) -> _Inverse:
     whole = np.array([*samples[:0:-1], *samples], dtype=np.float64)
+    if whole[0] == 0 or whole.sum() == 0:
+        raise InputError("samples", expected="a last one, and a sum, that are not zero", given=list(samples))
     roots = np.roots(whole)
     poles = np.sort(roots.real[np.abs(roots) < 1])
     if 2 * len(poles) != len(whole) - 1 or np.abs(roots.imag).max(initial=0.0) > 1e-9:
@@ -103,7 +116,7 @@ def _solved(samples: tuple[float, ...], dtype: torch.dtype) -> _Inverse:
     line[np.arange(len(whole)) - len(samples) + 1] = whole
     response = np.roll(np.fft.ifft(1 / np.fft.fft(line)).real, reach)[: 2 * reach + 1]
     gain = np.prod((1 - poles) ** 2) / whole.sum()  # so that a constant is divided by the kernel's sum
-    return _Inverse(tuple(poles.tolist()), float(gain), tuple(response.tolist()))
+    return _Inverse(tuple(poles.tolist()), float(gain), reach, tuple(response.tolist()))
 
 
 class _Line(NamedTuple):

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.errors import require
+from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
@@ -52,7 +52,11 @@ def to_theta(
     d = square.shape[-1] - 1
     mapping, start, end = _prepared(transform, d, square, in_size, out_size, align_corners)
     inverse = invert(square.to(wide(square.device)))
-    return mapping.from_matrix(normalised(inverse, start, end, align_corners)).to(square.dtype)
+    matrix = normalised(inverse, start, end, align_corners)
+    try:
+        return mapping.from_matrix(matrix).to(square.dtype)
+    except InputError as error:
+        raise error.hinting(_sides(mapping, start, align_corners)) from None
 
 
 def from_theta(
@@ -120,3 +124,13 @@ def _axes(scales: list[float], shifts: list[float], like: Tensor) -> Float[Tenso
     matrix = torch.diag(like.new_tensor([*scales, 1.0]))
     matrix[:-1, -1] = like.new_tensor(shifts)
     return matrix
+
+
+def _sides(mapping: Transform, size: Sequence[int], align_corners: bool) -> str:
+    """What to say of a turn of pixels to a transform that was made for another aspect."""
+    given = getattr(mapping, "aspect", None)
+    if given is None:
+        return "Other families hold more: affine, and projective for a homography."
+    halves = [half_extent(n, align_corners) for n in reversed(size)]
+    aspect = halves[0] / halves[1] if len(halves) == 2 else "the sides' ratios"
+    return f"Was it made for these pixels? A turn of them is one with aspect={aspect}; this one has {given}."

@@ -1,7 +1,7 @@
 """What a kernel with a prefilter samples in place of an image: its coefficients."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,35 +14,63 @@ from warpkit.quoting import Told
 Margin = tuple[int, ...]  # coefficients beyond the edge, at either end of each axis, rows first
 
 
-class Coefficients(Tensor):
-    """Coefficients, of which some lie beyond the image's edge: a tensor that knows how many.
+class How(NamedTuple):
+    """What coefficients were found for: they mean nothing to other kernels, and something else under other padding."""
 
-    `margin`: their number at either end of each axis, rows first. It goes along when the tensor is moved, copied or
-    cast; whatever else is computed from it is a plain tensor.
+    padding: tuple[str, ...]  # x, y, z
+    align_corners: bool
+    fill: tuple[float | complex, ...]
+    radius: tuple[float, ...]  # of the kernels of x, y, z
+
+
+class Coefficients(Tensor):
+    """Coefficients of an image, of which some may lie beyond its edge: a tensor that knows how they were found.
+
+    `margin`: the number at either end of each axis, rows first. Both go along with whatever leaves the axes S of
+    `[N, C, *S]` as they are (a part of the batch, another type, a sum); what does not is a plain tensor.
     """
 
     margin: Margin
+    how: How
 
     @staticmethod
-    def of(tensor: Tensor, margin: Margin) -> Tensor:
-        """The tensor itself, which has that margin; a plain one without a margin."""
-        if not any(margin):
-            return tensor
+    def of(tensor: Tensor, margin: Margin, how: How) -> "Coefficients":
+        """The tensor itself, with a margin."""
         made = tensor.as_subclass(Coefficients)
-        made.margin = margin
+        made.margin, made.how = margin, how
         return made
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Keep the margin where the pixels stay what they are."""
+        """Keep the margin where the axes stay what they are."""
         with torch._C.DisableTorchFunctionSubclass():
             found = func(*args, **(kwargs or {}))
-        return Coefficients.of(found, args[0].margin) if func in _KEEPING and type(found) is Tensor else found
+        if type(found) is not Tensor or not (found.is_floating_point() or found.is_complex()):
+            return found
+        given = next((part for part in _parts(args) if isinstance(part, Coefficients)), None)
+        if given is None or found.ndim != given.ndim or found.shape[2:] != given.shape[2:]:
+            return found
+        return Coefficients.of(found, given.margin, given.how)
+
+    def __deepcopy__(self, memo: Any) -> "Coefficients":
+        """Copy the numbers."""
+        return Coefficients.of(self.as_subclass(Tensor).detach().clone(), self.margin, self.how)
 
 
-_KEEPING = frozenset(
-    (Tensor.to, Tensor.detach, Tensor.clone, Tensor.contiguous, Tensor.float, Tensor.double, Tensor.cpu, Tensor.cuda)
-)
+def _parts(args: Any) -> Iterator[Any]:
+    for part in args:
+        yield from part if isinstance(part, list | tuple) else [part]
+
+
+def check_how(image: Coefficients, how: How) -> None:
+    """Raise `InputError` where coefficients are sampled in another way than they were found for."""
+    each: list[tuple[str, Any, Any]] = list(zip(How._fields, image.how, how, strict=True))
+    for name, then, now in each:
+        if then != now:
+            what = "kernel" if name == "radius" else "padding_mode" if name == "padding" else name
+            words = [f"radius {n:g}" for n in now] if name == "radius" else now
+            expected = "the one that the coefficients were found for"
+            raise InputError(what, expected=expected + ("" if name == "radius" else f", {then}"), given=words)
 
 
 def size_of(image: Tensor) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from warpkit.errors import InputError
 from warpkit.sampling.coefficients import Coefficients
-from warpkit.sampling.sampler import FillLike, KernelLike, filtered, rule_for
+from warpkit.sampling.sampler import FillLike, KernelLike, filtered, how, rule_for
 
 
 def prefilter(
@@ -23,7 +23,7 @@ def prefilter(
     the same kernel and `prefilter=False`, and with the same padding, `fill` and `align_corners`.
 
     Args:
-        image: `[N, C, *S]`, any type but booleans.
+        image: `[N, C, *S]`, any type.
         kernel: a kernel that has a prefilter, or one for each of x, y, z, of which some have.
         padding_mode: what extends the image, as in `warp`, and so are `fill` and `align_corners`.
         fill: see `warp`.
@@ -32,7 +32,8 @@ def prefilter(
     Returns:
         `[N, C, *S]`, floating-point or complex. Under "zeros", "border" and "none" there are more, those beyond the
         image's edge; the tensor knows how many (`margin`), so that `warp` and `sample` find the image's place in it.
-        It is linear in the image and differentiable.
+        It keeps that while S stays as it is; neither a file nor a compiled graph does. It is linear in the image and
+        differentiable.
 
     Raises:
         InputError: for a wrong shape, type, name or option, and where no kernel has a prefilter.
@@ -48,5 +49,5 @@ def prefilter(
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     if not rule.filters:
         raise InputError("kernel", expected="one that has a prefilter, such as bspline", given=kernel)
-    found, rule = filtered(image, rule)
-    return Coefficients.of(found, rule.margin)
+    found, inner = filtered(image, rule)
+    return Coefficients.of(found, inner.margin, how(rule))

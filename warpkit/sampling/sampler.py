@@ -16,7 +16,7 @@ from warpkit.precision import arithmetic, wide, working
 from warpkit.quoting import Told
 from warpkit.sampling import operators, plans
 from warpkit.sampling.backend import Backend, choose
-from warpkit.sampling.coefficients import Coefficients, Margin, find, size_of
+from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find, size_of
 from warpkit.sampling.problem import Problem, no_fill, tables
 from warpkit.sampling.reference import saturated
 
@@ -195,12 +195,20 @@ def filtered(image: Tensor, rule: Rule) -> tuple[Tensor, Rule]:
         if rule.filters:
             hint = "They were filtered before: a kernel with prefilter=False samples them."
             raise InputError("image", expected="an image", given=Told("coefficients"), hint=hint)
+        check_how(image, how(rule))
         return image.as_subclass(Tensor), rule._replace(words=None, margin=image.margin)
     real = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
     fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
     with tracing.no_autocast(image.device):
         found, margin = find(real, rule.kernels, rule.padding, fill, rule.align_corners)
     return found, rule._replace(fill=fill, filters=False, margin=margin)
+
+
+def how(rule: Rule) -> How:
+    """What coefficients are found for."""
+    fill = tuple(rule.fill.detach().tolist()) if not tracing.is_traced(rule.fill) else ()
+    radius = tuple(kernel.radius for kernel in rule.kernels)
+    return How(rule.padding, rule.align_corners, fill, radius)
 
 
 def slopes(image: Tensor, coords: Tensor, rule: Rule) -> Tensor:

@@ -98,7 +98,10 @@ def _loaded(file: Any, head: Any, path: Path) -> nn.Module:
     module = build(head["spec"])
     for name, held in weights_of(module).items():
         # In the file's type; the copy is aligned, as fast (and equal) sums need it.
-        held.data = file.get_tensor(name).clone()
+        tensor = file.get_tensor(name).clone()
+        if is_lazy(held):  # it would be drawn anew at the first image
+            held.materialize(tensor.shape, dtype=tensor.dtype)
+        held.data = tensor
     return module
 
 

@@ -13,8 +13,8 @@ class Euclidean(Turning):
     """T(p) = R · p + t: θ is the angle in radians, t_x, t_y; in 3-D the rotation vector, then t_x, t_y, t_z.
 
     A positive angle turns the picture counter-clockwise, as `cv2.getRotationMatrix2D` does. The translation is
-    normalised. `aspect`: W / H of the image, so that a turn is one in pixels; in 3-D the extents W, H, D. A rotation
-    vector is the axis, as long as the angle.
+    normalised. `aspect`: W / H of the image, with `align_corners` (W − 1) / (H − 1), so that a turn is one in pixels;
+    in 3-D the extents W, H, D. A rotation vector is the axis, as long as the angle.
 
     R. Hartley, A. Zisserman, "Multiple View Geometry in Computer Vision", 2004, section 2.4.1.
     """

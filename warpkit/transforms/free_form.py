@@ -9,24 +9,10 @@ from torch import Tensor
 
 from warpkit.errors import require
 from warpkit.geometry import check_size, lattice
-from warpkit.kernels.base import Kernel
+from warpkit.kernels.bspline import BSpline
 from warpkit.precision import default
 from warpkit.transforms.base import check_flat
 from warpkit.transforms.field import FieldTransform, affine_shifts
-
-
-class CubicBSpline(Kernel):
-    """The cubic B-spline, of coefficients: it smooths, and does not interpolate."""
-
-    radius = 2.0
-    interpolating = False
-    symmetric = True
-    continuity = 2
-
-    def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
-        """(4 − 6d² + 3|d|³) / 6 up to 1, (2 − |d|)³ / 6 up to 2."""
-        d = distance.abs()
-        return torch.where(d < 1, (4 - 6 * d**2 + 3 * d**3) / 6, (2 - d) ** 3 / 6)
 
 
 class FreeForm(FieldTransform):
@@ -47,7 +33,7 @@ class FreeForm(FieldTransform):
         grid = check_size(grid, (ndim or 2) if isinstance(grid, int) else None)
         require(min(grid) >= 2, "grid", expected="at least 2 control points along each axis", given=grid)
         require(ndim in (None, len(grid)), "ndim", expected=f"{len(grid)}, as many as grid has axes", given=ndim)
-        super().__init__(len(grid), kernel=CubicBSpline(), align_corners=True)
+        super().__init__(len(grid), kernel=BSpline(prefilter=False), align_corners=True)
         self.grid = grid
 
     @property
