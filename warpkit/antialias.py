@@ -20,11 +20,10 @@ from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, index_to_normalised, lattice
 from warpkit.kernels.base import Kernel
-from warpkit.precision import arithmetic, wide
+from warpkit.precision import arithmetic, saturated, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.pyramid import Pyramid, pixels_of, pyramid_of
-from warpkit.sampling.reference import saturated
 from warpkit.sampling.sampler import Rule
 from warpkit.transforms.base import Transform
 from warpkit.transforms.matrix import affine_part, checked_matrix

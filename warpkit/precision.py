@@ -35,6 +35,21 @@ def default() -> torch.dtype:
     return working(torch.get_default_dtype())
 
 
+def saturated(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """To the image's type: integers are rounded, and stop at the type's limits."""
+    if dtype.is_floating_point or dtype.is_complex or values.dtype == dtype:
+        return values.to(dtype)
+    values = values.detach().round()
+    if dtype == torch.bool:
+        return values >= 1
+    info = torch.iinfo(dtype)
+    # Selected, not clamped: as a float the largest int64 is one too many, and would wrap.
+    above, below = values >= float(info.max), values <= float(info.min)
+    low, high = (torch.full((), limit, dtype=dtype, device=values.device) for limit in (info.min, info.max))
+    whole = torch.where(above | below | values.isnan(), 0.0, values).to(dtype)
+    return torch.where(above, high, torch.where(below, low, whole))
+
+
 class KeepsPrecision(nn.Module):
     """A module whose own buffers are constants: they follow `.to()` to a device, but never to a narrower type.
 

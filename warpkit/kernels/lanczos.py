@@ -31,8 +31,16 @@ class Lanczos(Kernel):
         require(right, "a", expected="a whole number of pixels from 2 to 63", given=a)
         require(isinstance(normalized, bool), "normalized", expected="True or False", given=normalized)
         self.a, self.normalized = a, normalized
-        self.radius = float(a)
-        self.pieces = 2 if normalized else 1  # no joint: over half a pixel the quotient is close to a polynomial
+
+    @property
+    def radius(self) -> float:  # type: ignore[override]
+        """Half the width of the window, in pixels."""
+        return float(self.a)
+
+    @property
+    def pieces(self) -> int:  # type: ignore[override]
+        """Two where it is normalised: no joint, but over half a pixel the quotient is close to a polynomial."""
+        return 2 if self.normalized else 1
 
     @property
     def partition_of_unity(self) -> bool:  # type: ignore[override]

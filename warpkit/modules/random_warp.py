@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from warpkit.antialias import check_antialias
+from warpkit.boundary import check_fill, check_padding
 from warpkit.boxes import warp_boxes
 from warpkit.component import Component
 from warpkit.errors import require
@@ -92,6 +93,8 @@ class RandomWarp(Component):
         require(units in ("pixels", "normalized"), "units", expected="'pixels' or 'normalized'", given=units)
         self.perspective, self.elastic, self.units = float(perspective), float(elastic), units
         self.kernel, self.padding_mode, self.fill, self.align_corners = kernel, padding_mode, fill, align_corners
+        check_padding(padding_mode, 2)
+        check_fill(fill)
         check_antialias(antialias, [kernels.shared(kernel, torch.device("cpu"))])
         self.antialias = antialias
         flat = "affine" if perspective == 0 else "projective"

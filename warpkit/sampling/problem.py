@@ -24,16 +24,11 @@ _MOST_PACKED = 256
 
 
 class Axis(NamedTuple):
-    """One axis of the image: the pixels that are stored, what extends them, and what gives the taps' weights.
-
-    −1 … 1 spans `extent` pixels, of which `begin` is stored first.
-    """
+    """One axis of the image: the pixels that are stored, what extends them, and what gives the taps' weights."""
 
     size: int
     padding: str
     kernel: Table | Formula
-    extent: int
-    begin: int
 
 
 class Problem(NamedTuple):
@@ -70,7 +65,7 @@ class Problem(NamedTuple):
     def axes(self) -> tuple[Axis, ...]:
         """The axes x, y, z."""
         weigh: Sequence[Table | Formula] = self.formulas or [self._table(a) for a in range(len(self.size))]
-        return tuple(map(Axis, self.size[::-1], self.padding, weigh, self.extent[::-1], self.begin[::-1]))
+        return tuple(map(Axis, self.size[::-1], self.padding, weigh))
 
     def _table(self, axis: int) -> Table:
         pieces, taps, degree, unity, order, start = self.kernels[_WIDTH * axis : _WIDTH * (axis + 1)]

@@ -13,7 +13,7 @@ from warpkit import geometry, tracing
 from warpkit.boundary import is_beyond, place
 from warpkit.kernels.fitting import Formula
 from warpkit.kernels.table import Table
-from warpkit.precision import arithmetic
+from warpkit.precision import arithmetic, saturated
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.problem import Axis, Problem
 
@@ -163,7 +163,7 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 
 def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
-    for x, (n, mode, kernel, extent, _) in zip(points, problem.axes, strict=True):
+    for x, (n, mode, kernel), extent in zip(points, problem.axes, reversed(problem.extent), strict=True):
         most = geometry.limit(n)
         x = geometry.limited(x, most)
         taps = _taps(x, kernel, problem.rounding(extent), dtype)
@@ -223,11 +223,11 @@ def _jumps(kernel: Table | Formula) -> bool:
 def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Tensor, "B M"]]:
     """Where a point is none of those that get `fill` whatever the padding; under zeros that is outside already."""
     found = []
-    for x, axis in zip(points, problem.axes, strict=True):
-        if axis.padding == "none":
-            eps = problem.rounding(axis.extent)
-            found.append(~is_beyond(x + axis.begin, axis.extent, problem.align_corners, eps))
-        elif axis.padding != "zeros":
+    each = zip(points, problem.padding, reversed(problem.extent), reversed(problem.begin), strict=True)
+    for x, mode, extent, begin in each:
+        if mode == "none":
+            found.append(~is_beyond(x + begin, extent, problem.align_corners, problem.rounding(extent)))
+        elif mode != "zeros":
             found.append(torch.isfinite(x))
     return found
 
@@ -265,18 +265,3 @@ def _column(fill: Shaped[Tensor, " A"], like: Tensor) -> Shaped[Tensor, "1 K 1"]
     fill = fill if fill.numel() else torch.zeros(1, dtype=fill.dtype, device=fill.device)
     whole = not (like.is_floating_point() or like.is_complex())
     return (fill.to(like.device) if whole else fill.to(like.device, like.dtype)).reshape(1, -1, 1)
-
-
-def saturated(values: Shaped[Tensor, "*S"], dtype: torch.dtype) -> Shaped[Tensor, "*S"]:
-    """To the image's type: integers are rounded, and stop at the type's limits."""
-    if dtype.is_floating_point or dtype.is_complex or values.dtype == dtype:
-        return values.to(dtype)
-    values = values.detach().round()
-    if dtype == torch.bool:
-        return values >= 1
-    info = torch.iinfo(dtype)
-    # Selected, not clamped: as a float the largest int64 is one too many, and would wrap.
-    above, below = values >= float(info.max), values <= float(info.min)
-    low, high = (torch.full((), limit, dtype=dtype, device=values.device) for limit in (info.min, info.max))
-    whole = torch.where(above | below | values.isnan(), 0.0, values).to(dtype)
-    return torch.where(above, high, torch.where(below, low, whole))

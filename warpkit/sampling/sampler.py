@@ -12,13 +12,12 @@ from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
 from warpkit.kernels.base import Kernel, kernels
-from warpkit.precision import arithmetic, wide, working
+from warpkit.precision import arithmetic, saturated, wide, working
 from warpkit.quoting import Told
 from warpkit.sampling import operators, plans
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find, size_of
 from warpkit.sampling.problem import Problem, no_fill, tables
-from warpkit.sampling.reference import saturated
 
 KernelLike = str | dict[str, Any] | Kernel
 FillLike = complex | Sequence[complex] | Tensor | np.ndarray

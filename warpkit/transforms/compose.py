@@ -159,9 +159,9 @@ class Compose(Transform):
             if run[0][0].is_matrix:
                 size = tuple(shifts.shape[1:-1])
                 at = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
-                points = at.reshape(at.shape[0], -1, self.ndim)
+                points = at.flatten(1, -2)
                 moved = _through_matrices(run, points)
-                shifts = shifts + (moved - points).reshape(-1, *at.shape[1:])
+                shifts = shifts + (moved - points).reshape(moved.shape[0], *at.shape[1:])
             else:
                 shifts = run[0][0].further(run[0][1], shifts, align_corners)
         return shifts
