@@ -78,4 +78,4 @@ def test_a_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "starlette", None)
     done = CliRunner().invoke(app, ["play", "--no-browser"])
     assert done.exit_code == 2
-    assert "this needs Starlette: pip install 'warpkit[play]'" in done.stderr
+    assert "this needs Starlette: in a clone of warpkit, pip install '.[play]'" in done.stderr
