@@ -1,8 +1,11 @@
-"""The native build alone; everything else about the package is in pyproject.toml."""
+"""The native build, and what the index shows; everything else about the package is in pyproject.toml."""
 
 import glob
 import os
+import re
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -47,7 +50,39 @@ def native() -> list[Extension]:
     ]
 
 
+def urls(repository: str) -> dict[str, str]:
+    """The project's links on the index; none where the repository has no public address yet."""
+    if not repository:
+        return {}
+    pages = {"Documentation": "blob/main/docs/index.md", "Changelog": "blob/main/CHANGELOG.md", "Issues": "issues"}
+    return {"Source": repository} | {name: f"{repository}/{page}" for name, page in pages.items()}
+
+
+def description(readme: str, repository: str, version: str) -> str:
+    """The README for the index, which has none of the files it links to: each link leads to this version's file.
+
+    Where the repository has no public address yet, a link is its text alone, and a picture is left out. What stands
+    between fences is code and stays.
+    """
+
+    def outside(found: re.Match[str]) -> str:
+        picture, text, target = found.groups()
+        if not repository:
+            return "" if picture else text
+        return f"{picture}[{text}]({repository}/{'raw' if picture else 'blob'}/v{version}/{target})"
+
+    parts = re.split(r"(^```.*?^```$)", readme, flags=re.MULTILINE | re.DOTALL)
+    link = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:|#)([^()\s]+)\)")
+    return "".join(part if part.startswith("```") else link.sub(outside, part) for part in parts)
+
+
+data = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))
+home = data["tool"]["warpkit"]["repository"]
+
 setup(
+    long_description=description(Path("README.md").read_text(encoding="utf-8"), home, data["project"]["version"]),
+    long_description_content_type="text/markdown",
+    project_urls=urls(home),
     ext_modules=native(),
     cmdclass={"build_ext": BuildInParallel},
     options={"bdist_wheel": {"py_limited_api": "cp311"}},

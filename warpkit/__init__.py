@@ -1,9 +1,9 @@
 """warpkit: differentiable image warping for PyTorch. Any transform, any kernel, one sampler, open to plugins."""
 
 import importlib
-import importlib.metadata
 import types
 
+from warpkit import distribution as _distribution
 from warpkit import losses, pixels
 from warpkit.alignment import align
 from warpkit.boxes import warp_boxes
@@ -82,7 +82,8 @@ __all__ = [
     "watch",
 ]
 
-__version__ = importlib.metadata.version("warpkit")
+__version__ = _distribution.our_version()
+_distribution.warn_of_another()
 
 importlib.import_module("warpkit.sampling.graphs")  # registers the operators that graphs name
 

@@ -19,12 +19,12 @@ from torch import nn
 
 from warpkit import tracing
 from warpkit.component import Component, is_plain, modules_in, note_options, written
+from warpkit.distribution import NAME
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.quoting import reason, shown
 
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
-_HOME = "warpkit"  # the distribution whose names nobody else can take
 _MOST_TABLES = 64  # that are kept for each kind
 
 
@@ -236,7 +236,7 @@ class Registry(Generic[T]):
         if len({c.value for c in claims}) == 1:
             return claims[0]
         both = " and by ".join(f"{c.origin} ({c.value})" for c in claims)
-        home = [c for c in claims if c.distribution == _HOME]
+        home = [c for c in claims if c.distribution == NAME]  # nobody else can take our names
         require(
             len(home) > 0, f"{self.kind} {quoted(claims[0].name)} is claimed by {both}", hint="uninstall one of them"
         )

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from warpkit.distribution import NAME
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
 from warpkit.registry import Registry
@@ -54,7 +55,7 @@ def page() -> str:
     parts = [TOP]
     registries: tuple[Registry[Any], ...] = (transforms, kernels, modules)
     for registry in registries:
-        ours = {e.name: e.value for n in registry.names() for e in registry.entries(n) if e.distribution == "warpkit"}
+        ours = {e.name: e.value for n in registry.names() for e in registry.entries(n) if e.distribution == NAME}
         parts.append(f"## {registry.kind.capitalize()}s\n")
         layers = [name for name, value in ours.items() if value.startswith("torch.nn:")]
         parts += [section(name, tables[f"{registry.kind}.{name}"]) for name in ours if name not in layers]

@@ -44,7 +44,7 @@ def test_everything_that_has_a_name_is_listed_with_its_origin():
     ):
         assert {name for k, name in items if k == kind} == set(names)
     assert ("backend", "reference") in items
-    assert items["transform", "affine"]["origin"] == f"warpkit {version('warpkit')}"
+    assert items["transform", "affine"]["origin"] == f"torch-warpkit {version('torch-warpkit')}"
 
 
 def test_options_come_with_their_defaults_as_data():

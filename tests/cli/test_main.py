@@ -20,7 +20,7 @@ def test_help_names_every_command():
 
 
 def test_the_version_is_the_distribution_s():
-    assert run("--version").stdout == f"warpkit {version('warpkit')}\n"
+    assert run("--version").stdout == f"warpkit {version('torch-warpkit')}\n"
 
 
 def test_an_unknown_command_or_option_is_a_usage_error():
@@ -54,6 +54,6 @@ def test_extras_are_loaded_late_and_a_missing_one_says_what_to_install():
     said = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, check=True).stdout.splitlines()
     assert said == [
         "set()",
-        "2 warpkit: this needs Pillow: pip install 'warpkit[demo]'",
-        "2 warpkit: this needs Matplotlib: pip install 'warpkit[demo]'",
+        "2 warpkit: this needs Pillow: in a clone of warpkit, pip install '.[image]'",
+        "2 warpkit: this needs Matplotlib: in a clone of warpkit, pip install '.[demo]'",
     ]

@@ -76,7 +76,8 @@ def test_a_package_is_complete(tmp_path, kind, name):
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     cls = "".join(map(str.capitalize, word.split("_")))
     assert project["entry-points"] == {f"warpkit.{kind}s": {word: f"warpkit_{word}.{word}:{cls}"}}
-    assert project["optional-dependencies"]["test"] == ["warpkit[testing]", "pytest>=8"]
+    assert project["optional-dependencies"]["test"] == ["torch-warpkit[testing]", "pytest>=8"]
+    assert project["dependencies"] == ["torch-warpkit>=0.1"]
     year = datetime.date.today().year
     assert f"Copyright (c) {year} The warpkit-{name} developers\n" in (package / "LICENSE").read_text()
     assert not any("$" in path.read_text() for path in package.rglob("*") if path.is_file())
@@ -150,7 +151,7 @@ def test_a_name_that_is_used_in_the_file_does_no_harm(tmp_path, load, name):
         (("kernel", ""), "got ''"),
         (("kernel", "../glow"), "got '../glow'. Did you mean 'glow'?"),
         (("kernel", "class"), "'class' is a keyword of Python"),
-        (("kernel", "bicubic"), "kernel 'bicubic' is taken by warpkit.kernels.bicubic:Bicubic (warpkit "),
+        (("kernel", "bicubic"), "kernel 'bicubic' is taken by warpkit.kernels.bicubic:Bicubic (torch-warpkit "),
         (("transform", "thin-plate-spline"), "transform 'thin_plate_spline' is taken by"),
         (("kernel", "x" * 300), "cannot be written"),
         (("kernel", "glow", "--in", "nowhere"), "--in: expected a folder, got 'nowhere'"),

@@ -99,4 +99,4 @@ def test_without_lightning_the_extra_is_named(spec):
     program += "from warpkit.cli import main; main()"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "this needs Lightning: pip install 'warpkit[train]'" in done.stderr
+    assert "this needs Lightning: in a clone of warpkit, pip install '.[train]'" in done.stderr

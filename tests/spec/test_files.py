@@ -75,6 +75,16 @@ def test_a_missing_plugin_is_named_with_its_distribution(path):
         wk.load(path)
 
 
+@pytest.mark.parametrize("name", ["warpkit", "Torch.Warpkit"])
+def test_a_component_of_a_newer_warpkit_is_no_reason_to_fetch_a_package(path, name):
+    """On the index the name may be anybody's."""
+    wk.save(wk.build(SPEC), path)
+    rewrite(path, plugins=[{"kind": "kernel", "name": "sharp", "distribution": name, "version": "2.1"}])
+    with pytest.raises(wk.InputError, match=f"it is in {name} 2.1: git pull in the clone") as error:
+        wk.load(path)
+    assert "pip install" not in str(error.value)
+
+
 def test_a_component_registered_in_this_process_is_noted(path):
     @wk.register_module("doubled")
     class Doubled(nn.Module):
@@ -90,7 +100,7 @@ def test_a_component_registered_in_this_process_is_noted(path):
     ("changes", "words"),
     [
         ({"spec": None}, "its spec is missing"),
-        ({"format": 2}, "upgrade warpkit"),
+        ({"format": 2}, "git pull in the clone of warpkit"),
         ({"spec": {"layers": ["os.system"]}}, "unknown module 'os.system'"),
         ({"spec": {"layers": [{"type": "Linear", "in_features": 2, "out_features": 2}]}}, "lacks 0.bias"),
         ({"spec": SPEC | {"layers": [*SPEC["layers"][:-1], {"type": "Linear", "out_features": 4}]}}, "expected"),

@@ -14,6 +14,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from warpkit.benchmark.peer import Peer, in_pixels
 from warpkit.benchmark.workloads import Workload, get_kernel
+from warpkit.distribution import NAME
 from warpkit.errors import InputError, quoted, unknown
 from warpkit.sampling.sampler import sample
 from warpkit.warping import warp
@@ -28,7 +29,7 @@ _FLAGS = {"nearest": "INTER_NEAREST", "bilinear": "INTER_LINEAR", "bicubic": "IN
 class Warpkit(Peer):
     """Our `warp` with "affine", and `sample`: they have every kernel, and take every type."""
 
-    name, module, distributions = "warpkit", "warpkit", ("warpkit",)
+    name, module, distributions = "warpkit", "warpkit", (NAME,)
     kernels = _ANY
 
     def lacks(self, workload: Workload, kernel: str, direction: str) -> str | None:

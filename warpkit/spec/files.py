@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from warpkit.distribution import NAME, is_ours, our_version, to_install, to_upgrade
 from warpkit.errors import InputError, at, quoted, require
 from warpkit.files import written_whole
 from warpkit.quoting import listed, reason, shown
@@ -51,7 +52,7 @@ def save(module: nn.Module, path: str | Path) -> None:
     spec, plan = spec_and_plan(module)
     with at("save"):
         check_types(weights_of(plan.module), weights)
-    head = {"format": _FORMAT, "warpkit": importlib.metadata.version("warpkit"), "spec": spec, "plugins": _needed(spec)}
+    head = {"format": _FORMAT, "warpkit": our_version(), "spec": spec, "plugins": _needed(spec)}
     data = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in weights.items()}
     with written_whole(path) as draft:
         draft.write_bytes(safetensors.save(data, metadata={_KEY: json.dumps(head)}))
@@ -89,7 +90,7 @@ def _loaded(file: Any, head: Any, path: Path) -> nn.Module:
     right = isinstance(head, dict) and isinstance(head.get("spec"), dict) and isinstance(head.get("plugins"), list)
     require(right, "it is no file of warpkit.save: its spec is missing")
     told = f"it was written by warpkit {quoted(head.get('warpkit'), 40)}"
-    require(head.get("format") == _FORMAT, told, hint="upgrade warpkit")
+    require(head.get("format") == _FORMAT, told, hint=to_upgrade())
     _check_plugins(head["plugins"], path)
     expected = weights_of(planned(head["spec"]).whole)
     given = _described(file)
@@ -123,7 +124,7 @@ def _safetensors() -> Any:
     try:
         import safetensors.torch
     except ImportError as error:
-        raise InputError("saving and loading needs safetensors", hint="pip install 'warpkit[spec]'") from error
+        raise InputError("saving and loading needs safetensors", hint=to_install("spec")) from error
     return safetensors.torch
 
 
@@ -133,7 +134,7 @@ def _needed(spec: dict[str, Any]) -> list[dict[str, str]]:
     for name in sorted(_names(spec)):
         for registry in _REGISTRIES:
             for entry in registry.entries(name) if name in registry.names() else ():
-                if entry.distribution != "warpkit":
+                if entry.distribution != NAME:
                     version = importlib.metadata.version(entry.distribution) if entry.distribution else ""
                     item = {"kind": registry.kind, "name": name, "distribution": entry.distribution or "",
                             "version": version, "origin": entry.origin}  # fmt: skip
@@ -162,7 +163,9 @@ def _check_plugins(plugins: list[Any], path: Path) -> None:
                 other.append(f"{distribution} {version}, installed is {installed}")
             continue
         cure = f"the file says that it was {quoted(item.get('origin'))}: import that, if you trust it"
-        if _NAME.fullmatch(distribution) and _VERSION.fullmatch(version):
+        if is_ours(distribution):  # on the index that may be anybody's
+            cure = f"the file says that it is in {distribution} {version}: {to_upgrade()}"
+        elif _NAME.fullmatch(distribution) and _VERSION.fullmatch(version):
             source = f"the file says that it is in {distribution} {version}"
             cure = f"{source}; if you trust that and the file: pip install '{distribution}=={version}'"
         missing.append(f"{registry.kind} {quoted(name)} is missing: {cure}")

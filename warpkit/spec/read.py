@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from warpkit.distribution import to_install
 from warpkit.errors import InputError, at, quoted, require
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
@@ -84,7 +85,7 @@ def _parse_yaml(text: str) -> Any:
     try:
         import yaml
     except ImportError as error:
-        raise InputError("reading YAML needs PyYAML", hint="pip install 'warpkit[spec]'") from error
+        raise InputError("reading YAML needs PyYAML", hint=to_install("spec")) from error
 
     class Loader(yaml.SafeLoader):
         """A loader with three rules of YAML 1.2: 1e-5 is a number, lookalikes are text, a key stands once."""

@@ -7,7 +7,6 @@ import platform
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 
+from warpkit.distribution import our_version
 from warpkit.errors import InputError, require, unknown
 from warpkit.quoting import reason
 from warpkit.spec.files import load, save
@@ -129,7 +129,7 @@ class Fitting:
         machine = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
         where = torch.cuda.get_device_name(device) if device.type == "cuda" else machine
         each = "" if self.devices == 1 else f"{self.devices} × "
-        return {"warpkit": version("warpkit"), "torch": torch.__version__, "machine": f"{each}{where}"}
+        return {"warpkit": our_version(), "torch": torch.__version__, "machine": f"{each}{where}"}
 
     def _trainer(self, plan: Plan, run: Run, keeper: Keeper) -> Trainer:
         training = plan.training
