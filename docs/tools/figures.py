@@ -1,7 +1,7 @@
 """Draws the pictures of README and docs, and of the example plugins that are installed: docs/tools/figures.py
 
-demo.png alone is another's: `warpkit demo` wrote it. The photograph (Grace Hopper, U.S. Navy, public domain) comes
-with matplotlib.
+demo.png alone is another's: `warpkit demo` wrote it. antialiased.png needs OpenCV (the extra `bench`). The photograph
+(Grace Hopper, U.S. Navy, public domain) comes with matplotlib.
 """
 
 import itertools
@@ -12,6 +12,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from antialiased_side_by_side import antialiased
 from canvas import BLUE, GREEN, GREY, ORANGE, ROOT, YELLOW, photo, show
 from from_pixels import corners, pixels
 from kernels_side_by_side import interpolating_kernels, smoothing_kernels
@@ -275,6 +276,7 @@ FIGURES: list[tuple[Callable[[], Figure], Path]] = [
             pixels,
             corners,
             bump,
+            antialiased,
         )
     ],
     *[(draw, ROOT / f"plugins/warpkit-{draw.__name__}/{draw.__name__}.png") for draw in (kaiser, lens)],
