@@ -144,7 +144,9 @@ def test_each_image_of_a_batch_has_its_own_footprint():
     torch.testing.assert_close(many, torch.cat(alone), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.float16, torch.float32, torch.complex64])
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.uint16, torch.int32, torch.float16, torch.float32, torch.complex64]
+)
 def test_types(dtype):
     exact = (scene(1, 2, 48, 48) * 300 + 100).clamp(0, 250)
     image = exact.to(dtype)
@@ -152,8 +154,13 @@ def test_types(dtype):
     stored = image.to(torch.complex128).real
     expected = wk.warp(stored, "affine", TURNED, size=(12, 12), antialias=True)
     assert found.dtype == dtype
+    wide = wk.warp(image, "projective", HORIZON, size=(12, 12), antialias=True)
+    assert wide.dtype == dtype
+    assert (
+        wide.to(torch.complex128).real - wk.warp(stored, "projective", HORIZON, size=(12, 12), antialias=True)
+    ).abs().max() < 0.51
     assert (found.to(torch.complex128).real - expected).abs().max() < (
-        0.51 if dtype in (torch.uint8, torch.int32) else 0.1
+        0.51 if dtype in (torch.uint8, torch.uint16, torch.int32) else 0.1
     )
 
 

@@ -82,8 +82,15 @@ def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, ru
     if not found:
         return plain
     values = saturated(torch.cat(found, dim=1).mT, plain.dtype)
-    result = plain.flatten(2).movedim(1, -1).index_put((torch.cat(rows), torch.cat(places)), values)
+    result = _put(plain.flatten(2).movedim(1, -1), (torch.cat(rows), torch.cat(places)), values)
     return result.movedim(-1, 1).reshape(plain.shape)
+
+
+def _put(into: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor:
+    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}.get(into.dtype)
+    if signed is not None:  # torch puts no wide unsigned integers
+        return _put(into.contiguous().view(signed), where, values.contiguous().view(signed)).view(into.dtype)
+    return into.index_put(where, values)
 
 
 def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, rule: Rule, most: int) -> Tensor:
@@ -114,7 +121,7 @@ def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, 
                         at, moved, out, images[mine] if len(matrix) > 1 else slice(None)
                     )
             means = saturated(pyramid.with_fill(total / math.prod(numbers)), plain.dtype)
-            result = means if len(matrix) == 1 else result.index_put((images[mine],), means)
+            result = means if len(matrix) == 1 else _put(result, (images[mine],), means)
     return result
 
 
@@ -209,6 +216,8 @@ def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Te
 
 def _exponents(widths: Tensor, pyramid: Pyramid) -> Tensor:
     """The level whose pixels are as wide, between whole ones; 0 where they are smaller than a pixel."""
+    if bool((widths.detach() <= 1).all()):  # no level but the image itself, whatever θ learns
+        return torch.zeros_like(widths)
     return torch.minimum(widths.clamp(min=1).log2(), widths.new_tensor(pyramid.top))
 
 

@@ -127,20 +127,15 @@ class Pyramid:
         if level not in self._means:
             before, exponent, axis = self._mean(level[:-1]), level[-1], len(level) - 1
             n, mode, block = self.size[-1 - axis], self.padding[axis], 2**exponent
+            count = -(-n // block)
             if mode in ("reflection", "wrap"):
-                margin, rule = self.margin, mode
+                index = torch.arange(-self.margin * block, (count + self.margin) * block, device=before.device)
+                means = _blocks(before.index_select(-1 - axis, place(index, n, mode, self.corners)), axis, block)
             else:  # constant beyond the edge
-                margin, rule = 0, "border"
-            count = -(-n // block) + 2 * margin
-            index = torch.arange(-margin * block, (count - margin) * block, device=before.device)
-            taken = before.index_select(-1 - axis, place(index, n, rule, self.corners))
-            if mode == "zeros" and n % block:
-                taken = torch.where((index < n).reshape([-1] + [1] * axis), taken, 0.0)
-            shape = (*taken.shape[: taken.ndim - 1 - axis], count, block, *taken.shape[taken.ndim - axis :])
-            means = taken.reshape(shape).mean(-1 - axis)
-            if margin == 0:
                 ends = before.narrow(-1 - axis, 0, 1), before.narrow(-1 - axis, n - 1, 1)
                 first, last = (torch.zeros_like(end) if mode == "zeros" else end for end in ends)
+                short = [last] * (count * block - n)
+                means = _blocks(torch.cat([before, *short], dim=-1 - axis) if short else before, axis, block)
                 means = torch.cat([*[first] * self.margin, means, *[last] * self.margin], dim=-1 - axis)
             self._means[level] = means
         return self._means[level]
@@ -149,6 +144,15 @@ class Pyramid:
     def top(self) -> list[float]:
         """The exponent of x, y, z at which one pixel holds the whole axis; there are none above."""
         return [float((n - 1).bit_length()) for n in reversed(self.size)]
+
+
+def _blocks(pixels: Tensor, axis: int, block: int) -> Tensor:
+    """The means of so many neighbours along an axis, 0 is x."""
+    if block == 1:
+        return pixels
+    start, n = pixels.ndim - 1 - axis, pixels.shape[-1 - axis]
+    shape = (*pixels.shape[:start], n // block, block, *pixels.shape[start + 1 :])
+    return pixels.reshape(shape).mean(start + 1)
 
 
 def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
