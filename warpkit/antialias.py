@@ -112,17 +112,40 @@ def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, 
         for level in torch.unique(low, dim=0):
             mine = (low == level).all(-1)
             chosen, shares = own[mine], (exponents - low)[mine]
-            total: Any = 0.0
-            for offset in _offsets(numbers, own):
-                moved = torch.cat([chosen[:, :, :d], chosen[:, :, d:] + (chosen[:, :, :d] @ offset)[..., None]], dim=2)
+            each = images[mine] if len(matrix) > 1 else slice(None)
+            bands = []
+            for band, middle in _bands(out, numbers):
+                fine = [n * k for n, k in zip(band, reversed(numbers), strict=True)]
+                start = chosen[:, :, d:] + chosen[:, :, d - 1 : d] * middle
+                moved = torch.cat([chosen[:, :, :d] / own.new_tensor(numbers), start], dim=2)
+                total: Any = 0.0
                 for up, weight in _corners(shares):
                     at = tuple((level + level.new_tensor(up)).tolist())
-                    total = total + _column(weight, plain) * pyramid.read_matrix(
-                        at, moved, out, images[mine] if len(matrix) > 1 else slice(None)
-                    )
-            means = saturated(pyramid.with_fill(total / math.prod(numbers)), plain.dtype)
+                    total = total + _column(weight, plain) * pyramid.read_matrix(at, moved, fine, each)
+                bands.append(_pooled(total, numbers))
+            means = saturated(pyramid.with_fill(torch.cat(bands, dim=2)), plain.dtype)
             result = means if len(matrix) == 1 else _put(result, (images[mine],), means)
     return result
+
+
+def _bands(out: tuple[int, ...], numbers: tuple[int, ...]) -> Iterator[tuple[list[int], float]]:
+    """Bands of an output, a few of its slowest rows at a time: the size, and how far its middle lies from the whole's.
+
+    So that the pixels that one band reads are still in the cache for its next sub-points.
+    """
+    rows = max(1, _AT_ONCE // max(1, math.prod(out[1:]) * math.prod(numbers)))
+    for start in range(0, out[0], rows):
+        stop = min(start + rows, out[0])
+        yield [stop - start, *out[1:]], (start + stop - out[0]) / 2
+
+
+def _pooled(values: Tensor, numbers: tuple[int, ...]) -> Tensor:
+    """The means over the sub-points of each output pixel; `numbers` go x, y, z."""
+    for axis, n in enumerate(numbers):
+        at = values.ndim - 1 - axis
+        shape = (*values.shape[:at], values.shape[at] // n, n, *values.shape[at + 1 :])
+        values = values.reshape(shape).mean(at + 1)
+    return values
 
 
 def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
@@ -216,9 +239,9 @@ def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Te
 
 def _exponents(widths: Tensor, pyramid: Pyramid) -> Tensor:
     """The level whose pixels are as wide, between whole ones; 0 where they are smaller than a pixel."""
-    if bool((widths.detach() <= 1).all()):  # no level but the image itself, whatever θ learns
+    if bool((widths.detach() <= 1 + _SAME).all()):  # no level but the image itself, whatever θ learns
         return torch.zeros_like(widths)
-    return torch.minimum(widths.clamp(min=1).log2(), widths.new_tensor(pyramid.top))
+    return torch.minimum((widths / (1 + _SAME)).clamp(min=1).log2(), widths.new_tensor(pyramid.top))
 
 
 def _corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
