@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
@@ -103,6 +102,8 @@ def align(
     if picture is not None:
         photo.write(photo.Photo(_overlaid(*pair, component, [start[None], found])), picture)
     if field is not None:
+        import numpy as np
+
         with written_whole(field) as draft, draft.open("wb") as file:
             np.save(file, found[0].numpy())
     numbers = [] if component.is_field else [float(number) for number in found[0]]

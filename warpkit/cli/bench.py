@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from warpkit.cli.terminal import Terminal
 from warpkit.errors import InputError, quoted, require
@@ -155,6 +154,8 @@ def _installed(console: Terminal) -> "list[Peer]":
 def _measure(plan: "Plan", kept: Path | None, resume: bool, console: Terminal) -> "tuple[Results, bool]":
     """The results, and whether they are whole; each finished row is written to `kept`."""
     from datetime import UTC, datetime
+
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from warpkit.benchmark.accuracy import WIDTHS, accuracy
     from warpkit.benchmark.machine import copy_bandwidth, describe

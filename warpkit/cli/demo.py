@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from warpkit.cli.terminal import Terminal
@@ -52,6 +51,8 @@ def demo(
 
     Ends, within two minutes on two cores, with both test errors and a picture of what the transformer does.
     """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from warpkit.datasets import digits, get_distortion
     from warpkit.training import digit_classifiers, distorted_test
     from warpkit.training.pictures import before_and_after
