@@ -115,3 +115,12 @@ def test_extras_are_loaded_late_and_a_missing_one_says_what_to_install():
         "2 warpkit: this needs Pillow: in a clone of warpkit, pip install '.[image]'",
         "2 warpkit: this needs Matplotlib: in a clone of warpkit, pip install '.[demo]'",
     ]
+
+
+def test_json_is_a_flag_wherever_it_is():
+    for name in ("list", "info", "align", "bench", "check", "show", "evaluate"):
+        shown = run(name, "--help").stdout
+        assert "--json" in shown
+        (line,) = [line for line in shown.splitlines() if " --json " in line]
+        assert "<bool>" in line
+        assert "For programs" in line

@@ -33,8 +33,11 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
 }
 
 
-class _Commands(TyperGroup):
-    """Commands whose wrong input becomes one red line and exit code 2; any other error is ours, with its traceback."""
+class _Friendly(TyperGroup):
+    """Commands whose wrong input becomes one red line and exit code 2, and so does an error in a plugin's code.
+
+    Any other error is ours, with its traceback.
+    """
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all commands, group by group."""
@@ -55,14 +58,27 @@ class _Commands(TyperGroup):
             message = str(error)
         except ModuleNotFoundError as error:
             package = (error.name or "").partition(".")[0]
-            if package not in _EXTRAS:
-                raise
-            title, extra = _EXTRAS[package]
-            message = f"this needs {title}: {to_install(extra)}"
+            if package in _EXTRAS:
+                title, extra = _EXTRAS[package]
+                message = f"this needs {title}: {to_install(extra)}"
+            else:
+                message = _plugin_error(error)
+        except Exception as error:
+            message = _plugin_error(error)
         from warpkit.cli.terminal import say
 
         say(f"warpkit: {message}", err=True, red=True)
         raise typer.Exit(2)
+
+
+def _plugin_error(error: Exception) -> str:
+    """The message for an error that passed a plugin's code; any other is raised again."""
+    from warpkit.cli.theirs import plugin_packages, told
+
+    message = told(error, plugin_packages())
+    if not message:
+        raise error
+    return f"error in a plugin: {message}"
 
 
 def _load(name: str) -> Any:
@@ -76,7 +92,7 @@ def _load(name: str) -> Any:
 
 app = typer.Typer(
     name="warpkit",
-    cls=_Commands,
+    cls=_Friendly,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from warpkit.cli.completing import among
 from warpkit.cli.terminal import Terminal
 from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
@@ -39,7 +40,10 @@ class Trained:
 
 def demo(
     distortion: Annotated[
-        str, typer.Option(help="r: digits turned by up to ±90°; rts: turned, scaled and moved.")
+        str,
+        typer.Option(
+            help="r: digits turned by up to ±90°; rts: turned, scaled and moved.", autocompletion=among(*_STEPS)
+        ),
     ] = "r",
     seed: Annotated[int, typer.Option(help="Decides the first weights, and which images are drawn.")] = 0,
     steps: Annotated[
