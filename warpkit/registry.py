@@ -21,6 +21,7 @@ from warpkit import tracing
 from warpkit.component import Component, is_plain, modules_in, note_options, written
 from warpkit.distribution import NAME
 from warpkit.errors import InputError, quoted, require, unknown
+from warpkit.groups import strays
 from warpkit.quoting import reason, shown
 
 T = TypeVar("T")
@@ -72,7 +73,9 @@ class Registry(Generic[T]):
         if name not in self._entry_points():
             self._entry_points(again=True)  # installed since?
         if name not in self._entry_points():
-            raise unknown(self.kind, name, self.names())
+            error = unknown(self.kind, name, self.names())
+            lost = next((stray for stray in strays() if stray.name == name), None)
+            raise error if lost is None else error.hinting(str(lost))
         return self._entry_points()[name]
 
     def load(self, name: str) -> type[T]:
@@ -256,6 +259,7 @@ class Registry(Generic[T]):
         require(
             isinstance(cls, type) and issubclass(cls, self.base),
             f"{self.kind} {quoted(entry.name)} of {entry.origin}: {entry.value} is no subclass of {self.base.__name__}",
+            hint=_other_group(cls),
         )
         return cls  # type: ignore[no-any-return]
 
@@ -270,6 +274,16 @@ def _declared_in(group: str) -> list[importlib.metadata.EntryPoint]:
             with contextlib.suppress(Exception):
                 found.setdefault(dist.name, [p for p in dist.entry_points if p.group == group])  # the first on the path
         return [point for points in found.values() for point in points]
+
+
+def _other_group(cls: Any) -> str:
+    """The hint for a class that stands in the group of another kind."""
+    fitting = [
+        it for it in _registries if it.base is not nn.Module and isinstance(cls, type) and issubclass(cls, it.base)
+    ]
+    return (
+        f"it is a {fitting[0].kind}: declare it in the entry-point group {quoted(fitting[0].group)}" if fitting else ""
+    )
 
 
 def _path(cls: type) -> str:

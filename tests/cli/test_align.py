@@ -24,6 +24,13 @@ def said(*arguments: object) -> str:
     return result.stdout
 
 
+def fitted(*words) -> tuple[dict, str]:
+    """What --json prints, and what is told beside it, on stderr."""
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout), result.stderr
+
+
 @pytest.fixture
 def pair(tmp_path) -> tuple[Path, Path]:
     """MOVING, with an alpha that is full, and FIXED, which is MOVING warped with THETA; 16 bits and 8."""
@@ -39,13 +46,12 @@ def pair(tmp_path) -> tuple[Path, Path]:
 
 
 def test_moving_is_written_as_fixed_sees_it_with_its_own_bits_and_channels(tmp_path, pair):
-    printed = said(*pair, "-o", tmp_path / "out.png", "--json", tmp_path / "fit.json")
+    fit, printed = fitted(*pair, "-o", tmp_path / "out.png")
     out, fixed = read(tmp_path / "out.png").pixels, read(pair[1]).pixels
     assert out.dtype == torch.uint16
     assert out.shape == (4, 48, 64)
     inside = (slice(None), slice(12, -12), slice(12, -12))
     assert (out[:3].float() / 257 - fixed.float())[inside].abs().mean() < 1.5
-    fit = json.loads((tmp_path / "fit.json").read_text())
     assert fit["transform"] == {"type": "affine"}
     np.testing.assert_allclose(fit["theta"], THETA[0], atol=0.01)
     assert fit["after"]["difference"] < 2 < fit["before"]["difference"]
@@ -59,10 +65,9 @@ def test_moving_is_written_as_fixed_sees_it_with_its_own_bits_and_channels(tmp_p
 def test_a_field_is_kept_and_warps_again(tmp_path, pair):
     field, again = tmp_path / "field.npy", tmp_path / "again.png"
     how = ("--transform", "displacement", "--set", "units=pixels")
-    printed = said(*pair, "-o", tmp_path / "out.png", *how, "--field", field, "--json", tmp_path / "fit.json")
+    fit, printed = fitted(*pair, "-o", tmp_path / "out.png", *how, "--field", field)
     assert printed.startswith("θ is a field of 2 × 48 × 64 numbers: it moves pixels by up to ")
     assert np.load(field).shape == (2, 48, 64)
-    fit = json.loads((tmp_path / "fit.json").read_text())
     assert (fit["field"], fit["size"], fit["weight"]) == (str(field), [2, 48, 64], 2.0)
     assert fit["after"]["difference"] < 4 < fit["before"]["difference"]
     warped = CliRunner().invoke(
@@ -86,8 +91,8 @@ def test_the_picture_is_red_and_cyan_before_and_grey_after(tmp_path, pair):
 def test_a_grey_photograph_is_brought_onto_a_coloured_one_of_other_brightness(tmp_path, pair):
     grey = 30 + 0.5 * read(pair[1]).pixels.float().mean(0)
     write(Photo(grey.round().byte()[None]), tmp_path / "grey.png")
-    said(pair[0], tmp_path / "grey.png", "-o", tmp_path / "out.png", "--loss", "ncc", "--json", tmp_path / "fit.json")
-    np.testing.assert_allclose(json.loads((tmp_path / "fit.json").read_text())["theta"], THETA[0], atol=0.01)
+    fit, _ = fitted(pair[0], tmp_path / "grey.png", "-o", tmp_path / "out.png", "--loss", "ncc")
+    np.testing.assert_allclose(fit["theta"], THETA[0], atol=0.01)
 
 
 def test_transform_options_kernel_and_start_are_given(tmp_path, pair):
@@ -104,9 +109,7 @@ def test_the_kernel_that_made_fixed_finds_it_more_exactly(tmp_path, pair):
     write(Photo((fixed[0] * 65535).round().to(torch.uint16)), tmp_path / "fixed.png")
     off = {}
     for kernel in ("bilinear", "bicubic"):
-        files = ["-o", tmp_path / "out.png", "--json", tmp_path / "fit.json"]
-        said(pair[0], tmp_path / "fixed.png", *files, "--kernel", kernel)
-        fit = json.loads((tmp_path / "fit.json").read_text())
+        fit, _ = fitted(pair[0], tmp_path / "fixed.png", "-o", tmp_path / "out.png", "--kernel", kernel)
         assert fit["kernel"] == kernel
         off[kernel] = float((torch.tensor([fit["theta"]]) - THETA).abs().max())
     assert off["bilinear"] < off["bicubic"] / 2

@@ -30,7 +30,7 @@ def stored(tmp_path, rows, **how):
 
 
 def test_json_on_stdout_is_nothing_but_json():
-    done = run(*SHORT, "--json", "-")
+    done = run(*SHORT, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["version"] == 1
@@ -53,7 +53,7 @@ def test_the_table_fits_into_80_columns():
 
 def test_a_page_and_its_pictures_from_a_run(tmp_path):
     page = tmp_path / "docs" / "benchmarks.md"
-    done = run(*SHORT, "--page", page, "--plot", tmp_path / "ratios.svg", "--json", tmp_path / "r.json")
+    done = run(*SHORT, "--page", page, "--plot", tmp_path / "ratios.svg", "--results", tmp_path / "r.json")
     assert done.exit_code == 0, done.output
     assert "| tiny 1×1×28×28 | bilinear | forward |" in page.read_text(encoding="utf-8")
     assert {file.name for file in (page.parent / "img").iterdir()} == {"benchmarks.png", "accuracy.png"}
@@ -65,9 +65,9 @@ def test_a_page_and_its_pictures_from_a_run(tmp_path):
 
 def test_resume_measures_only_what_is_missing(tmp_path):
     kept = tmp_path / "r.json"
-    assert run(*SHORT, "--direction", "forward", "--json", kept).exit_code == 0
+    assert run(*SHORT, "--direction", "forward", "--results", kept).exit_code == 0
     before = json.loads(kept.read_text(encoding="utf-8"))["rows"]
-    assert run(*SHORT, "--json", kept, "--resume").exit_code == 0
+    assert run(*SHORT, "--results", kept, "--resume").exit_code == 0
     after = json.loads(kept.read_text(encoding="utf-8"))["rows"]
     assert after[:1] == before
     assert [r["direction"] for r in after] == ["forward", "forward+backward"]
@@ -83,7 +83,7 @@ def test_what_was_measured_before_an_interruption_is_kept(tmp_path, monkeypatch)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(runs, "measure", interrupted)
-    done = run(*SHORT, "--json", tmp_path / "r.json")
+    done = run(*SHORT, "--results", tmp_path / "r.json")
     assert done.exit_code == 130
     assert "Interrupted: 1 rows were measured" in done.output
     assert len(json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["rows"]) == 1
@@ -125,7 +125,7 @@ def test_peers_that_are_missing_are_named_in_a_line(monkeypatch):
         (["--kernel", "bspline", "--peer", "torch", "--plot", "x.png"], "no peer can do this, nothing to draw"),
         (["--plot", "x.bmpp"], "--plot: cannot draw 'x.bmpp'"),
         (["--page", "x.html"], "--page: expected a .md file, got 'x.html'"),
-        (["--resume"], "--resume: expected --json FILE"),
+        (["--resume"], "--resume: expected --results FILE"),
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_measured(flags, said, tmp_path, monkeypatch):
@@ -138,6 +138,6 @@ def test_what_cannot_be_is_said_before_anything_is_measured(flags, said, tmp_pat
 
 def test_where_nothing_can_be_written_is_told_before_the_measuring(tmp_path):
     (tmp_path / "file").write_text("no folder")
-    done = run(*SHORT, "--json", tmp_path / "file" / "r.json")
+    done = run(*SHORT, "--results", tmp_path / "file" / "r.json")
     assert done.exit_code == 2
     assert "cannot be written" in done.stderr

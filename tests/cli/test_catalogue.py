@@ -1,4 +1,5 @@
 import json
+import re
 from importlib.metadata import EntryPoint, version
 from types import SimpleNamespace
 
@@ -85,8 +86,14 @@ def test_a_broken_plugin_is_listed_with_its_error_and_stops_nothing(strangers):
     assert items["kernel", "bilinear"]["error"] is None
 
 
-def test_the_layers_of_torch_are_named_and_not_explained(monkeypatch):
+@pytest.fixture
+def terminal(monkeypatch):
+    """What is printed goes to a terminal, 200 columns wide."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "200")
+
+
+def test_the_layers_of_torch_are_named_and_not_explained(terminal):
     stdout = CliRunner().invoke(app, ["list"]).stdout
     assert "Conv2d" in stdout
     assert "padding_mode = 'zeros'" in stdout  # of the spatial transformer
@@ -94,8 +101,38 @@ def test_the_layers_of_torch_are_named_and_not_explained(monkeypatch):
     assert listed()["module", "Conv2d"]["options"]["dilation"] == {"required": False, "default": 1}
 
 
-def test_the_table_shows_the_same(strangers, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+def test_in_a_pipe_each_is_one_line(strangers):
+    result = CliRunner().invoke(app, ["list"])
+    lines = [re.split("  +", line, maxsplit=3) for line in result.stdout.splitlines()]
+    assert [(kind, name) for kind, name, *_ in lines] == list(listed())
+    (bicubic,) = [line for line in lines if line[:2] == ["kernel", "bicubic"]]
+    assert bicubic[2] == f"torch-warpkit {version('torch-warpkit')}"
+    assert bicubic[3].endswith("(a = -0.75, learnable = False)")
+    (gone,) = [line for line in lines if line[1] == "gone"]
+    assert gone[3].startswith("broken: ")
+
+
+@pytest.mark.parametrize("kind", ["kernels", "kernel"])
+def test_one_kind_is_listed_alone(kind):
+    result = CliRunner().invoke(app, ["list", kind, "--json"])
+    assert [item["name"] for item in json.loads(result.stdout)] == wk.list_kernels()
+
+
+def test_an_unknown_kind_gets_the_nearest():
+    result = CliRunner().invoke(app, ["list", "kernles"])
+    assert result.exit_code == 2
+    assert "Did you mean 'kernels'" in result.stderr
+
+
+@pytest.mark.parametrize("columns", ["30", "44", "80"])
+def test_a_name_is_never_cut(terminal, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = CliRunner().invoke(app, ["list"]).stdout
+    for name in [*wk.list_transforms(), *wk.list_kernels(), "spatial_transformer", "conv_localization"]:
+        assert name in shown
+
+
+def test_the_table_shows_the_same(strangers, terminal):
     result = CliRunner().invoke(app, ["list"])
     assert result.exit_code == 0
     for word in (

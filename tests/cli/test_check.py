@@ -55,6 +55,49 @@ def test_a_failure_is_told_with_its_mend_and_exit_code_1(triangle):
     assert "`partition_of_unity = False`" in " ".join(result.output.split())
 
 
+def test_all_of_a_file_is_checked(triangle):
+    more = "\n\nclass Wide(Triangle):\n    def __init__(self):\n        super().__init__(1.2)\n\n\nOther = Triangle\n"
+    triangle.write_text(TRIANGLE + more)
+    result = run(triangle, "--only", "partition_of_unity", "--json")
+    assert result.exit_code == 1
+    assert [(it["component"], it["passed"]) for it in json.loads(result.stdout)] == [
+        ("Triangle", True),
+        ("Wide", False),
+    ]
+    result = run(triangle, "--set", "width=1")
+    assert result.exit_code == 2
+    assert "some_triangle.py:Triangle" in "".join(result.output.split())
+
+
+def test_a_file_without_components_is_said_to_be(tmp_path):
+    (tmp_path / "empty.py").write_text("import warpkit as wk\nfrom warpkit import Kernel\n")
+    result = run(tmp_path / "empty.py")
+    assert result.exit_code == 2
+    assert "expected a file that defines a kernel, transform or backend" in " ".join(result.output.split())
+
+
+def test_failures_come_first_and_what_was_not_run_is_one_line(triangle):
+    result = run("some_triangle.py:Triangle", "--set", "width=0.9")
+    lines = result.output.splitlines()
+    assert lines[0].endswith(": failed")
+    (left,) = [line for line in lines if " not run: " in line]
+    assert "symmetric" in left
+    rows = lines[next(i for i, line in enumerate(lines) if line.startswith("check ")) + 1 : lines.index(left) - 1]
+    statuses = ["failed" if " failed " in row else "passed" for row in rows if not row.startswith(" ")]
+    assert statuses == sorted(statuses)
+    assert statuses[0] == "failed"
+
+
+def test_an_error_of_a_constructor_is_told_with_the_last_line_of_its_file(triangle):
+    triangle.write_text(TRIANGLE.replace("self.radius, self.width = 1.0, width", "self.radius = 1.0 / (width - 1)"))
+    result = run("some_triangle.py:Triangle")
+    assert result.exit_code == 2
+    told = " ".join(result.output.split())
+    assert "ZeroDivisionError: " in told
+    assert "(some_triangle.py, line 10, in __init__: self.radius = 1.0 / (width - 1))" in told
+    assert "Traceback" not in result.output
+
+
 def test_a_file_may_import_what_lies_beside_it(tmp_path, monkeypatch):
     (tmp_path / "some_width.py").write_text("WIDTH = 1.0\n")
     (tmp_path / "wider.py").write_text("from some_width import WIDTH\n" + TRIANGLE.replace("= 1.0)", "= WIDTH)"))

@@ -1,11 +1,17 @@
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from statistics import median
 
 import pytest
 from typer.testing import CliRunner
 
 from warpkit.cli import app
+from warpkit.cli.completing import shipped
 
 SPEC = """
 version = 1
@@ -72,8 +78,23 @@ def test_evaluate_tests_what_was_trained_again_on_the_same_or_on_other_data(spec
     assert "trained on {'input': [1, 28, 28]}, the data have {'input': [1, 42, 42]}" in result.stderr
 
 
-def test_the_experiments_that_come_with_warpkit_are_listed():
-    assert {"r", "rts", "p", "e", "tc"} <= set(run("train", "--list").stdout.split())
+def test_the_experiments_that_come_with_warpkit_are_listed_with_titles_data_and_minutes():
+    lines = [re.split("  +", line) for line in run("train", "--list").stdout.splitlines()]
+    listed = {name: rest for name, *rest in lines}
+    assert {"r", "rts", "p", "e", "tc"} <= set(listed)
+    assert listed["rts"] == ["2 to 34", "digits", "Distorted digits, RTS: turned, scaled and moved"]
+    assert listed["birds"][:2] == ["not measured", "birds: CUB_200_2011"]
+
+
+def test_the_minutes_are_those_that_were_measured():
+    seconds = defaultdict(lambda: defaultdict(list))
+    results = Path(__file__).parents[2] / "docs" / "results"
+    for name in shipped():
+        for file in (results / name).rglob("result.json"):
+            seconds[name][file.parent.parent.name].append(json.loads(file.read_text())["seconds"])
+    for name, file in shipped().items():
+        measured = [max(1, round(median(runs) / 60)) for runs in seconds[name].values()]
+        assert tomllib.loads(file.read_text()).get("minutes") == ([min(measured), max(measured)] if measured else None)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """`warpkit align`: bring one photograph onto another."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 
+from warpkit.cli.completing import among, names
+from warpkit.cli.terminal import say_json
 from warpkit.cli.values import parse_options
 from warpkit.cli.warp import theta_of, transform_of, warp_pixels
 from warpkit.errors import quoted, require
@@ -27,7 +27,11 @@ def align(
     fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The photograph that it is brought onto.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Where to write MOVING as FIXED sees it.")],
     transform: Annotated[
-        str, typer.Option(help="affine, projective, displacement, velocity …; `warpkit list` shows them.")
+        str,
+        typer.Option(
+            help="affine, projective, displacement, velocity …; `warpkit list` shows them.",
+            autocompletion=names("transform"),
+        ),
     ] = "affine",
     options: Annotated[
         list[str] | None,
@@ -38,13 +42,25 @@ def align(
         typer.Option(metavar="NUMBERS", help="θ to start from, where it is known roughly; searched for if left out."),
     ] = None,
     loss: Annotated[
-        str, typer.Option(help="mse, or ncc where the photographs differ in brightness or contrast.")
+        str,
+        typer.Option(
+            help="mse, or ncc where the photographs differ in brightness or contrast.",
+            autocompletion=among("mse", "ncc"),
+        ),
     ] = "mse",
     kernel: Annotated[
-        str, typer.Option(help="Name of the kernel that MOVING is sampled with, to compare and for OUT.")
+        str,
+        typer.Option(
+            help="Name of the kernel that MOVING is sampled with, to compare and for OUT.",
+            autocompletion=names("kernel"),
+        ),
     ] = "bicubic",
     regularization: Annotated[
-        str, typer.Option(help="What keeps a field, or free_form, smooth: bending or diffusion.")
+        str,
+        typer.Option(
+            help="What keeps a field, or free_form, smooth: bending or diffusion.",
+            autocompletion=among("bending", "diffusion"),
+        ),
     ] = "bending",
     weight: Annotated[float, typer.Option(help="How much that counts.")] = 2.0,
     field: Annotated[
@@ -54,8 +70,8 @@ def align(
         Path | None, typer.Option(metavar="FILE", help="Draw both photographs over each other, before and after.")
     ] = None,
     as_json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write θ, and how well the photographs agree.")
-    ] = None,
+        bool, typer.Option("--json", help="For programs: θ and how well the photographs agree, as an object.")
+    ] = False,
 ) -> None:
     """Find the θ that brings MOVING onto FIXED, and warp MOVING with it.
 
@@ -74,11 +90,11 @@ def align(
     start = theta_of(component, theta or [])
     require(field is None or component.is_field, f"--field: θ of {transform} is a few numbers, which are printed")
     require(field is None or field.suffix == ".npy", "--field", expected="a .npy file", given=quoted(str(field), 300))
-    for path in filter(None, (out, picture, as_json, field)):
+    for path in filter(None, (out, picture, field)):
         check_writable(path)
     if picture is not None:
         photo.check_suffix(picture)
-    written = [path.resolve() for path in (out, picture, field, as_json) if path is not None]
+    written = [path.resolve() for path in (out, picture, field) if path is not None]
     require(len(set(written)) == len(written), "one file would be written twice", given=[str(path) for path in written])
     source, target = photo.read(moving), photo.read(fixed)
     size = (target.pixels.shape[1], target.pixels.shape[2])
@@ -103,26 +119,28 @@ def align(
     if picture is not None:
         photo.write(photo.Photo(_overlaid(*pair, component, [start[None], found])), picture)
     if field is not None:
+        import numpy as np
+
         with written_whole(field) as draft, draft.open("wb") as file:
             np.save(file, found[0].numpy())
     numbers = [] if component.is_field else [float(number) for number in found[0]]
-    if as_json is not None:
+    if as_json:
         kept = (
             {"theta": numbers} if numbers else {"field": str(field) if field else None, "size": list(found.shape[1:])}
         )
         words = {"transform": {"type": transform, **extra}, **ways, **kept}
         before, after = (it._asdict() for it in agreements)
-        with written_whole(as_json) as draft:
-            draft.write_text(json.dumps(words | {"before": before, "after": after}, indent=2), encoding="utf-8")
-    typer.echo(f"θ {' '.join(f'{n:.6g}' for n in numbers)}" if numbers else _told(component, found, size))
+        say_json(words | {"before": before, "after": after})
+    typer.echo(f"θ {' '.join(f'{n:.6g}' for n in numbers)}" if numbers else _told(component, found, size), err=as_json)
     for when, it in zip(("before", "after"), agreements, strict=True):
         typer.echo(
             f"{when:<6}  difference {it.difference:.2f} of 255, correlation {it.correlation:.3f}, "
-            f"on {it.overlap:.0%} of FIXED"
+            f"on {it.overlap:.0%} of FIXED",
+            err=as_json,
         )
     if not agreements[1].correlation > _SUSPECT:
         console.print("The photographs still differ much: this may be no match.", style="yellow")
-    typer.echo(f"{out}: {size[1]} × {size[0]} pixels")
+    typer.echo(f"{out}: {size[1]} × {size[0]} pixels", err=as_json)
 
 
 def _told(component: "Transform", theta: "Tensor", size: tuple[int, int]) -> str:

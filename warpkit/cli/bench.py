@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from warpkit.cli.completing import among, names
 from warpkit.cli.terminal import Terminal
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
@@ -24,16 +24,25 @@ _INTERRUPTED = 130
 
 def bench(
     workload: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
-    kernel: Annotated[list[str] | None, typer.Option(help="Only this one, a plugin's too; repeatable.")] = None,
+    kernel: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this one, a plugin's too; repeatable.", autocompletion=names("kernel")),
+    ] = None,
     peer: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
-    direction: Annotated[str, typer.Option(help="forward, or both: forward, and with gradients.")] = "both",
+    direction: Annotated[
+        str,
+        typer.Option(help="forward, or both: forward, and with gradients.", autocompletion=among("forward", "both")),
+    ] = "both",
     threads: Annotated[int | None, typer.Option(help="Of warpkit and every peer; torch's number if left out.")] = None,
     seconds: Annotated[float | None, typer.Option(help="For each row, but five pairs at least. 1 if left out.")] = None,
     repeats: Annotated[int | None, typer.Option(help="Pairs of calls for each row, instead of seconds.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small images, a moment each: does everything run?")] = False,
     memory: Annotated[bool, typer.Option(help="Measure peak memory too, on Linux.")] = True,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Keep the results; - prints them.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the --json file holds already.")] = False,
+    kept: Annotated[
+        Path | None,
+        typer.Option("--results", metavar="FILE.json", help="Keep the results, each row when it is finished."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the --results file holds already.")] = False,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Take these results, measure nothing.")
     ] = None,
@@ -42,29 +51,29 @@ def bench(
         Path | None, typer.Option(metavar="FILE.md", help="Write the page; its pictures go to img/ beside it.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit code 1 where a floor is missed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: the results as an object.")] = False,
 ) -> None:
     """Time warpkit beside torch, kornia, torch-interpol and OpenCV, as far as they are installed, on the same work.
 
     A ratio above 1: warpkit is faster. A peer's result is compared with ours before it is timed.
     """
-    from warpkit.benchmark.results import from_json
+    from warpkit.benchmark.results import from_json, to_json
     from warpkit.benchmark.table import show
 
-    console = Terminal(stderr=json == "-")
-    kept = Path(json) if json and json != "-" else None
+    console = Terminal(stderr=as_json)
     _check_outputs(kept, plot, page)
     require(
         resume or kept is None or source is not None or not kept.exists(),
-        f"--json: {kept} exists",
+        f"--results: {kept} exists",
         hint="--resume goes on with it, another name begins anew",
     )
-    require(not resume or kept is not None, "--resume", expected="--json FILE, the results to go on with")
+    require(not resume or kept is not None, "--resume", expected="--results FILE, the results to go on with")
     require(not (check and quick), "--check: floors are for the real sizes, not for --quick")
     if source is not None:
         asked = (workload, kernel, peer, threads, seconds, repeats, resume or None, quick or None)
         require(
             all(it is None for it in asked),
-            "--from: nothing is measured, so it goes with --json, --plot, --page, --check",
+            "--from: nothing is measured, so it goes with --results, --json, --plot, --page, --check",
         )
         results, whole = from_json(source), True
         require(
@@ -80,7 +89,9 @@ def bench(
         kept_in = f", and are kept in {kept}; --resume goes on from there" if kept and results.rows else ""
         console.print(f"Interrupted: {len(results.rows)} rows were measured{kept_in}.", style="red", soft_wrap=True)
         raise typer.Exit(_INTERRUPTED)
-    _write(results, json, kept, plot, page, console)
+    _write(results, kept, plot, page, console)
+    if as_json:
+        sys.stdout.write(to_json(results))
     if check and not _reached(results, console):
         raise typer.Exit(1)
 
@@ -156,6 +167,8 @@ def _measure(plan: "Plan", kept: Path | None, resume: bool, console: Terminal) -
     """The results, and whether they are whole; each finished row is written to `kept`."""
     from datetime import UTC, datetime
 
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from warpkit.benchmark.accuracy import WIDTHS, accuracy
     from warpkit.benchmark.machine import copy_bandwidth, describe
     from warpkit.benchmark.peers import set_threads
@@ -202,13 +215,7 @@ def _keep(results: "Results", path: Path) -> None:
         draft.write_text(to_json(results), encoding="utf-8")
 
 
-def _write(
-    results: "Results", json: str | None, kept: Path | None, plot: Path | None, page: Path | None, console: Terminal
-) -> None:
-    from warpkit.benchmark.results import to_json
-
-    if json == "-":
-        sys.stdout.write(to_json(results))
+def _write(results: "Results", kept: Path | None, plot: Path | None, page: Path | None, console: Terminal) -> None:
     if kept is not None:
         _keep(results, kept)
     if plot is None and page is None:

@@ -10,12 +10,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from warpkit.cli.terminal import Terminal, say_json
-from warpkit.errors import InputError, quoted
-from warpkit.quoting import reason, shown
+from warpkit.cli.completing import among
+from warpkit.cli.terminal import Terminal, say, say_json, say_rows
+from warpkit.errors import InputError, quoted, unknown
+from warpkit.groups import GROUPS, strays
+from warpkit.quoting import escaped, reason, shown
 
 if TYPE_CHECKING:
     from warpkit.registry import Entry
+
+
+_KINDS = tuple(group.removeprefix("warpkit.") for group in GROUPS)
 
 
 @dataclass(frozen=True)
@@ -36,23 +41,59 @@ class Item:
 
 
 def catalogue(
+    kind: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help="transforms, kernels, modules or backends; all if left out.",
+            autocompletion=among(*_KINDS),
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
 ) -> None:
-    """List every transform, kernel, module and backend: its options, what it is and which package it comes from."""
-    items = collect()
+    """List every transform, kernel, module and backend: its options, what it is and which package it comes from.
+
+    In a pipe each is one line: kind, name, package, and what it is with its options.
+    """
+    wanted = None if kind is None else kind.removesuffix("s")
+    if wanted is not None and f"{wanted}s" not in _KINDS:
+        raise unknown("kind of component", kind, _KINDS)
+    items = [item for item in collect() if wanted in (None, item.kind)]
+    for stray in strays():
+        say(f"warpkit: {stray}", err=True, red=True)
+    console = Terminal()
     if as_json:
         say_json([asdict(item) for item in items])
-        return
-    console = Terminal()
+    elif console.is_terminal:
+        _show(items, console)
+    else:
+        say_rows([(item.kind, item.name, item.origin, _told(item)) for item in items])
+
+
+def _show(items: list[Item], console: Terminal) -> None:
+    """Print a table of each kind, and the layers of torch.nn by their names alone."""
     for kind in dict.fromkeys(item.kind for item in items):
+        told = [item for item in items if item.kind == kind and not _is_torch_s(item)]
         table = Table("name", "options", "what it is", "from", title=f"{kind}s", title_justify="left")
-        for item in items:
-            if item.kind == kind and not _is_torch_s(item):
-                what = Text(f"broken: {item.error}", "red") if item.error else Text(item.summary)
-                table.add_row(Text(item.name, "bold"), Text(_options(item)), what, Text(item.origin))
+        for column in table.columns:
+            column.overflow = "fold"
+        table.columns[0].no_wrap = True
+        table.columns[0].min_width = max((len(escaped(item.name)) for item in told), default=0)  # a cut name is no name
+        for item in told:
+            what = Text(_what(item), "red" if item.error else "")
+            table.add_row(Text(item.name, "bold"), Text(_options(item, "\n")), what, Text(item.origin))
         console.print(table)
     if layers := [item.name for item in items if _is_torch_s(item)]:
         console.print("modules of torch.nn, with its options:", Text(", ".join(layers)))
+
+
+def _told(item: Item) -> str:
+    options = _options(item, ", ")
+    return f"{_what(item)} ({options})" if options else _what(item)
+
+
+def _what(item: Item) -> str:
+    return f"broken: {item.error}" if item.error else item.summary
 
 
 def _is_torch_s(item: Item) -> bool:
@@ -103,5 +144,9 @@ def _option(option: inspect.Parameter) -> dict[str, Any]:
     return {"required": False, "default": option.default}
 
 
-def _options(item: Item) -> str:
-    return "\n".join(f"{key} = {quoted(o['default'])}" if "default" in o else key for key, o in item.options.items())
+def _options(item: Item, between: str) -> str:
+    """The options with their defaults; a layer of torch.nn has those that are known from there."""
+    if _is_torch_s(item):
+        return ""
+    told = (f"{key} = {quoted(o['default'])}" if "default" in o else key for key, o in item.options.items())
+    return between.join(told)

@@ -1,8 +1,10 @@
 """`warpkit check`: run the conformance kit on a plugin."""
 
+import functools
 import importlib
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +13,9 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
+from warpkit.cli.completing import targets
 from warpkit.cli.terminal import Terminal, say, say_json
+from warpkit.cli.theirs import plugin_packages, told
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
@@ -43,7 +47,9 @@ def check(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="NAME|MODULE:CLASS|FILE.py:CLASS", help="What to check: a name of `warpkit list`, or a class."
+            metavar="NAME|FILE.py|FILE.py:CLASS|MODULE:CLASS",
+            help="What to check: a name of `warpkit list`, a class, or all of a file.",
+            autocompletion=targets,
         ),
     ],
     options: Annotated[
@@ -62,7 +68,9 @@ def check(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the kernel, or a grid bent by the transform.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: the report as an object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For programs: the report as an object; of FILE.py, a list of them.")
+    ] = False,
 ) -> None:
     """Check a kernel, transform or backend: everything that it claims, with generated inputs.
 
@@ -72,41 +80,67 @@ def check(
 
     if plot is not None:
         _check_plot(plot)
-    made = _made(target, parse_options("--set", options or []))
-    kind = run.kind_of(made)
-    require(theta is None or kind == "transform", f"--theta: {target} is a {kind}, which has none")
-    require(plot is None or kind != "backend", "--plot: a backend has no picture")
-    numbers = parse_numbers("--theta", theta) if theta else None
-    session = run.session_for(kind, made, seed=seed, thorough=thorough, theta=numbers)
-    with Terminal(stderr=True).status("") as status:
-        report = run.run(session, only, begins=lambda name: status.update(Text(f"{name} …")))
+    given, numbers = parse_options("--set", options or []), parse_numbers("--theta", theta) if theta else None
+    found = _found(target)
+    one = "--set, --theta and --plot are for one component"
+    require(len(found) == 1 or not (given or theta or plot), one, hint=f"try {shown(target)}:{next(iter(found))}")
+    reports: list[Report] = []
+    for create in found.values():
+        made = create(**given)
+        kind = run.kind_of(made)
+        require(theta is None or kind == "transform", f"--theta: {target} is a {kind}, which has none")
+        require(plot is None or kind != "backend", "--plot: a backend has no picture")
+        session = run.session_for(kind, made, seed=seed, thorough=thorough, theta=numbers)
+        with Terminal(stderr=True).status("") as status:
+            reports.append(run.run(session, only, begins=lambda name: status.update(Text(f"{name} …"))))
+        if len(reports) > 1 and not as_json:
+            say("")
+        if not as_json:
+            _show(reports[-1], Terminal())
+        if plot is not None:
+            _draw(made, numbers, plot)
     if as_json:
-        say_json(report.to_dict())
-    else:
-        _show(report, Terminal())
-    if plot is not None:
-        _draw(made, numbers, plot)
-    if not report.passed:
+        say_json([it.to_dict() for it in reports] if target.endswith(".py") else reports[0].to_dict())
+    if not all(report.passed for report in reports):
         raise typer.Exit(1)
 
 
-def _made(target: str, options: dict[str, Any]) -> Any:
-    """The component that a name, or a class given by its module or file, stands for."""
+def _found(target: str) -> dict[str, Callable[..., Any]]:
+    """What makes each component that is meant, by its name: one of that name, one class, or all classes of a file."""
     from warpkit.testing import run
 
+    if target.endswith(".py"):
+        module = _module(target)
+        own = {name: cls for name, cls in vars(module).items() if getattr(cls, "__module__", "") == module.__name__}
+        found: dict[str, Callable[..., Any]] = {
+            name: functools.partial(_made, f"{target}:{name}", cls)
+            for name, cls in own.items()
+            if isinstance(cls, type) and issubclass(cls, run.Component) and name == cls.__name__ and name[0] != "_"
+        }
+        require(len(found) > 0, shown(target), expected="a file that defines a kernel, transform or backend")
+        return found
     if ":" not in target:
-        return run.registry_of(target).create(target, **options)
+        return {target: functools.partial(run.registry_of(target).create, target)}
     place, _, name = target.rpartition(":")
     cls = _module(place)
     for part in name.split("."):
         require(hasattr(cls, part), f"{shown(target)}: {shown(place)} has no {quoted(part)}")
         cls = getattr(cls, part)
     require(isinstance(cls, type), shown(target), expected="a class", given=cls)
+    return {name: functools.partial(_made, target, cls)}
+
+
+def _made(target: str, cls: type, **options: Any) -> Any:
+    """An object of the class; an error of its constructor is told with the last line of its file."""
     try:
         return cls(**options)
-    except TypeError as error:
+    except InputError:
+        raise
+    except Exception as error:  # whatever a stranger's constructor does
         given = quoted(options) if options else "no options"
-        raise InputError(f"{shown(target)} with {given}: {reason(error)}") from error
+        theirs = told(error, plugin_packages() | {cls.__module__.partition(".")[0]})
+        how = theirs or f"{shown(type(error).__name__)}: {reason(error)}"
+        raise InputError(f"{shown(target)} with {given}: {how}") from error
 
 
 def _module(place: str) -> Any:
@@ -134,17 +168,23 @@ def _executed(path: Path) -> Any:
 
 
 def _show(report: "Report", console: Terminal) -> None:
-    """Print a row for each check, then all about those that are not as they should be."""
-    table = Table("check", "result", "", box=None, pad_edge=False)
-    for result in report.results:
-        table.add_row(result.check.name, Text(result.status, _COLOURS[result.status]), _short(result))
-    console.print(table)
-    for result in report.told:
-        console.print(Text(f"\n{result.check.name}: {result.status}", _COLOURS[result.status]))
+    """Print all about the checks that are not as they should be, then a row for each check that was run."""
+    for result in sorted(report.told, key=lambda result: result not in report.failures):
+        console.print(Text(f"{result.check.name}: {result.status}", _COLOURS[result.status]))
         rows = Table(show_header=False, box=None, padding=(0, 1, 0, 1))
         for label, text in result.lines():
             rows.add_row(Text(label, "dim"), Text(text))
         console.print(rows)
+        console.print()
+    left = [result for result in report.results if result.status in ("not run", "not applicable")]
+    table = Table("check", "result", "", box=None, pad_edge=False)
+    for result in [*report.told, *(it for it in report.results if it not in report.told)]:
+        if result not in left:
+            table.add_row(result.check.name, Text(result.status, _COLOURS[result.status]), _short(result))
+    console.print(table)
+    if left:
+        names = ", ".join(result.check.name for result in left)
+        console.print(Text(f"\n{len(left)} not run: {names}", "dim"), soft_wrap=True)
     console.print(Text(f"\n{report.summary()}", "green" if report.passed else "red"))
     if report.suggestions:
         console.print(f"Not stated, and found to hold: {', '.join(report.suggestions)}")

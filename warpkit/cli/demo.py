@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from warpkit.cli.completing import among
 from warpkit.cli.terminal import Terminal
 from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
@@ -40,7 +40,10 @@ class Trained:
 
 def demo(
     distortion: Annotated[
-        str, typer.Option(help="r: digits turned by up to ±90°; rts: turned, scaled and moved.")
+        str,
+        typer.Option(
+            help="r: digits turned by up to ±90°; rts: turned, scaled and moved.", autocompletion=among(*_STEPS)
+        ),
     ] = "r",
     seed: Annotated[int, typer.Option(help="Decides the first weights, and which images are drawn.")] = 0,
     steps: Annotated[
@@ -52,6 +55,8 @@ def demo(
 
     Ends, within two minutes on two cores, with both test errors and a picture of what the transformer does.
     """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     from warpkit.datasets import digits, get_distortion
     from warpkit.training import digit_classifiers, distorted_test
     from warpkit.training.pictures import before_and_after

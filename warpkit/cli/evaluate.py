@@ -7,6 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from warpkit.cli.completing import among
 from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.values import parse_options
 from warpkit.errors import InputError
@@ -22,7 +23,7 @@ def evaluate(
         list[str] | None,
         typer.Option("--set", metavar="PATH=VALUE", help="Other data: data.test_folder=mnist; repeatable."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda …")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda …", autocompletion=among("cpu", "cuda", "mps"))] = "cpu",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: a list of objects.")] = False,
 ) -> None:
     """Test the models of runs that have ended, on their own test images or on other data. Nothing is written."""

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from warpkit.cli.terminal import Terminal, say_json
 from warpkit.distribution import NAME
+from warpkit.groups import strays
 from warpkit.quoting import reason
 
 _PACKAGES = ("numpy", "pydantic", "typer", "rich", "jaxtyping", "matplotlib", "pillow", "mlxtend")
@@ -75,13 +76,18 @@ def _backends() -> dict[str, str]:
 
 
 def _plugins() -> dict[str, list[str]]:
-    """The components that each distribution adds, by its name and version; warpkit's own are left out."""
+    """The components that each distribution adds, by its name and version; warpkit's own are left out.
+
+    One whose entry-point group is misspelt is among them, and says so.
+    """
     plugins: dict[str, list[str]] = {}
     for kind in _KINDS:
         for point in entry_points(group=f"warpkit.{kind}"):
             origin = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown package"
             if not point.dist or point.dist.name != NAME:
                 plugins.setdefault(origin, []).append(f"{kind[:-1]} {point.name}")
+    for stray in strays():
+        plugins.setdefault(stray.origin, []).append(f"{stray.name} (in {stray.group}, a group that nothing reads)")
     return plugins
 
 

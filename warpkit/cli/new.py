@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from warpkit.cli.completing import among
 from warpkit.cli.terminal import say
 from warpkit.errors import InputError, quoted, require, unknown
 from warpkit.quoting import shown
@@ -37,7 +38,12 @@ _IMPORTED = ("Float", "Tensor")  # by the file that the class stands in
 
 
 def new(
-    kind: Annotated[str, typer.Argument(metavar="kernel|transform", help="What it is to be.", show_default=False)],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="kernel|transform", help="What it is to be.", show_default=False, autocompletion=among(*_KINDS)
+        ),
+    ],
     name: Annotated[str, typer.Argument(help="What it is called by: small letters, digits and _.", show_default=False)],
     folder: Annotated[Path, typer.Option("--in", help="Where the package's folder goes.")] = Path(),
 ) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from warpkit.cli.completing import names
 from warpkit.cli.terminal import say
 from warpkit.cli.values import parse_options
 from warpkit.errors import InputError
@@ -15,7 +16,11 @@ def play(
         Path | None, typer.Argument(metavar="[IMAGE]", help="The picture to begin with; a portrait if left out.")
     ] = None,
     transform: Annotated[
-        str, typer.Option(help="Name of the transform to begin with; the page has all that are installed.")
+        str,
+        typer.Option(
+            help="Name of the transform to begin with; the page has all that are installed.",
+            autocompletion=names("transform"),
+        ),
     ] = "thin_plate_spline",
     options: Annotated[
         list[str] | None,

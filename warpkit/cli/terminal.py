@@ -1,7 +1,7 @@
 """The output of all commands: texts that others wrote cannot steer a terminal."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import typer
@@ -31,6 +31,14 @@ class Terminal(Console):
 def say(text: str, *, err: bool = False, red: bool = False) -> None:
     """Print a line on stdout or stderr."""
     typer.secho(harmless(text), err=err, fg="red" if red else None)
+
+
+def say_rows(rows: Sequence[Sequence[str]]) -> None:
+    """Print a line for each row, for grep and awk: nothing is cut, and two spaces or more part the columns."""
+    shown = [[escaped(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        typer.echo("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def say_json(data: Any) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from warpkit.cli.placing import Placing
+from warpkit.cli.completing import among, names, several
+from warpkit.cli.placing import CONVENTIONS, Placing
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
 from warpkit.errors import InputError, require
 from warpkit.files import check_writable
@@ -31,11 +32,14 @@ class WarpCommand(TyperCommand):
 
 
 def warp(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The photograph to warp.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The photograph to warp; - is stdin.")],
     target: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Where to write the result; its suffix names the format.")
+        Path,
+        typer.Argument(metavar="OUT", help="Where to write the result; its suffix names the format, and - is stdout."),
     ],
-    transform: Annotated[str, typer.Option(help="Name of the transform; `warpkit list` shows them.")] = "affine",
+    transform: Annotated[
+        str, typer.Option(help="Name of the transform; `warpkit list` shows them.", autocompletion=names("transform"))
+    ] = "affine",
     theta: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,12 +70,18 @@ def warp(
         ),
     ] = None,
     convention: Annotated[
-        str, typer.Option(help="Whose matrix that is: opencv (kornia too), inverse, scipy or pillow.")
+        str,
+        typer.Option(
+            help="Whose matrix that is: opencv (kornia too), inverse, scipy or pillow.",
+            autocompletion=among(*CONVENTIONS),
+        ),
     ] = "opencv",
     expand: Annotated[
         bool, typer.Option("--expand", help="Make the result as large as all that the photograph becomes.")
     ] = False,
-    kernel: Annotated[str, typer.Option(help="Name of the kernel, or two, for x,y.")] = "bilinear",
+    kernel: Annotated[
+        str, typer.Option(help="Name of the kernel, or two, for x,y.", autocompletion=several(names("kernel")))
+    ] = "bilinear",
     kernel_options: Annotated[
         list[str] | None,
         typer.Option("--kernel-set", metavar="KEY=VALUE", help="An option of the kernel, like a=-0.5; repeatable."),
@@ -82,7 +92,8 @@ def warp(
     padding: Annotated[
         str,
         typer.Option(
-            help="Outside of the photograph: zeros, border, reflection, wrap or none, or two of them, for x,y."
+            help="Outside of the photograph: zeros, border, reflection, wrap or none, or two of them, for x,y.",
+            autocompletion=several(among("zeros", "border", "reflection", "wrap", "none")),
         ),
     ] = "zeros",
     fill: Annotated[
@@ -98,6 +109,10 @@ def warp(
     antialias: Annotated[
         bool, typer.Option("--antialias", help="Take means where a pixel of the result covers several of IN.")
     ] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="SUFFIX", help="Of what goes to stdout, png say; that of IN if left out."),
+    ] = None,
 ) -> None:
     """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
 
@@ -110,8 +125,13 @@ def warp(
     from warpkit.cli.memory import check_memory
     from warpkit.pixels import bounds
 
+    piped = target == photo.PIPE
+    require(piped or form is None, "--format: the suffix of OUT names the format")
+    given_in = photo.Source(source)
+    target = photo.stdout_as(given_in, form) if piped else target
     photo.check_suffix(target)
-    check_writable(target)
+    if not piped:
+        check_writable(target)
     placing = Placing(
         rotate=_one("--rotate", rotate),
         scale=scale,
@@ -128,7 +148,7 @@ def warp(
     numbers = None if placing.moves else theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
-    frames = photo.read_frames(source, indexed={spec["type"] for spec in kernels} == {"nearest"})
+    frames = given_in.frames(indexed={spec["type"] for spec in kernels} == {"nearest"})
     own = [(it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
     sizes = [parse_size(size) if size else shape for shape in own]
     thetas = [
@@ -143,7 +163,7 @@ def warp(
         sizes, thetas = [(it[0], it[1]) for it, _ in held], [theta[0] for _, theta in held]
     check_memory(frames, sizes, component)
     if any(it.palette and not photo.holds(target.suffix, it, shape) for it, shape in zip(frames, sizes, strict=True)):
-        frames = photo.read_frames(source)
+        frames = given_in.frames()
     for it, shape in {(it.kind, shape): (it, shape) for it, shape in zip(frames, sizes, strict=True)}.values():
         photo.check_holds(target, it, shape, len(frames))
         channels = len(it.pixels)
@@ -168,9 +188,10 @@ def warp(
             )
             for it, shape, given in zip(frames, sizes, thetas, strict=True)
         ]
-    photo.write_frames([replace(it, pixels=pixels) for it, pixels in zip(frames, warped, strict=True)], target)
+    write = photo.print_frames if piped else photo.write_frames
+    write([replace(it, pixels=pixels) for it, pixels in zip(frames, warped, strict=True)], target)
     pages = f"{len(frames)} pages, the first " if len(frames) > 1 else ""
-    typer.echo(f"{target}: {pages}{warped[0].shape[2]} × {warped[0].shape[1]} pixels")
+    typer.echo(f"{target}: {pages}{warped[0].shape[2]} × {warped[0].shape[1]} pixels", err=piped)
 
 
 def _one(flag: str, given: str | None) -> float | None:

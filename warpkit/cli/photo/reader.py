@@ -46,10 +46,10 @@ def read_frames(path: Path, *, indexed: bool = False) -> list[Photo]:
         return decode(file, indexed=indexed)
 
 
-def read_bytes(data: bytes, name: str) -> list[Photo]:
+def read_bytes(data: bytes, name: str, *, indexed: bool = False) -> list[Photo]:
     """Every page of a file that is in memory, as `read_frames` reads it; `name` is for messages."""
     with _named(name):
-        return decode(BytesIO(data), indexed=False)
+        return decode(BytesIO(data), indexed=indexed)
 
 
 @contextlib.contextmanager

@@ -42,13 +42,18 @@ def write(photo: Photo, path: Path) -> None:
 
 def write_frames(frames: Sequence[Photo], path: Path) -> None:
     """Write the photographs as the pages of one file. Raises `InputError` as `write` does."""
-    check_suffix(path)
-    try:
-        data = encode(frames, path.suffix)
-    except Exception as error:  # Pillow's writers raise nearly anything
-        raise InputError(f"{path} cannot be written: {error or type(error).__name__}") from error
+    data = encoded(frames, path)
     with written_whole(path) as draft:
         draft.write_bytes(data)
+
+
+def encoded(frames: Sequence[Photo], path: Path) -> bytes:
+    """The bytes of a file of this name. Raises `InputError` as `write` does."""
+    check_suffix(path)
+    try:
+        return encode(frames, path.suffix)
+    except Exception as error:  # Pillow's writers raise nearly anything
+        raise InputError(f"{path} cannot be written: {error or type(error).__name__}") from error
 
 
 def encode(frames: Sequence[Photo], suffix: str) -> bytes:
