@@ -40,14 +40,14 @@ def radius_is_needed(kernel: Kernel) -> None:
 
 @checks.add(*SAMPLED, phi=inputs.phi)
 def interpolating(kernel: Kernel, phi: int) -> None:
-    """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says; of a kernel with a prefilter,
-    the two together.
+    """k(0) = 1 and k = 0 at the other whole distances, as `interpolating = True` says.
 
     Why:
         Pixels keep their values where they are hit exactly: an identity warp gives the image back. Otherwise a
         transformer that has not learned anything yet blurs already.
     How:
-        Every whole distance inside the radius, and a hair to the right of it, where the sampler takes its weights.
+        Every whole distance inside the radius, and a hair to the right of it, where the sampler takes its weights. A
+        kernel with a prefilter is judged together with it.
     Mend:
         Scale the formula so that k(0) = 1 and give it its zeros; give it a `prefilter`, as B-splines have; or say
         `interpolating = False`, as smoothing kernels (a Gaussian) do.
