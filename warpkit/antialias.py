@@ -24,7 +24,7 @@ from warpkit.precision import arithmetic, saturated, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.pyramid import Pyramid, pixels_of, pyramid_of
-from warpkit.sampling.sampler import Rule
+from warpkit.sampling.rule import Rule
 from warpkit.transforms.base import Transform
 from warpkit.transforms.matrix import affine_part, checked_matrix
 

@@ -15,7 +15,8 @@ from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
-from warpkit.sampling.sampler import FillLike, KernelLike, Rule, missing_axis, resample, rule_for
+from warpkit.sampling.rule import FillLike, KernelLike, Rule, missing_axis, rule_for
+from warpkit.sampling.sampler import resample
 from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
 from warpkit.transforms.matrix import checked_matrix
 

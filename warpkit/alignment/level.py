@@ -12,7 +12,8 @@ from torch import Tensor
 from warpkit.alignment.losses import Loss
 from warpkit.geometry import lattice, to_pixels
 from warpkit.precision import wide
-from warpkit.sampling.sampler import KernelLike, sample
+from warpkit.sampling.rule import KernelLike
+from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform
 
 LEAST_OVERLAP = 0.1  # of the fixed image's pixels: below it any loss can be made small

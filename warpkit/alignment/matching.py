@@ -17,7 +17,8 @@ from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.precision import working
 from warpkit.quoting import Told
-from warpkit.sampling.sampler import KernelLike, sample
+from warpkit.sampling.rule import KernelLike
+from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.transforms.field import FieldTransform
 from warpkit.warping import TransformLike

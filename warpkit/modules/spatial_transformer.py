@@ -22,7 +22,7 @@ from warpkit.modules.base import modules
 from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.quoting import Told
-from warpkit.sampling.sampler import KernelLike
+from warpkit.sampling.rule import KernelLike
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.compose import Compose
 from warpkit.warping import TransformLike, warp

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from warpkit.errors import InputError
 from warpkit.sampling.coefficients import Coefficients
-from warpkit.sampling.sampler import FillLike, KernelLike, filtered, how, rule_for
+from warpkit.sampling.rule import FillLike, KernelLike, filtered, how, rule_for
 
 
 def prefilter(

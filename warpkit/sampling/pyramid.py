@@ -19,7 +19,8 @@ from warpkit.boundary import place
 from warpkit.geometry import to_pixels
 from warpkit.precision import arithmetic, wide
 from warpkit.sampling.problem import no_fill
-from warpkit.sampling.sampler import Rule, filtered, resample
+from warpkit.sampling.rule import Rule, filtered
+from warpkit.sampling.sampler import resample
 
 Level = tuple[int, ...]  # the exponent of each axis, x first
 

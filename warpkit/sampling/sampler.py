@@ -1,52 +1,20 @@
 """The sampler's doors: what was given is checked once, becomes a problem, and the chosen backend solves it."""
 
-from collections.abc import Hashable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
-from warpkit.kernels.base import Kernel, kernels
-from warpkit.precision import arithmetic, saturated, wide, working
-from warpkit.quoting import Told
+from warpkit.precision import saturated, wide, working
 from warpkit.sampling import operators, plans
 from warpkit.sampling.backend import Backend, choose
-from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find, size_of
-from warpkit.sampling.problem import Problem, no_fill, tables
-
-KernelLike = str | dict[str, Any] | Kernel
-FillLike = complex | Sequence[complex] | Tensor | np.ndarray
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
-_INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
-_IMAGE_TYPES = frozenset((*_FLOATS, *_INTEGERS, torch.bool))
-
-
-class Rule(NamedTuple):
-    """How an image is read between its pixels and beyond its edge. Tuples go x, y, z."""
-
-    kernels: tuple[Kernel, ...]
-    padding: tuple[str, ...]
-    fill: Tensor  # a number for each channel, or one for all; none: zero
-    align_corners: bool
-    marks: bool = False  # `fill` may be NaN, which marks what the outside has a part in
-    words: Hashable = None  # what names it, where words alone do and nothing is filtered
-    filters: bool = False  # a kernel has a prefilter
-    margin: Margin = ()  # what is sampled goes on beyond the image's edge, rows first
-
-    def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
-        """Sampling an image of this size there, with the margin; `values` is what is sampled, or pushed."""
-        table, shapes, formulas = tables(self.kernels, arithmetic(values.dtype, values.device))
-        beyond = self.margin or (0,) * len(size)
-        extent = tuple(n - 2 * m for n, m in zip(size, beyond, strict=True))
-        return Problem(
-            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), extent,
-            tuple(-m for m in beyond), self.align_corners, values.dtype, formulas,
-        )  # fmt: skip
+from warpkit.sampling.coefficients import Coefficients, size_of
+from warpkit.sampling.problem import Problem
+from warpkit.sampling.rule import FillLike, KernelLike, Rule, filtered, missing_axis, rule_for
 
 
 def sample(
@@ -188,28 +156,6 @@ def resample(
     return operators.pull(chosen, image.to(torch.float32), problem, name).to(image.dtype)
 
 
-def filtered(image: Tensor, rule: Rule) -> tuple[Tensor, Rule]:
-    """The coefficients of an image of any type, and the rule by which they are sampled."""
-    if isinstance(image, Coefficients):
-        if rule.filters:
-            hint = "They were filtered before: a kernel with prefilter=False samples them."
-            raise InputError("image", expected="an image", given=Told("coefficients"), hint=hint)
-        check_how(image, how(rule))
-        return image.as_subclass(Tensor), rule._replace(words=None, margin=image.margin)
-    real = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
-    fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
-    with tracing.no_autocast(image.device):
-        found, margin = find(real, rule.kernels, rule.padding, fill, rule.align_corners)
-    return found, rule._replace(fill=fill, filters=False, margin=margin)
-
-
-def how(rule: Rule) -> How:
-    """What coefficients are found for."""
-    fill = tuple(rule.fill.detach().tolist()) if not tracing.is_traced(rule.fill) else ()
-    radius = tuple(kernel.radius for kernel in rule.kernels)
-    return How(rule.padding, rule.align_corners, fill, radius)
-
-
 def slopes(image: Tensor, coords: Tensor, rule: Rule) -> Tensor:
     """How what `sample` gives changes with the coordinates x, y, z: [N, C, D, *T]; differentiable (eq. 7)."""
     if rule.filters:
@@ -250,57 +196,6 @@ def _marked(
     return torch.where((whole != inside) & channels, torch.nan, found)
 
 
-def rule_for(
-    image: Any,
-    kernel: Any,
-    padding_mode: Any,
-    fill: Any,
-    align_corners: Any,
-    *,
-    dimensions: int = 0,
-    device: torch.device | None = None,
-) -> Rule:
-    """The rule for an image, which is checked with it, or for images of that many dimensions on a device."""
-    if device is None:
-        _check_image(image)
-        dimensions, device = image.ndim - 2, image.device
-    words = None
-    if not tracing.is_recording() and all(isinstance(k, str) for k in (kernel if type(kernel) is tuple else (kernel,))):
-        words = plans.words(kernel, padding_mode, fill, align_corners)
-    if words is not None and (known := _rules.get((words, dimensions, device))) is not None:
-        return known
-    if not isinstance(align_corners, bool):
-        raise InputError("align_corners", expected="True or False", given=align_corners)
-    if isinstance(kernel, list | tuple):
-        resolved = tuple(kernels.shared(k, device) for k in for_each_axis("kernel", kernel, dimensions))
-    else:
-        resolved = (kernels.shared(kernel, device),) * dimensions
-    for k in set(resolved):
-        _ = k.taps  # complains about a radius that is none
-    padding = check_padding(padding_mode, dimensions)
-    filters = any(k.has_prefilter for k in resolved)
-    if filters:
-        words = None
-    if isinstance(fill, float | int) and fill == 0:
-        outside = no_fill(device) if not tracing.is_recording() else torch.zeros(0, dtype=torch.float64, device=device)
-        rule = Rule(resolved, padding, outside, align_corners, words=words, filters=filters)
-        return rule if words is None else _rules.keep((words, dimensions, device), rule)
-    outside = check_fill(fill, image.shape[1], image).to(device)
-    if outside.is_floating_point():
-        outside = outside.to(wide(device))
-    # Of a number it is known at once; what cannot be looked at may be.
-    marks = fill != fill if isinstance(fill, complex | float | int) else _may_be_nan(outside)
-    return Rule(resolved, padding, outside, align_corners, marks, filters=filters)
-
-
-_rules: plans.Kept[Rule] = plans.Kept()
-
-
-def _may_be_nan(fill: Tensor) -> bool:
-    whole = not (fill.is_floating_point() or fill.is_complex())
-    return not whole and (tracing.is_recording() or tracing.is_traced(fill) or bool(fill.detach().isnan().any()))
-
-
 def simple_problem() -> Problem:
     """The least of problems: a point in a small float32 image on the CPU, bilinear."""
     image = torch.zeros(1, 1, 2, 2, device="cpu")
@@ -320,23 +215,3 @@ def _check_points(coords: Any, image: Tensor) -> None:
         ):
             raise error.hinting(missing_axis(image)) from None
         raise
-
-
-def _check_image(image: Any) -> None:
-    if not isinstance(image, Tensor):
-        raise InputError("image", expected="a tensor [N, C, *S]", given=image)
-    if not is_dense(image) or image.dtype not in _IMAGE_TYPES:
-        kind = "nested" if image.is_nested else "sparse" if image.layout != torch.strided else str(image.dtype)
-        raise InputError("image", expected="a dense tensor of real, complex, integer or boolean type", given=Told(kind))
-    if not 3 <= image.ndim <= 5:
-        hint = "Are batch and channels missing: image[None, None]?" if image.ndim == 2 else ""
-        raise InputError("image", expected="[N, C, *S] with one to three axes in S", given=list(image.shape), hint=hint)
-    if 0 in image.shape[1:]:
-        raise InputError("image", expected="a channel and a pixel at least", given=list(image.shape))
-
-
-def missing_axis(image: Tensor) -> str:
-    """What to ask about an image that has one axis less than what else was given says."""
-    shape = list(image.shape)
-    batch, channels = [1, *shape], [shape[0], 1, *shape[1:]]
-    return f"Is the image's batch missing (image[None], {batch}), or are its channels (image[:, None], {channels})?"

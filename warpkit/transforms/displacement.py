@@ -7,7 +7,7 @@ from torch import Tensor
 
 from warpkit.errors import unknown
 from warpkit.geometry import check_size
-from warpkit.sampling.sampler import KernelLike
+from warpkit.sampling.rule import KernelLike
 from warpkit.transforms.field import FieldTransform, affine_shifts, half_extents, to_normalised
 
 UNITS = ("normalized", "pixels")

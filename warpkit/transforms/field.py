@@ -13,7 +13,8 @@ from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import check_coordinates, check_floats, check_size, half_extent, index_to_normalised, lattice
 from warpkit.kernels.base import kernels
 from warpkit.precision import default, wide, working
-from warpkit.sampling.sampler import KernelLike, Rule, resample, rule_for, slopes
+from warpkit.sampling.rule import KernelLike, Rule, rule_for
+from warpkit.sampling.sampler import resample, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import affine_part, check_matrix, check_ndim

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import require
-from warpkit.sampling.sampler import KernelLike
+from warpkit.sampling.rule import KernelLike
 from warpkit.transforms.displacement import Displacement
 from warpkit.transforms.field import half_extents
 from warpkit.transforms.matrix import check_matrix, logarithm

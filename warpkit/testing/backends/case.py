@@ -15,7 +15,8 @@ from warpkit.sampling import operators
 from warpkit.sampling.backend import Backend, refusal
 from warpkit.sampling.problem import Problem
 from warpkit.sampling.reference import Reference
-from warpkit.sampling.sampler import Rule, resample
+from warpkit.sampling.rule import Rule
+from warpkit.sampling.sampler import resample
 from warpkit.testing import inputs
 from warpkit.testing.backends.kernels import STANDARD
 from warpkit.testing.check import expect, expect_close
