@@ -53,7 +53,7 @@ class Coefficients(Tensor):
         return Coefficients.of(found, given.margin, given.how)
 
     def __deepcopy__(self, memo: Any) -> "Coefficients":
-        """Copy the numbers."""
+        """Copy the numbers, and how they were found."""
         return Coefficients.of(self.as_subclass(Tensor).detach().clone(), self.margin, self.how)
 
 
