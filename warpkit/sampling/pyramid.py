@@ -78,11 +78,6 @@ class Pyramid:
         count = self._count(self.size[-1 - axis], exponent)
         return 2 / (2**exponent * count), (2**-exponent + 2 * self.margin) / count - 1
 
-    @property
-    def repeats(self) -> bool:
-        """Whether the image is repeated beyond an edge, in a mirror or not."""
-        return "wrap" in self.padding or "reflection" in self.padding
-
     def with_fill(self, values: Tensor) -> Tensor:
         """Values, or means of them, as they are in the image."""
         filled: Tensor = values + self._outside(values)
@@ -158,7 +153,7 @@ def _blocks(pixels: Tensor, axis: int, block: int) -> Tensor:
 
 def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
     """The pyramid of an image, the one that was made for the same pixels before if it is still there."""
-    learns = image.requires_grad or rule.fill.requires_grad or any(any(k.parameters()) for k in rule.kernels)
+    learns = image.requires_grad or rule.fill.requires_grad or any(True for k in rule.kernels for _ in k.parameters())
     if learns or tracing.is_recording() or tracing.is_traced(image) or rule.words is None:
         return Pyramid(image, rule)
     version, made = _kept.get(image, (None, None))

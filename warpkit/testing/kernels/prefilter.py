@@ -7,7 +7,7 @@ from torch import Tensor
 from warpkit.errors import InputError
 from warpkit.kernels.base import Kernel
 from warpkit.sampling.coefficients import find
-from warpkit.testing import inputs
+from warpkit.testing import inputs, joints
 from warpkit.testing.check import Broken, Checks, NotApplicable, expect, expect_close
 from warpkit.testing.common import SAME
 from warpkit.testing.differences import derivative
@@ -35,11 +35,9 @@ class _Together(Kernel):
 
     def forward(self, distance: Tensor) -> Tensor:
         """The sum over the coefficients of that pixel."""
-        from warpkit.testing.joints import extended
-
         total = torch.zeros_like(distance)
         for k, c in enumerate(self._response.tolist()):
-            total = total + c * extended(self._kernel, distance.cpu() + _REACH - k).to(distance)
+            total = total + c * joints.extended(self._kernel, distance.cpu() + _REACH - k).to(distance)
         return total
 
 
