@@ -251,6 +251,8 @@ def test_what_it_refuses(unchecked):
         wk.SpatialTransformer("conv_localization", antialias=0)
     with pytest.raises(wk.InputError, match="Means of labels"):
         wk.RandomWarp(kernel="nearest", antialias=True)
+    with pytest.raises(wk.InputError, match="vmap goes over θ"):
+        torch.func.vmap(lambda t: wk.warp(image, "affine", t[None], size=(5, 5), antialias=True))(TURNED.repeat(2, 1))
 
 
 def test_a_transformer_takes_means_and_says_so_in_its_spec():

@@ -27,7 +27,7 @@ from warpkit.sampling.pixel_means import mean_of_blocks, pixel_means
 from warpkit.sampling.pyramid import Pyramid, pixels_of, pyramid_of
 from warpkit.sampling.rule import Rule
 from warpkit.sampling.sampler import resample
-from warpkit.transforms.base import Transform
+from warpkit.transforms.base import Transform, leaves
 from warpkit.transforms.matrix import affine_part, checked_matrix
 
 Size = tuple[int, ...]
@@ -67,6 +67,9 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     """The warped image with means where an output pixel covers more than one pixel of the image."""
     if isinstance(image, Coefficients):
         raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
+    if any(tracing.is_mapped(part) for part in leaves(theta)):
+        hint = "How many sub-points there are depends on θ: give a batch of θ instead."
+        raise InputError("antialias", expected="False where vmap goes over θ", given=most, hint=hint)
     size, corners = size_of(image), rule.align_corners
     matrix = _between_pixels(mapping, theta, size, out, corners) if mapping.is_affine else None
     if matrix is not None and (means := pixel_means(image, matrix, out, rule, most)) is not None:

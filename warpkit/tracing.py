@@ -153,6 +153,16 @@ def is_traced(tensor: Tensor) -> bool:
     )
 
 
+def is_mapped(tensor: Tensor) -> bool:
+    """Whether `torch.func.vmap` lets it stand for many, whose numbers cannot be looked at one by one."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False
+
+
 def are_equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     """Whether two sizes are one; of sizes that are still open, whether they will always be: nothing is laid down."""
     if not any(isinstance(n, torch.SymInt) for n in (*a, *b)):
