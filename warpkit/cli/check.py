@@ -209,8 +209,8 @@ def _draw(made: Any, theta: list[float] | None, path: Path) -> None:
     from torch.utils._pytree import tree_map
 
     from warpkit.kernels.base import Kernel
+    from warpkit.pictures import kernel_figure, transform_figure
     from warpkit.testing.flattened import Flattened
-    from warpkit.testing.pictures import kernel_figure, transform_figure
 
     if isinstance(made, Kernel):
         figure = kernel_figure(made)

@@ -70,6 +70,10 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
                 return adapter.validate_python(_tuples(value))
             except ValidationError:
                 pass
+        words = [word for word in _parts(hint) if isinstance(word, str)]
+        for word in numbers if words else ():
+            if isinstance(word, str) and word not in words:
+                raise unknown(option, word, words) from error
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
         raise InputError(expected=shown(expected), given=value) from error
