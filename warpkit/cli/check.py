@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from warpkit.cli.completing import targets
+from warpkit.cli.completing import checks, targets
 from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.theirs import plugin_packages, told
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options
@@ -56,7 +56,9 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of its constructor, like a=-0.5; repeatable."),
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="CHECK", help="Only this check; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Only this check; repeatable.", autocompletion=checks)
+    ] = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="1,000 generated inputs for each check instead of 30.")
     ] = False,
