@@ -3,7 +3,7 @@
 import numbers
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ from warpkit.transforms.base import Transform, TransformLike, transforms
 from warpkit.transforms.compose import Compose
 from warpkit.warping import warp
 
+LocalizationName = Literal["conv_localization", "dense_localization", "unet_localization", "resnet"]
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
 
@@ -74,7 +75,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
 
     def __init__(
         self,
-        localization: nn.Module | str | dict[str, Any],
+        localization: LocalizationName | str | dict[str, Any] | nn.Module,
         transform: TransformLike = "affine",
         *,
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",

@@ -38,11 +38,12 @@ class Transform(Formula):
 
     if TYPE_CHECKING:
         param_names: tuple[str, ...]
-    else:  # a type checker would want a property of each subclass, and a line in its class is enough
+        """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
+    else:  # were it a property for type checkers, each subclass would have to make one too
 
         @property
         def param_names(self):
-            """The name of each parameter, for messages and tables."""
+            """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
             return tuple(f"θ{i + 1}" for i in range(self.num_params))
 
     def check_theta(self, theta: Any) -> None:
