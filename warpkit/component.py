@@ -58,8 +58,7 @@ class Component(nn.Module):
 class Formula(Component):
     """A component that is no network: its repr is the call that makes it, such as `Bicubic(a=-0.5)`.
 
-    Options that equal their defaults are left out, and those that are long are cut. A parameter that learns stands as it
-    was given.
+    Options that equal their defaults are left out, and those that are long are cut. What learns stands as it was given.
     """
 
     def extra_repr(self) -> str:
