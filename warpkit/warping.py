@@ -8,19 +8,19 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.antialias import antialiased, check_antialias, point_sampled
+from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError
 from warpkit.geometry import check_floats, check_size, is_dense
-from warpkit.kernels.base import kernels
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
-from warpkit.sampling.rule import FillLike, KernelLike, Rule, missing_axis, rule_for
-from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
+from warpkit.sampling.rule import FillLike, Rule, missing_axis, rule_for
+from warpkit.transforms.base import Transform, TransformLike, check_theta, leaves, shared_batch, transforms
 
 _checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...]]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...]
-TransformLike = str | dict[str, Any] | Transform
 
 
 def warp(
@@ -30,7 +30,7 @@ def warp(
     *,
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
     antialias: bool | int = False,

@@ -13,7 +13,7 @@ from warpkit.alignment.level import Fit, Level
 from warpkit.alignment.losses import Loss
 from warpkit.alignment.pyramid import pyramid
 from warpkit.alignment.starts import FEW, MANY, affine_starts, imitate, nodes
-from warpkit.sampling.rule import KernelLike
+from warpkit.kernels.base import KernelLike
 from warpkit.transforms.base import Transform, transforms
 
 FOLLOWED = (24, 6, 2)  # starts at the coarsest level, and how many of them at the next ones

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from warpkit.alignment.losses import Loss
 from warpkit.geometry import lattice, to_pixels
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import wide
-from warpkit.sampling.rule import KernelLike
 from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform
 
