@@ -14,7 +14,7 @@ from warpkit.geometry import is_dense
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide
 from warpkit.quoting import Told
-from warpkit.sampling import plans
+from warpkit.sampling import mixups, plans
 from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find
 from warpkit.sampling.problem import Problem, no_fill, tables
 
@@ -132,6 +132,7 @@ def _check_image(image: Any) -> None:
         raise InputError("image", expected="[N, C, *S] with one to three axes in S", given=list(image.shape), hint=hint)
     if 0 in image.shape[1:]:
         raise InputError("image", expected="a channel and a pixel at least", given=list(image.shape))
+    mixups.look_at_image(image)
 
 
 def missing_axis(image: Tensor) -> str:
