@@ -18,7 +18,7 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import kernels
 from warpkit.modules.base import modules
-from warpkit.modules.regression import alike, regression_for, width_of
+from warpkit.modules.regression import Looked, alike, regression_for, width_of
 from warpkit.modules.start import limits_of, start
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.sampling.rule import KernelLike, missing_axis
@@ -91,6 +91,7 @@ class SpatialTransformer(Component, KeepsPrecision):
     ) -> None:
         super().__init__()
         self._theta_hooks: OrderedDict[int, ThetaHook] = OrderedDict()
+        self.looked: Looked | None = None  # while there are hooks, for them
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform, align_corners=align_corners)
         ndim, count = self.transform.ndim, self.transform.num_params
@@ -124,6 +125,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         if not (tracing.is_traced(theta) or tracing.in_backward()):
             for hook in list(self._theta_hooks.values()):
                 hook(self, image, theta)
+            self.looked = None
         return self.warp(image, theta)
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P *F"]:
@@ -165,7 +167,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return handle
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_theta_hooks": OrderedDict()}
+        return {**vars(self), "_theta_hooks": OrderedDict(), "looked": None}
 
     def spec_options(self) -> dict[str, Any]:
         """The options that would make this transformer again, with its components themselves."""
@@ -201,6 +203,8 @@ class SpatialTransformer(Component, KeepsPrecision):
         wanted = width_of(self.regression)
         if wanted not in (0, features.shape[1]):
             raise InputError("localization", expected=f"{wanted} features", given=features.shape[1])
+        if not tracing.is_traced(features) and self._theta_hooks:
+            self.looked = Looked(seen.detach(), features.detach(), features.requires_grad)
         with tracing.no_autocast(features.device):
             given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
