@@ -17,7 +17,7 @@ _LEAST = 4  # points: fewer may well lie outside
 _SHARE = 0.95  # of the points
 _FAR = 2.0  # beyond it along an axis, a normalised point is far outside
 _PIXELS = 2.0**14  # what is larger is no pixel of anybody's
-_CHANNELS, _LARGE = (1, 3, 4), 16  # as a last axis has them; as axes of pixels have, and a second axis has no channels
+CHANNELS, _LARGE = (1, 3, 4), 16  # as a last axis has them; as axes of pixels have, and a second axis has no channels
 
 _told: set[str] = set()
 _calls = 0
@@ -43,10 +43,8 @@ def look_at_points(coords: Tensor) -> None:
 
 
 def look_at_image(image: Tensor) -> None:
-    """Warn, once, where an image `[N, C, *S]` looks like `[N, *S, C]`."""
-    if not tracing.is_plain() or image.ndim < 4 or image.shape[-1] not in _CHANNELS or "image" in _told:
-        return
-    if min(image.shape[1:-1]) >= _LARGE:
+    """Warn, once, where an image `[N, C, *S]`, whose last axis is one of `CHANNELS`, looks like `[N, *S, C]`."""
+    if "image" not in _told and tracing.is_plain() and min(image.shape[1:-1]) >= _LARGE:
         shape, axes = list(image.shape), ", ".join("DHW"[2 - image.ndim :])
         right = [shape[0], shape[-1], *shape[1:-1]]
         _tell(

@@ -59,9 +59,8 @@ class Transform(Component):
 
         Every function that is given a θ asks here, and nowhere else. Only a shape decides, never a value.
         """
-        shape = self.theta_shape
-        if shape is not None and isinstance(theta, Tensor) and theta.dtype in FLOATS and is_dense(theta):
-            theta = self.flattened(theta) if theta.shape[1:] == shape else theta
+        if isinstance(theta, Tensor) and theta.ndim > 2 and theta.dtype in FLOATS and is_dense(theta):
+            theta = self.flattened(theta) if theta.shape[1:] == self.theta_shape else theta
         self.check_theta(theta)
         return theta
 
