@@ -93,7 +93,9 @@ def check_coordinates(what: str, coords: Any, ndim: int) -> None:
     """Raise `InputError` unless coords is a dense floating-point tensor [N, *T, ndim]."""
     check_floats(what, coords)
     if coords.ndim < 2 or coords.shape[-1] != ndim:
-        raise InputError(what, expected=f"[N, *T, {ndim}] in {ndim} dimensions", given=list(coords.shape))
+        shape = list(coords.shape)
+        hint = f"{what} has no batch axis: {what}[None] is {[1, *shape]}" if shape == [ndim] else ""
+        raise InputError(what, expected=f"[N, *T, {ndim}] in {ndim} dimensions", given=shape, hint=hint)
 
 
 def check_floats(what: str, given: Any) -> None:
@@ -116,7 +118,8 @@ def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
     """The common batch of two tensors, one of which may have 1; `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
     if n != m and n != 1 and m != 1:
-        raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n)
+        hint = f"If {other} has no batch axis, {other}[None] gives it one" if other in ("coords", "points") else ""
+        raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n, hint=hint)
     if a.device != b.device:
         raise InputError(what, expected=f"the device of {other}, {b.device}", given=a.device)
     return m if n == 1 else n

@@ -288,6 +288,23 @@ def test_what_would_fail_on_the_first_batch_is_told(unchecked, layers, words):
         wk.build({"input": [1, 8, 8], "layers": layers})
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"type": "Conv2d", "out_channels": 4, "kernel_size": 3}, "ReLU"],
+        [ST, {"type": "MaxPool2d", "kernel_size": 2}],
+        [ST | {"transform": "thin_plate_spline"}],
+    ],
+)
+def test_a_batch_that_is_written_into_the_input_is_told(unchecked, layers):
+    with pytest.raises(
+        wk.InputError, match=r"images of 2 axes.* A batch axis is not written: did you mean \[1, 28, 28\]"
+    ):
+        wk.build({"input": [8, 1, 28, 28], "layers": layers})
+    with pytest.raises(wk.InputError, match=r"images of 2 axes, \[C, \*S\]$"):
+        wk.build({"input": [8, 64], "layers": [{"type": "MaxPool2d", "kernel_size": 2}]})
+
+
 def test_wrong_widths_are_told_together_and_hide_nothing_else(unchecked):
     first, second = ({"type": "Conv2d", "in_channels": n, "out_channels": 4, "kernel_size": 3} for n in (3, 7))
     with pytest.raises(wk.InputError) as error:

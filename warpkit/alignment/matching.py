@@ -19,7 +19,7 @@ from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.base import Transform, TransformLike, check_theta, transforms
+from warpkit.transforms.base import Transform, TransformLike, transforms
 from warpkit.transforms.field import FieldTransform
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
@@ -175,8 +175,8 @@ def _start(transform: Transform, init: Any, like: Tensor, size: Sequence[int]) -
         except InputError as error:
             raise error.hinting("give init, from where to start") from None
     axes = transform.ndim + 1 if transform.is_field else 1
-    start = init[None] if isinstance(init, Tensor) and init.ndim == axes else init
-    check_theta(transform, start)
+    is_one = isinstance(init, Tensor) and (init.ndim == axes or init.shape == transform.theta_shape)
+    start: Tensor = transform.as_theta(init[None] if is_one else init)
     require(bool(start.isfinite().all()), "init", expected="finite numbers")
     return start.detach().to(like)
 

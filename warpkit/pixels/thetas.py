@@ -11,7 +11,7 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
-from warpkit.transforms.base import Transform, TransformLike, check_theta, transforms
+from warpkit.transforms.base import Transform, TransformLike, dimensions_of, transforms
 from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
 SizeLike = int | Sequence[int]
@@ -59,7 +59,7 @@ def to_theta(
 
 
 def from_theta(
-    theta: Float[Tensor, "N P"],
+    theta: Float[Tensor, "N *P"],
     transform: TransformLike = "affine",
     *,
     in_size: SizeLike,
@@ -80,9 +80,9 @@ def from_theta(
     [[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]
     """
     require(isinstance(theta, Tensor), "theta", expected="a tensor [N, P]", given=theta)
-    d = transform.ndim if isinstance(transform, Transform) else len(check_size(in_size))
+    d = dimensions_of(transform, theta, in_size) or len(check_size(in_size))
     mapping, start, end = _prepared(transform, d, theta, in_size, out_size, align_corners)
-    check_theta(mapping, theta)
+    theta = mapping.as_theta(theta)
     exact = checked_matrix(mapping, theta.to(wide(theta.device)))
     back = _pixels_of(start, align_corners, exact) @ exact @ _normalised_of(end, align_corners, exact)
     return scaled(invert(back)).to(theta.dtype)

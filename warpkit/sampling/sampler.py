@@ -12,7 +12,7 @@ from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
 from warpkit.kernels.base import KernelLike
 from warpkit.precision import saturated, wide, working
-from warpkit.sampling import operators, plans
+from warpkit.sampling import mixups, operators, plans
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.problem import Problem
@@ -54,6 +54,7 @@ def sample(
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     _check_points(coords, image)
     common_batch("image", image, "coords", coords)
+    mixups.look_at_points(coords)
     with tracing.no_autocast(image.device):
         return resample(image, coords.to(working(coords.dtype)), "points", coords.shape[1:-1], rule)
 

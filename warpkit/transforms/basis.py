@@ -11,7 +11,7 @@ from warpkit import tracing
 from warpkit.component import edits_of
 from warpkit.geometry import lattice
 from warpkit.precision import wide, working
-from warpkit.transforms.base import Transform, check_theta
+from warpkit.transforms.base import Transform
 
 _KEPT = 8  # lattices for each transform
 # Beside the module, so that no copy, pickle or state_dict holds it.
@@ -40,7 +40,7 @@ class BasisTransform(Transform):
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """The shift basis · coefficients(θ) of each pixel of an output of this size, [N, *size, D]."""
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         dtype = working(theta.dtype)
         if tracing.is_recording() or any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self)):
             points = lattice(size, align_corners=align_corners, dtype=wide(theta.device), device=theta.device)

@@ -111,7 +111,7 @@ class FieldTransform(Transform):
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """The field at each pixel of an output of this size, [N, *size, D]; a view of it where it is of that size."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         field = self.field(theta.to(working(theta.dtype)))
         given = tuple(field.shape[2:])
         if align_corners == self.align_corners and self._is_exact(given) and tracing.are_equal(given, tuple(size)):
@@ -124,7 +124,7 @@ class FieldTransform(Transform):
 
     def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
         """The shifts, and the field at where they lead."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         dtype = working(theta.dtype, shifts.dtype)
         field = self.field(theta.to(dtype))
         size = tuple(shifts.shape[1:-1])
@@ -135,7 +135,7 @@ class FieldTransform(Transform):
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: 1 and the slopes of the field, which the sampler gives."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         check_coordinates("points", points, self.ndim)
         batch, dtype = shared_batch(theta, "points", points), working(theta.dtype, points.dtype)
         with tracing.no_autocast(points.device):

@@ -46,6 +46,11 @@ class FreeForm(FieldTransform):
         """The names x1, y1, x2, … of the control points' displacements."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // self.ndim) for axis in "xyz"[: self.ndim])
 
+    @property
+    def theta_shape(self) -> tuple[int, int]:
+        """How far each control point moves, x y (z)."""
+        return torch.Size(self.grid).numel(), self.ndim
+
     def identity(self, size: Any = None) -> Float[Tensor, " P"]:
         """No displacement of any control point: zeros [P]."""
         return torch.zeros(self.num_params, dtype=default())

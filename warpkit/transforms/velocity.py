@@ -56,7 +56,7 @@ class Velocity(Displacement):
 
     def inverse(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
         """The θ of the inverse flow, which is −θ."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         return -theta
 
     def _generator(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:
