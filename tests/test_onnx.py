@@ -1,8 +1,8 @@
 """`torch.onnx.export` of modules that warp: what ONNX Runtime computes is what the module computes."""
 
 import warnings
+from typing import Any
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -12,11 +12,14 @@ import warpkit as wk
 
 pytest.importorskip("onnxscript")
 onnxruntime = pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("unchecked")
 
-# Name: which image is warped, by what, how. torch takes milliseconds for each operator, and lines have the fewest.
-WARPS = {
+# Name: which image is warped, by what, how. torch takes milliseconds for each operator of a graph, and lines have few.
+FEW = {
     "affine": ("flat", "affine", {}),
     "spline": ("flat", wk.get_transform("thin_plate_spline", grid=(3, 2)), {"kernel": "bicubic"}),
+}
+MORE = {
     "projective": ("flat", "projective", {"kernel": "nearest", "fill": 0.5, "size": (4, 5)}),
     "volume": ("volume", "affine", {"kernel": "nearest", "padding_mode": "border"}),
     "field": ("line", "displacement", {"padding_mode": "reflection"}),
@@ -26,6 +29,8 @@ WARPS = {
     "bytes": ("bytes", "translation", {"fill": 7}),
     "halves": ("halves", "affine", {"padding_mode": "none", "fill": 1.0}),
     "doubles": ("doubles", "affine", {"kernel": {"type": "lanczos", "a": 2}, "align_corners": True}),
+    "sampled": ("line", None, {}),
+    "pushed": ("line", None, {"size": 5}),
 }
 IMAGES = {
     "flat": ((2, 6, 7), torch.float32),
@@ -38,17 +43,23 @@ IMAGES = {
 
 
 class Warps(nn.Module):
-    """Every warp of the table, by the identity and what is in `moves`; the same numbers are points, to be sampled."""
+    """Every warp of a table, by the identity and what is in `moves`; without a transform they are points."""
 
-    def forward(self, images: dict[str, Tensor], moves: Tensor) -> dict[str, Tensor]:
-        found = {}
-        for name, (which, transform, ways) in WARPS.items():
+    def __init__(self, table: dict[str, Any]) -> None:
+        super().__init__()
+        self.table = table
+
+    def forward(self, images: dict[str, Tensor], moves: Tensor) -> list[Tensor]:
+        found = []
+        for name, (which, transform, ways) in self.table.items():
             image = images[which]
+            if transform is None:
+                found.append((wk.push if name == "pushed" else wk.sample)(image, 4 * moves[:, :9, None], **ways))
+                continue
             made = wk.get_transform(transform, ndim=image.ndim - 2) if isinstance(transform, str) else transform
             move = moves[:, None, :5] if made.is_field else made.identity() + moves[:, : made.num_params]
-            found[name] = wk.warp(image, made, move, **ways)
-        points = 4 * moves[:, :9, None]
-        return found | {"sampled": wk.sample(images["line"], points), "pushed": wk.push(images["line"], points, 5)}
+            found.append(wk.warp(image, made, move, **ways))
+        return found
 
 
 def given(batch: int) -> tuple[dict[str, Tensor], Tensor]:
@@ -60,33 +71,56 @@ def given(batch: int) -> tuple[dict[str, Tensor], Tensor]:
     return images, 0.5 * torch.rand(batch, 12, generator=made) - 0.25
 
 
-@pytest.fixture(scope="module")
-def computed():
-    """What ONNX Runtime and the module compute of another batch than was exported, by name."""
-    net, (images, moves) = Warps().eval(), given(2)
+def check(table: dict[str, Any]) -> None:
+    """ONNX Runtime computes of another batch than was exported what the module does."""
+    net, (images, moves) = Warps(table).eval(), given(2)
+    images = {name: image for name, image in images.items() if any(name == row[0] for row in table.values())}
     batch = {0: "batch"}
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
-        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with warnings.catch_warnings(action="ignore"):
         program = torch.onnx.export(
             net,
             (images, moves),
             dynamo=True,
             verbose=False,
             dynamic_shapes=(dict.fromkeys(images, batch), batch),
-            output_names=[*WARPS, "sampled", "pushed"],
+            output_names=list(table),
         )
-        images, moves = given(3)
-        expected = net(images, moves)
+    others, moves = given(3)
+    expected = net(others, moves)
     session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
-    names = [node.name for node in session.get_inputs()]
-    found = session.run([*expected], dict(zip(names, [t.numpy() for t in (*images.values(), moves)], strict=True)))
-    return dict(zip(expected, zip(found, expected.values(), strict=True), strict=True))
+    values = [*(others[name].numpy() for name in images), moves.numpy()]
+    found = session.run(list(table), dict(zip((node.name for node in session.get_inputs()), values, strict=True)))
+    for name, one, wanted in zip(table, found, expected, strict=True):
+        assert one.dtype == wanted.numpy().dtype, name
+        assert np.ptp(np.nan_to_num(one.astype(float))) > 0, name
+        tolerance = {np.dtype("float16"): 1e-3, np.dtype("uint8"): 0}.get(one.dtype, 1e-5)
+        np.testing.assert_allclose(one, wanted.numpy(), rtol=0, atol=tolerance, err_msg=name)
 
 
-@pytest.mark.parametrize("name", [*WARPS, "sampled", "pushed"])
-def test_onnx_runtime_computes_what_the_module_does(computed, name):
-    found, expected = computed[name]
-    assert found.dtype == expected.numpy().dtype
-    assert np.ptp(np.nan_to_num(found.astype(float))) > 0
-    tolerance = {np.dtype("float16"): 1e-3, np.dtype("uint8"): 0}.get(found.dtype, 1e-5)
-    np.testing.assert_allclose(found, expected.numpy(), rtol=0, atol=tolerance)
+def test_onnx_runtime_computes_what_the_module_does():
+    check(FEW)
+
+
+@pytest.mark.exhaustive
+def test_onnx_runtime_computes_every_padding_kind_of_kernel_and_type():
+    check(MORE)
+
+
+def test_the_native_backend_refuses_what_is_written_as_onnx(monkeypatch):
+    image, coords = torch.zeros(1, 1, 4), torch.zeros(1, 3, 1)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    with (
+        torch._subclasses.FakeTensorMode() as mode,
+        wk.use_backend("native"),
+        pytest.raises(wk.InputError, match="ONNX"),
+    ):
+        wk.sample(mode.from_tensor(image), mode.from_tensor(coords))
+
+
+def test_antialiasing_is_no_part_of_an_exported_graph():
+    class Smaller(nn.Module):
+        def forward(self, image: Tensor, theta: Tensor) -> Tensor:
+            return wk.warp(image, "affine", theta, size=2, antialias=True)
+
+    with pytest.raises(wk.InputError, match=r"antialias: .* Export it with antialias=False"):
+        torch.export.export(Smaller(), (torch.rand(1, 1, 8), torch.tensor([[1.0, 0.0]])))

@@ -52,7 +52,7 @@ def check_antialias(given: Any, kernels: Iterable[Kernel]) -> int:
 def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
     """`plain`, the warped image, with means where an output pixel covers more than one pixel of the image."""
     if torch.compiler.is_exporting():
-        told = "antialias: how many sub-points an output pixel has depends on θ's numbers, and no exported graph holds that"
+        told = "antialias: how many sub-points an output pixel has depends on θ's numbers, which no exported graph sees"
         raise InputError(told, hint="Export it with antialias=False")
     if isinstance(image, Coefficients):
         raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
