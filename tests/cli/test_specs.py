@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import warpkit as wk
 from warpkit.cli import app
+from warpkit.transforms.base import transforms
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -142,8 +143,8 @@ class Peeking(wk.Transform):
         (["net.toml", "-o", "net.pt2", "--set", "layers.0.transform={type='peeking'}"], "cannot be exported: "),
     ],
 )
-def test_what_cannot_be_built_is_told(net, words, told):
-    wk.register_transform("peeking")(Peeking)
+def test_what_cannot_be_built_is_told(net, words, told, monkeypatch):
+    monkeypatch.setitem(transforms._registered, "peeking", Peeking)
     (net.parent / "open.toml").write_text('layers = ["ReLU"]')
     code, output = run("build", *words)
     assert code == 2

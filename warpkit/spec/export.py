@@ -27,7 +27,7 @@ def as_pt2(module: nn.Module, shapes: Shapes) -> bytes:
     image.
     """
     file = io.BytesIO()  # written by torch itself, a full disk would end the process
-    with warnings.catch_warnings(action="ignore"):
+    with _quiet():
         torch.export.save(_exported(module, shapes), file)
     return file.getvalue()
 
@@ -71,11 +71,11 @@ def _exported(module: nn.Module, shapes: Shapes) -> ExportedProgram:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch has to say of packages that are not there, and of its own deprecations."""
+    """Without what torch says of packages that are missing and its own deprecations, and of a graph beside an error."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings(action="ignore"):
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
         logging.disable(before)
