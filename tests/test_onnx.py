@@ -124,3 +124,12 @@ def test_antialiasing_is_no_part_of_an_exported_graph():
 
     with pytest.raises(wk.InputError, match=r"antialias: .* Export it with antialias=False"):
         torch.export.export(Smaller(), (torch.rand(1, 1, 8), torch.tensor([[1.0, 0.0]])))
+
+
+def test_an_inverse_that_is_searched_for_is_no_part_of_an_exported_graph():
+    class Inverse(nn.Module):
+        def forward(self, theta: Tensor, points: Tensor) -> Tensor:
+            return wk.get_transform("thin_plate_spline").inverse_points(theta, points)
+
+    with pytest.raises(wk.InputError, match=r"inverse_points: .* Export the warp, and search outside"):
+        torch.export.export(Inverse(), (torch.zeros(1, 32), torch.zeros(1, 4, 2)))
