@@ -44,6 +44,8 @@ def tab(line: str) -> list[str]:
         ("warpkit train r --model st_cnn_t", ["st_cnn_tps"]),
         ("warpkit demo --distortion rt", ["rts"]),
         ("warpkit bench --direction f", ["forward"]),
+        ("warpkit build net.toml --out models/net", ["models/net.pt2", "models/net.onnx"]),
+        ("warpkit build net.toml --out net.v2.o", ["net.v2.onnx"]),
     ],
 )
 def test_choices_are_completed_without_torch(line, given):
