@@ -53,7 +53,8 @@ def as_onnx(module: nn.Module, shapes: Shapes) -> bytes:
             _exported(module, shapes), dynamo=True, verbose=False, input_names=list(shapes), output_names=["output"]
         )
     for value in (*made.model.graph.inputs, *made.model.graph.outputs):
-        value.shape[0] = _BATCH  # torch calls it s77
+        if not isinstance(value.shape[0], int):
+            value.shape[0] = _BATCH  # torch calls it s77
     ClearMetadataAndDocStringPass()(made.model)  # beside each operator, the line of Python it came from, in our folders
     data: bytes = made.model_proto.SerializeToString()
     return data
