@@ -65,6 +65,9 @@ def point_sampled(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out
 @tracing.uncompiled
 def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int) -> Tensor:
     """The warped image with means where an output pixel covers more than one pixel of the image."""
+    if torch.compiler.is_exporting():
+        told = "antialias: how many sub-points an output pixel has depends on θ's numbers, which no exported graph sees"
+        raise InputError(told, hint="Export it with antialias=False")
     if isinstance(image, Coefficients):
         raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
     if any(tracing.is_mapped(part) for part in leaves(theta)):

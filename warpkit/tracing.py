@@ -117,6 +117,13 @@ def is_scripting() -> bool:
     return torch._C._get_tracing_state() is not None
 
 
+def is_written_as_onnx() -> bool:
+    """Whether `torch.onnx` translates what is recorded, and knows torch's own operators alone."""
+    # A graph that dynamo compiles is none of it, and there a look at all loaded modules would be compiled along.
+    loaded = not torch.compiler.is_dynamo_compiling() and "torch.onnx" in sys.modules
+    return loaded and torch.onnx.is_in_onnx_export()
+
+
 def is_plain() -> bool:
     """Whether nobody looks on: no compiler, no dispatch mode, no function transform."""
     # Written out: it is asked before every small image.

@@ -52,6 +52,8 @@ def tab(line: str) -> list[str]:
         ("warpkit bench --workload vol", ["volume"]),
         ("warpkit bench --peer kornia-", ["kornia-rs"]),
         ("warpkit check bicubic --only symm", ["symmetric"]),
+        ("warpkit build net.toml --out models/net", ["models/net.pt2", "models/net.onnx"]),
+        ("warpkit build net.toml --out net.v2.o", ["net.v2.onnx"]),
     ],
 )
 def test_choices_are_completed_without_torch(line, given):

@@ -30,6 +30,8 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "tensorboard": ("TensorBoard", "train"),
     "starlette": ("Starlette", "play"),
     "uvicorn": ("uvicorn", "play"),
+    "onnx": ("onnx", "onnx"),
+    "onnxscript": ("ONNX Script", "onnx"),
 }
 
 

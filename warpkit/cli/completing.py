@@ -41,6 +41,18 @@ def several(complete: Complete) -> Complete:
     return last
 
 
+def ending(*suffixes: str) -> Complete:
+    """Completes a file to be written: those that are there and end in one of these, and a new name by each of them."""
+
+    def complete(incomplete: str) -> list[str]:
+        folder, slash, name = incomplete.rpartition("/")
+        stem = name.rpartition(".")[0] or name.strip(".")
+        new = [f"{folder}{slash}{stem}{suffix}" for suffix in suffixes if stem]
+        return [*dict.fromkeys([*_files(incomplete, suffixes), *_beginning(incomplete, new)])]
+
+    return complete
+
+
 def targets(incomplete: str) -> list[str]:
     """Completes what `warpkit check` takes: a name, or a file of Python's below the current folder."""
     return [*names("transform", "kernel", "backend")(incomplete), *_files(incomplete, (".py",))]

@@ -164,6 +164,8 @@ def refusal(backend: Backend, problem: Problem) -> str | None:
             return "has no forward mode and no vmap: function transforms are the reference backend's"
         if tracing.is_scripting():
             return "is not seen by torch.jit.trace, which records the reference backend's operators"
+        if tracing.is_written_as_onnx():
+            return "has operators of its own, which ONNX does not know: what is exported is the reference backend's"
         if problem.fill.requires_grad:
             return "has no gradient for fill"
     try:

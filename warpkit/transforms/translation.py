@@ -32,7 +32,7 @@ class Translation(MatrixTransform):
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The matrix [[1, 0, t_x], [0, 1, t_y], [0, 0, 1]]."""
-        one = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device).expand(len(theta), -1, -1)
+        one = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device).expand(theta.shape[0], -1, -1)
         return with_last_row(torch.cat([one, theta[..., None]], dim=-1))
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
