@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,8 @@ from warpkit.errors import InputError
 from warpkit.precision import default, wide
 from warpkit.quoting import Told
 
+Units = Literal["normalized", "pixels"]
+UNITS: tuple[Units, ...] = get_args(Units)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOO_MANY = 2**40  # pixels: a terabyte of bytes
 _FAR = 2.0**60  # in normalised coordinates: beyond, the padding gives what it gives here

@@ -18,10 +18,9 @@ from torch.nn import functional
 from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_floats, check_size, half_extent
-from warpkit.transforms.base import Transform, check_theta, leaves, transforms
+from warpkit.transforms.base import Transform, TransformLike, check_theta, leaves, transforms
 
 __all__ = ["bending", "diffusion", "folding", "folding_hinge", "inverse_consistency", "ncc"]
-TransformLike = str | dict[str, Any] | Transform
 Size = int | Sequence[int]
 _POOLS = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
 

@@ -7,22 +7,20 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.antialias import antialiased, check_antialias
+from warpkit.antialias import antialiased, check_antialias, point_sampled
+from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError
 from warpkit.geometry import check_floats, check_size, is_dense
-from warpkit.kernels.base import kernels
-from warpkit.precision import wide, working
+from warpkit.kernels.base import KernelLike, kernels
+from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
-from warpkit.sampling.rule import FillLike, KernelLike, Rule, missing_axis, rule_for
-from warpkit.sampling.sampler import resample
-from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
-from warpkit.transforms.matrix import checked_matrix
+from warpkit.sampling.rule import FillLike, Rule, missing_axis, rule_for
+from warpkit.transforms.base import Transform, TransformLike, check_theta, leaves, shared_batch, transforms
 
 _checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...]]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...]
-TransformLike = str | dict[str, Any] | Transform
 
 
 def warp(
@@ -32,7 +30,7 @@ def warp(
     *,
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
     antialias: bool | int = False,
@@ -84,13 +82,9 @@ def warp(
     rule, mapping, out = known
     most = 0 if antialias is False else check_antialias(antialias, rule.kernels)
     with tracing.no_autocast(image.device):
-        if mapping.is_matrix:
-            assert isinstance(theta, Tensor)
-            matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
-            warped = resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
-        else:
-            warped = resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
-        return antialiased(warped, image, mapping, theta, rule, most) if most else warped
+        if most:
+            return antialiased(image, mapping, theta, rule, out, most)
+        return point_sampled(image, mapping, theta, rule, out)
 
 
 def coverage(

@@ -362,7 +362,8 @@ def test_a_plugins_hints_are_understood(unchecked):
     assert wk.to_spec(made) == spec == wk.normalize_spec(spec)
     for changes, words in (
         ({"layers.0.colour": "blu"}, r"layers\[0\].colour: .*Did you mean 'blue'"),
-        ({"layers.0.mode": "max"}, r"layers\[0\].mode: expected Literal.*, got 'max'"),
+        ({"layers.0.mode": 3}, r"layers\[0\].mode: expected one of mean, sum, got 3"),
+        ({"layers.0.mode": "max"}, r"layers\[0\].mode: unknown mode 'max'. Known: mean, sum"),
         ({"layers.0.of.0": "Rel"}, r"layers\[0\].of\[0\]: .*Did you mean 'ReLU'"),
     ):
         with pytest.raises(wk.InputError, match=words):

@@ -10,18 +10,17 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
-from warpkit.alignment.dense import PENALTIES, Dense, starts
-from warpkit.alignment.losses import LOSSES
+from warpkit.alignment.dense import PENALTIES, Dense, Regularization, starts
+from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.alignment.pyramid import COARSEST
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
-from warpkit.sampling.rule import KernelLike
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, TransformLike, check_theta, transforms
 from warpkit.transforms.field import FieldTransform
-from warpkit.warping import TransformLike
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 
@@ -31,9 +30,9 @@ def align(
     fixed: Tensor,
     transform: TransformLike,
     *,
-    loss: str = "mse",
+    loss: LossName = "mse",
     kernel: KernelLike | Sequence[KernelLike] = "bicubic",
-    regularization: str = "bending",
+    regularization: Regularization = "bending",
     weight: float = 2.0,
     init: Tensor | None = None,
     align_corners: bool = False,
@@ -124,7 +123,7 @@ def align(
 _AFFINE = 0.3  # of the work
 
 
-def _dense(search: Dense, moving: Tensor, fixed: Tensor, start: Tensor | None, loss: str, kernel: Any) -> Tensor:
+def _dense(search: Dense, moving: Tensor, fixed: Tensor, start: Tensor | None, loss: LossName, kernel: Any) -> Tensor:
     """The field, from an affine motion that is found first or from where it is to start."""
     affine = transforms.shared("affine", moving.device, ndim=moving.ndim - 2)
     whole, shift = (1.0, 0.0) if start is not None else (1 - _AFFINE, _AFFINE)

@@ -3,7 +3,7 @@
 import numbers
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,25 +13,25 @@ from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
 from warpkit.antialias import check_antialias
-from warpkit.boundary import check_fill, check_padding, for_each_axis
-from warpkit.component import Component
+from warpkit.boundary import PaddingMode, check_fill, check_padding, for_each_axis
+from warpkit.component import Component, Drawn
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
-from warpkit.kernels.base import kernels
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.modules.base import modules
 from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.quoting import Told
-from warpkit.sampling.rule import KernelLike
-from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.base import Transform, TransformLike, transforms
 from warpkit.transforms.compose import Compose
-from warpkit.warping import TransformLike, warp
+from warpkit.warping import warp
 
+LocalizationName = Literal["conv_localization", "dense_localization", "unet_localization", "resnet"]
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
 
 
-class SpatialTransformer(Component, KeepsPrecision):
+class SpatialTransformer(Drawn, Component, KeepsPrecision):
     """A layer that warps its input as its localization network says.
 
     Args:
@@ -75,12 +75,12 @@ class SpatialTransformer(Component, KeepsPrecision):
 
     def __init__(
         self,
-        localization: nn.Module | str | dict[str, Any],
+        localization: LocalizationName | str | dict[str, Any] | nn.Module,
         transform: TransformLike = "affine",
         *,
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
         size: int | Sequence[int] | None = None,
-        padding_mode: str | Sequence[str] = "zeros",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
         fill: float | Sequence[float] = 0.0,
         align_corners: bool = False,
         antialias: bool | int = False,
@@ -176,11 +176,6 @@ class SpatialTransformer(Component, KeepsPrecision):
         return {
             **given, **set_since, "localization": self.localization, "transform": self.transform, "kernel": kernel
         }  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """The options that are no submodules, as `print` shows them."""
-        names = ("size", "padding_mode", "fill", "align_corners", "steps")
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _regress(self, seen: Tensor) -> Float[Tensor, "N P *F"]:
         """The numbers that localization network and regression add to `init`."""

@@ -11,10 +11,9 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, TransformLike, check_theta, transforms
 from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
-TransformLike = str | dict[str, Any] | Transform
 SizeLike = int | Sequence[int]
 
 

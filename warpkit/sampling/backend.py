@@ -5,6 +5,7 @@ import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from jaxtyping import Shaped
@@ -122,7 +123,7 @@ _choice = _Choice()
 
 
 @contextlib.contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: Literal["native", "reference"] | str) -> Iterator[None]:
     """Context manager: whatever samples uses this backend in this thread, and raises `InputError` where it cannot.
 
     >>> with use_backend("reference"):

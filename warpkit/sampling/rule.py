@@ -18,7 +18,6 @@ from warpkit.sampling import plans
 from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find
 from warpkit.sampling.problem import Problem, no_fill, tables
 
-KernelLike = str | dict[str, Any] | Kernel
 FillLike = complex | Sequence[complex] | Tensor | np.ndarray
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)

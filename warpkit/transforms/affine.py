@@ -22,7 +22,7 @@ class Affine(MatrixTransform):
         self.num_params = ndim * (ndim + 1)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The entries θ11, θ12, … of the matrix."""
         return tuple(f"θ{i + 1}{j + 1}" for i in range(self.ndim) for j in range(self.ndim + 1))
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from warpkit import tracing
-from warpkit.component import Component
+from warpkit.component import Formula
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_coordinates, check_floats, common_batch, lattice
 from warpkit.precision import wide, working
@@ -20,7 +20,7 @@ from warpkit.transforms.inversion import preimages
 from warpkit.transforms.newton import each
 
 
-class Transform(Component):
+class Transform(Formula):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
@@ -36,10 +36,15 @@ class Transform(Component):
     is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
     is_field: bool = False  # whether θ is [N, P, *F], P numbers at each place of any lattice, or a tuple with such
 
-    @property
-    def param_names(self) -> tuple[str, ...]:
-        """The name of each parameter, for messages and tables."""
-        return tuple(f"θ{i + 1}" for i in range(self.num_params))
+    if TYPE_CHECKING:
+        param_names: tuple[str, ...]
+        """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
+    else:  # were it a property for type checkers, each subclass would have to make one too
+
+        @property
+        def param_names(self):
+            """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
+            return tuple(f"θ{i + 1}" for i in range(self.num_params))
 
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
@@ -227,3 +232,17 @@ def check_flat(transform: Transform, theta: Any) -> None:
 
 
 transforms: Registry[Transform] = Registry("transform", Transform)
+# Editors complete these names; any other may be a plugin's.
+TransformName = Literal[
+    "affine", "attention", "compose", "displacement", "euclidean", "free_form", "inverse_polar", "polar", "projective",
+    "similarity", "thin_plate_spline", "translation", "velocity",
+]  # fmt: skip
+TransformLike = TransformName | str | dict[str, Any] | Transform
+
+
+def get_transform(name: TransformName | str, **options: Any) -> Transform:
+    """A new transform of this name, a plugin's too: `get_transform("affine", ndim=3)` is `Affine(ndim=3)`.
+
+    Raises `InputError` for an unknown name or option, and for an option that is missing.
+    """
+    return transforms.create(name, **options)

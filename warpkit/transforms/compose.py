@@ -13,7 +13,7 @@ from warpkit.errors import InputError, at, require
 from warpkit.geometry import lattice
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
-from warpkit.transforms.base import Transform, check_flat, leaves, of_finite, transforms
+from warpkit.transforms.base import Transform, TransformLike, check_flat, leaves, of_finite, transforms
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import apply, checked_matrix, invert
 from warpkit.transforms.newton import each
@@ -33,7 +33,7 @@ class Compose(Transform):
 
     def __init__(
         self,
-        of: Sequence[str | dict[str, object] | Transform],
+        of: Sequence[TransformLike],
         ndim: int | None = None,
         align_corners: bool | None = None,
     ) -> None:
@@ -55,7 +55,7 @@ class Compose(Transform):
         return {**super().spec_options(), "of": self._parts()}
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The parts' parameter names, each after the number of its part."""
         return tuple(f"{i}.{name}" for i, part in enumerate(self._parts()) for name in part.param_names)
 

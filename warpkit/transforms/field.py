@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit import tracing
-from warpkit.boundary import check_padding, for_each_axis
+from warpkit.boundary import PaddingMode, check_padding, for_each_axis
 from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import check_coordinates, check_floats, check_size, half_extent, index_to_normalised, lattice
-from warpkit.kernels.base import kernels
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.precision import default, wide, working
-from warpkit.sampling.rule import KernelLike, Rule, rule_for
+from warpkit.sampling.rule import Rule, rule_for
 from warpkit.sampling.sampler import resample, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
@@ -52,7 +52,7 @@ class FieldTransform(Transform):
         ndim: int | None = None,
         *,
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-        padding_mode: str | Sequence[str] = "border",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "border",
         align_corners: bool = False,
     ) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ class FieldTransform(Transform):
         return self.ndim
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The components: x, y, z."""
         return tuple("xyz"[: self.ndim])
 

@@ -23,7 +23,7 @@ class Projective(MatrixTransform):
         self.num_params = (ndim + 1) ** 2 - 1
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The entries θ11, θ12, … of the matrix, without the last one."""
         n = self.ndim + 1
         return tuple(f"θ{i // n + 1}{i % n + 1}" for i in range(self.num_params))

@@ -43,7 +43,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         self.keep("solved", solved)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names x1, y1, x2, … of the control points' coordinates."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // 2) for axis in "xy")
 

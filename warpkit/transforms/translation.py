@@ -22,7 +22,7 @@ class Translation(MatrixTransform):
         self.ndim = self.num_params = check_ndim(ndim)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names t_x, t_y, t_z."""
         return ("t_x", "t_y", "t_z")[: self.ndim]
 

@@ -7,7 +7,7 @@ import torch
 from matplotlib.figure import Figure
 
 import warpkit as wk
-from warpkit.testing.pictures import kernel_figure, transform_figure
+from warpkit.pictures import kernel_figure, transform_figure
 
 
 class WideHat(wk.Kernel):
