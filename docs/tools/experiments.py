@@ -4,7 +4,6 @@ The tables come from the numbers that are kept in docs/results. RUNS is a folder
 all, for the pictures; without it they stay as they are.
 """
 
-import io
 import re
 import sys
 from pathlib import Path
@@ -55,6 +54,8 @@ def page(text: str) -> str:
 
 def pictures(runs: Path) -> None:
     """The pictures of transformers at work for each experiment, and curves or the watch's figures for some."""
+    from ground import clear  # a neighbour, found where this file is the one that is run
+
     results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:
@@ -65,9 +66,10 @@ def pictures(runs: Path) -> None:
             figures["watch"] = watch(results, name)
         for kind, figure in figures.items():
             if figure is not None:
-                png = io.BytesIO()
-                figure.savefig(png, format="png", dpi=110)
-                (PICTURES / f"{kind}-{name}.png").write_bytes(png.getvalue())
+                path = PICTURES / f"{kind}-{name}.png"
+                figure.savefig(path, dpi=110)
+                if kind == "looks":
+                    clear(path)
 
 
 if __name__ == "__main__":
