@@ -50,8 +50,8 @@ def test_each_number_of_the_front_page_stands_where_its_link_leads():
 
 def test_the_front_page_has_all_that_it_shows():
     script = (DOCS / "javascripts/home.js").read_text(encoding="utf-8")
-    style = (DOCS / "stylesheets/home.css").read_text(encoding="utf-8")
+    style = (DOCS / "css/home.css").read_text(encoding="utf-8")
     steps, rows = re.search(r"STEPS = (\d+)", script)[1], len(re.findall(r'^  \["', script, re.MULTILINE))
     assert f"--rows: {rows}; --columns: {steps};" in style
     for picture in re.findall(r'url\("([^"]+)"\)', style):
-        assert (DOCS / "stylesheets" / picture).is_file()
+        assert (DOCS / "css" / picture).is_file()
