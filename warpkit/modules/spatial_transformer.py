@@ -22,8 +22,9 @@ from warpkit.modules.regression import Looked, alike, regression_for, width_of
 from warpkit.modules.start import limits_of, start
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.sampling.rule import missing_axis
-from warpkit.transforms.base import Transform, TransformLike, transforms
+from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.compose import Compose
+from warpkit.transforms.given import TransformLike
 from warpkit.warping import warp
 
 LocalizationName = Literal["conv_localization", "dense_localization", "unet_localization", "resnet"]
