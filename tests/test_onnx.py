@@ -101,6 +101,15 @@ def test_onnx_runtime_computes_what_the_module_does():
     check(FEW)
 
 
+def test_a_localization_network_of_volumes_becomes_one():
+    net, image = wk.ConvLocalization(channels=[2], features=3, ndim=3).eval(), torch.rand(2, 1, 9, 16, 13)
+    net(image)
+    with warnings.catch_warnings(action="ignore"):
+        program = torch.onnx.export(net, (image,), dynamo=True, verbose=False)
+    (found,) = onnxruntime.InferenceSession(program.model_proto.SerializeToString()).run(None, {"image": image.numpy()})
+    np.testing.assert_allclose(found, net(image).detach().numpy(), rtol=0, atol=1e-5)
+
+
 @pytest.mark.exhaustive
 def test_onnx_runtime_computes_every_padding_kind_of_kernel_and_type():
     check(MORE)
