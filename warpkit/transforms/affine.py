@@ -27,7 +27,7 @@ class Affine(MatrixTransform):
         return tuple(f"θ{i + 1}{j + 1}" for i in range(self.ndim) for j in range(self.ndim + 1))
 
     @property
-    def theta_shape(self) -> tuple[int, int]:
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
         """The matrix's first D rows."""
         return self.ndim, self.ndim + 1
 

@@ -47,13 +47,11 @@ class Transform(Formula):
             """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
             return tuple(f"θ{i + 1}" for i in range(self.num_params))
 
-    @property
-    def theta_shape(self) -> tuple[int, ...] | None:
-        """Another shape in which people have the θ of one image, as (2, 3) for an affine matrix; None where it is [P].
+    theta_shape: tuple[int, ...] | None = None
+    """Another shape in which people have the θ of one image, as (2, 3) for an affine matrix; None where it is [P].
 
-        `theta` may then be `[N, *theta_shape]` wherever it is given, and `flattened` makes `[N, P]` of it.
-        """
-        return None
+    `theta` may then be `[N, *theta_shape]` wherever it is given, and `flattened` makes `[N, P]` of it.
+    """
 
     def flattened(self, theta: Float[Tensor, "N *S"]) -> Float[Tensor, "N P"]:
         """θ of what was given as `[N, *theta_shape]`: its numbers, row by row."""

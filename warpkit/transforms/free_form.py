@@ -47,7 +47,7 @@ class FreeForm(FieldTransform):
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // self.ndim) for axis in "xyz"[: self.ndim])
 
     @property
-    def theta_shape(self) -> tuple[int, int]:
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
         """How far each control point moves, x y (z)."""
         return torch.Size(self.grid).numel(), self.ndim
 

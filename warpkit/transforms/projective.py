@@ -28,7 +28,7 @@ class Projective(MatrixTransform):
         return tuple(f"θ{i // n + 1}{i % n + 1}" for i in range(self.num_params))
 
     @property
-    def theta_shape(self) -> tuple[int, int]:
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
         """The whole matrix, of any scale."""
         return self.ndim + 1, self.ndim + 1
 

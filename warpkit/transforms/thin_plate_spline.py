@@ -47,7 +47,7 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // 2) for axis in "xy")
 
     @property
-    def theta_shape(self) -> tuple[int, int]:
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
         """Where each control point is sampled from, x y."""
         return len(self.control), 2
 
