@@ -101,12 +101,12 @@ __all__ = [
 
 __version__ = _distribution.our_version()
 _distribution.warn_of_another()
-_ON_DEMAND = ("datasets", "testing")
+_ON_DEMAND = ("chunked", "datasets", "testing")
 _MODULES = (*_ON_DEMAND, "losses", "pixels")
 
 
 def __getattr__(name: str) -> types.ModuleType:
-    """`warpkit.datasets` and `warpkit.testing`, loaded when they are asked for; in the command, every public name."""
+    """`chunked`, `datasets` and `testing`, loaded when they are asked for; in the command, every public name."""
     if name in (_MODULES if _waits else _ON_DEMAND):
         return importlib.import_module(f"warpkit.{name}")
     if _waits and name in __all__:

@@ -1,5 +1,7 @@
 """The interface of a kernel: one formula; everything else about it is found out."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -43,6 +45,9 @@ class Kernel(Component):
     symmetric: bool | None = None
     continuity: int | None = None
     reproduces: int | None = None
+    prefilter_samples: Sequence[float] = ()
+    """The kernel at 0, 1, 2 …, where `prefilter` is `spline_filter` of these: then a part of an image can be filtered.
+    """
 
     @property
     def taps(self) -> int:
