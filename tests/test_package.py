@@ -41,6 +41,7 @@ PUBLIC = [
     "Penalty",
     "parameter_groups",
     "align",
+    "Space",
 ]
 
 

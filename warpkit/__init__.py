@@ -31,6 +31,7 @@ if TYPE_CHECKING or not _waits:
     from warpkit.sampling.backend import Backend, use_backend
     from warpkit.sampling.prefilter import prefilter
     from warpkit.sampling.sampler import push, sample
+    from warpkit.space import Space
     from warpkit.spec.build import build
     from warpkit.spec.describe import normalize_spec, to_spec
     from warpkit.spec.files import load, save
@@ -65,6 +66,7 @@ __all__ = [
     "Parallel",
     "Penalty",
     "RandomWarp",
+    "Space",
     "SpatialTransformer",
     "Transform",
     "TransformerWarning",

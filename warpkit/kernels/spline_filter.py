@@ -164,7 +164,7 @@ class LinePart(NamedTuple):
         if pixels.is_complex():
             real, axis = torch.view_as_real(pixels), axis % pixels.ndim
         found = _apply(real, axis, self.inverse, line)
-        return torch.view_as_complex(found) if pixels.is_complex() else found
+        return torch.view_as_complex(found) if pixels.is_complex() else found  # type: ignore[no-any-return]
 
 
 def margin_of(samples: Sequence[float], dtype: torch.dtype, padding_mode: str) -> int:
