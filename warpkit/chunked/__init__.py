@@ -6,8 +6,9 @@ from warpkit.distribution import to_install
 
 for _needed in ("dask", "zarr"):
     if importlib.util.find_spec(_needed) is None:
-        raise ImportError(f"wk.chunked needs {_needed}: {to_install('chunked')}", name=_needed)
+        raise ModuleNotFoundError(f"wk.chunked needs {_needed}: {to_install('chunked')}", name=_needed)
 
+from warpkit.chunked.saving import save  # noqa: E402
 from warpkit.chunked.warping import warp  # noqa: E402
 
-__all__ = ["warp"]
+__all__ = ["save", "warp"]

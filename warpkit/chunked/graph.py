@@ -1,9 +1,9 @@
 """From tiles to a Dask array: one task a tile, which reads what it reaches."""
 
 import contextlib
+import hashlib
 import itertools
 import math
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,10 @@ from warpkit.chunked.coefficients import read_along
 from warpkit.chunked.reading import Box, Read
 from warpkit.chunked.sources import tensor_of
 from warpkit.chunked.tiles import Sampling, reached, warp_tile
+from warpkit.component import Component
 from warpkit.geometry import Part
 from warpkit.sampling.backend import use_backend
+from warpkit.transforms.base import leaves
 
 Place = tuple[tuple[int, int], ...]  # first and one behind the last along each axis of the array
 
@@ -79,6 +81,19 @@ class Job:
                     found.update(itertools.product(*met))
         return sorted(found)
 
+    def digest(self, source: Any, chunks: Any) -> str:
+        """A name that the same job has in any process: of what is read, how, and in which tiles."""
+        sampling = self.sampling
+        parts = (sampling.mapping, *sampling.kernels)
+        learned = [t.detach() for part in parts for t in (*part.parameters(), *part.buffers())]
+        each = [described(part) for part in parts]
+        read = source.name if source is not None else (str(self.array.store_path), self.array.shape)
+        words = (read, each, *(getattr(sampling, f) for f in ("padding", "fill", "align_corners", "size", "out")))
+        found = hashlib.sha256(repr((words, sampling.dtype, self.lead, self.layout, self.backend, chunks)).encode())
+        for numbers in (*leaves(self.theta), *learned):
+            found.update(numbers.cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return found.hexdigest()[:32]
+
     @contextlib.contextmanager
     def chosen(self) -> Iterator[None]:
         """The backend that was named where the array was made: a worker's thread knows of no choice of ours."""
@@ -105,6 +120,22 @@ def run(job: Job, place: Place, blocks: Sequence[Any] = (), offsets: Sequence[tu
     lead = [stop - start for letter, (start, stop) in zip(job.layout.axes, place, strict=True)
             if letter in job.layout.images]  # fmt: skip
     return np.ascontiguousarray(job.layout.from_images(torch.cat(warped), lead).numpy())
+
+
+def described(value: Any) -> Any:
+    """Options, and components with theirs, as plain values, whose repr tells two apart and is the same elsewhere."""
+    if isinstance(value, torch.nn.Module):
+        options = value.spec_options() if isinstance(value, Component) else {}
+        plain = {
+            k: v for k, v in vars(value).items() if isinstance(v, bool | int | float | str | tuple) and k[0] != "_"
+        }
+        inner = [described(part) for part in value.children()]
+        return type(value).__module__, type(value).__qualname__, described(options), described(plain), inner
+    if isinstance(value, dict):
+        return {k: described(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(map(described, value))
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class Blocks:
@@ -135,7 +166,7 @@ def dask_array(job: Job, source: Any, chunks: tuple[tuple[int, ...], ...], dtype
     import dask.array as da
     from dask.highlevelgraph import HighLevelGraph
 
-    name = f"warpkit-{uuid.uuid4().hex}"
+    name = f"warpkit-{job.digest(source, chunks)}"
     key = f"{name}-job"
     graph: dict[Any, Any] = {key: job}
     ends = [np.cumsum((0, *along)) for along in chunks]
