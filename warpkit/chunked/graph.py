@@ -161,6 +161,12 @@ class Blocks:
         return found
 
 
+def bounds_of(array: Any) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Where the chunks of a Dask array begin along each axis, and where they end."""
+    starts = [np.cumsum((0, *along)) for along in array.chunks]
+    return starts, [along[1:] for along in starts]
+
+
 def dask_array(job: Job, source: Any, chunks: tuple[tuple[int, ...], ...], dtype: Any) -> Any:
     """The lazy output; `source`: a Dask array whose chunks the tasks depend on, or None."""
     import dask.array as da
@@ -170,9 +176,7 @@ def dask_array(job: Job, source: Any, chunks: tuple[tuple[int, ...], ...], dtype
     key = f"{name}-job"
     graph: dict[Any, Any] = {key: job}
     ends = [np.cumsum((0, *along)) for along in chunks]
-    if source is not None:
-        starts = [np.cumsum((0, *along)) for along in source.chunks]
-        bounds = [along[1:] for along in starts]
+    starts, bounds = ([], []) if source is None else bounds_of(source)
     for index in itertools.product(*(range(len(along)) for along in chunks)):
         place = tuple((int(e[k]), int(e[k + 1])) for e, k in zip(ends, index, strict=True))
         task: tuple[Any, ...] = (run, key, place)

@@ -72,6 +72,12 @@ class Reached:
     kind: str
     reaches: list[Reach]
 
+    def crops(self, tile: Part) -> tuple[list[slice], list[slice]]:
+        """Where the part stands in its tile, and what of the part stands there: all but the columns before the tile."""
+        ends = list(zip(self.part.origin, self.part.size, tile.origin, strict=True))
+        into = [slice(max(0, at - first), at - first + n) for at, n, first in ends]
+        return into, [slice(max(0, first - at), None) for at, _, first in ends]
+
 
 def reached(sampling: Sampling, theta: Any, part: Part, rule: Rule, channels: int) -> Iterator[Reached]:
     """The parts that a tile is worked on in; the first may begin before it, in the columns."""
@@ -112,10 +118,8 @@ def warp_tile(sampling: Sampling, theta: Any, read: Read, part: Part, channels: 
             warped = saturated(resample(pixels, one.where, one.kind, one.part.size, own), sampling.dtype)
             if marks is not None:
                 warped = torch.where(_touches_outside(sampling, one, rule) & _column(marks, warped), torch.nan, warped)
-            ends = zip(one.part.origin, one.part.size, part.origin, strict=True)
-            into = [slice(max(0, at - first), at - first + n) for at, n, first in ends]
-            from_ = [slice(max(0, first - at), None) for at, first in zip(one.part.origin, part.origin, strict=True)]
-            output[(slice(None), slice(None), *into)] = warped[(slice(None), slice(None), *from_)]
+            into, mine = one.crops(part)
+            output[(slice(None), slice(None), *into)] = warped[(slice(None), slice(None), *mine)]
     return output
 
 

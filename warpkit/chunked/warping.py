@@ -11,7 +11,7 @@ from torch import Tensor
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.coefficients import check_prefilters
 from warpkit.chunked.graph import Job, dask_array
-from warpkit.chunked.sources import source_of, torch_type
+from warpkit.chunked.sources import Source, source_of, torch_type
 from warpkit.chunked.tiles import Sampling
 from warpkit.errors import InputError
 from warpkit.geometry import check_size
@@ -74,11 +74,31 @@ def warp(
     >>> warp(np.arange(4.0).reshape(1, 4), "affine", flip).compute().tolist()
     [[3.0, 2.0, 1.0, 0.0]]
     """
-    source = source_of(array)
-    layout = layout_of(source.axes if axes is None else axes, source.array.shape)
     if antialias is not False:
         hint = "Warp a level of the image's pyramid that is as small as the output."
         raise InputError("antialias", expected="False, for arrays that are warped in tiles", given=antialias, hint=hint)
+    source = source_of(array)
+    ways: dict[str, Any] = {"padding_mode": padding_mode, "fill": fill, "align_corners": align_corners, "axes": axes}
+    job, shape = job_of(source, transform, theta, size, kernel=kernel, **ways)
+    whole = chunks_of(chunks, job.layout, shape, source.array.dtype)
+    lazy = source.array if job.array is None else None
+    return dask_array(job, lazy, whole, np.dtype(source.array.dtype).newbyteorder("="))
+
+
+def job_of(
+    source: Source,
+    transform: TransformLike,
+    theta: Any,
+    size: Any,
+    *,
+    kernel: Any,
+    padding_mode: Any,
+    fill: Any,
+    align_corners: Any,
+    axes: str | None,
+) -> tuple[Job, tuple[int, ...]]:
+    """What a tile of such a warp needs, checked, and the shape of the output."""
+    layout = layout_of(source.axes if axes is None else axes, source.array.shape)
     dtype = torch_type(source.array.dtype)
     mapping, given = prepared(transform, theta, layout, align_corners)
     like = torch.empty(1, *layout.size_of("C"), *[1] * len(layout.space), dtype=dtype)
@@ -89,12 +109,10 @@ def warp(
     outside = rule.fill.tolist() if rule.fill.numel() > 1 else rule.fill.item() if rule.fill.numel() else 0.0
     sampling = Sampling(mapping, rule.kernels, rule.padding, outside, align_corners, own, out, dtype)
     lead = lead_of(layout, given)
-    named_sizes = dict(zip(layout.images, lead, strict=True)) | dict(zip(layout.space, out, strict=True))
-    shape = tuple(named_sizes.get(letter, n) for letter, n in zip(layout.axes, layout.shape, strict=True))
-    is_dask = hasattr(source.array, "__dask_graph__")
-    job = Job(sampling, given, layout, lead, None if is_dask else source.array, named())
-    whole = chunks_of(chunks, layout, shape, source.array.dtype)
-    return dask_array(job, source.array if is_dask else None, whole, np.dtype(source.array.dtype).newbyteorder("="))
+    sizes = dict(zip(layout.images, lead, strict=True)) | dict(zip(layout.space, out, strict=True))
+    shape = tuple(sizes.get(letter, n) for letter, n in zip(layout.axes, layout.shape, strict=True))
+    array = None if hasattr(source.array, "__dask_graph__") else source.array
+    return Job(sampling, given, layout, lead, array, named()), shape
 
 
 def prepared(transform: TransformLike, theta: Any, layout: Layout, align_corners: Any) -> tuple[Transform, Any]:

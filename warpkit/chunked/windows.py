@@ -34,7 +34,7 @@ def reaches(
     `where`: the matrix of a map of that `kind`, or the shifts of the part. `margins`: how many coefficients there are
     beyond the edge.
     """
-    ends = _ends(where, kind, part, size, rule.align_corners)
+    ends = _ends(where.detach(), kind, part, size, rule.align_corners)
     each = zip(ends, size, margins, reversed(rule.padding), reversed(rule.kernels), strict=True)
     return [
         _reach(low, high, n, margin, mode, kernel.taps, rule.align_corners)
