@@ -123,7 +123,8 @@ class Space:
     ) -> Float[Tensor, "N E E"]:
         """The matrix of millimetres of such a θ, from this space to the moving one: the way back of `theta`."""
         self._check(moving)
-        mapping = transforms.shared(transform, getattr(theta, "device", "cpu"), ndim=self.ndim)
+        check_floats("theta", theta)
+        mapping = transforms.shared(transform, theta.device, ndim=self.ndim)
         check_theta(mapping, theta)
         inner, outer = (space.world(align_corners).to(theta.device) for space in (moving, self))
         return scaled(inner @ checked_matrix(mapping, theta.double()) @ invert(outer[None]))

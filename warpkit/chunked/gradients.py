@@ -71,7 +71,7 @@ def gradient(
     >>> value.item(), slope.shape
     (77.5, torch.Size([1, 2]))
     """
-    import dask
+    from dask.base import compute
 
     if isinstance(loss, str) and loss not in LOSSES:
         raise unknown("loss", loss, tuple(LOSSES))
@@ -87,17 +87,17 @@ def gradient(
     measure = LOSSES[loss] if isinstance(loss, str) else loss
     tasks = list(_tasks(job, source, target, layout, whole, measure))
     value, total = torch.zeros((), dtype=torch.float64), tree_map(lambda t: torch.zeros_like(t).double(), job.theta)
-    for each, slope in dask.compute(*tasks):  # in the tiles' order, whoever was first
+    for each, slope in compute(*tasks):  # type: ignore[no-untyped-call]  # in the tiles' order, whoever was first
         value = value + each / count
         total = tree_map(lambda a, b: a + b / count, total, slope)
     return value, tree_map(lambda a, like: a.to(like.dtype), total, job.theta)
 
 
 def _tasks(job: Job, source: Source, target: Source, layout: Layout, chunks: Any, loss: Loss) -> Any:
-    import dask
+    from dask.delayed import delayed
 
-    work = dask.delayed(_tile, pure=False)
-    held = dask.delayed(job, traverse=False)
+    work = delayed(_tile, pure=False)
+    held = delayed(job, traverse=False)
     ends = [np.cumsum((0, *along)) for along in chunks]
     blocks = source.array.to_delayed() if job.array is None else None
     for index in itertools.product(*(range(len(along)) for along in chunks)):
@@ -139,11 +139,10 @@ def _tile(
                     place_of = within(rule, job.sampling, one.part, one.reaches)
                     warped = resample(pixels, one.where, one.kind, one.part.size, place_of)
                     mine, theirs = one.crops(part)
-                    lost = loss(
-                        warped[(slice(None), slice(None), *theirs)], seen[number : number + 1][(..., *mine)].to(kind)
-                    )
+                    beside = seen[(slice(number, number + 1), slice(None), *mine)].to(kind)
+                    lost = loss(warped[(slice(None), slice(None), *theirs)], beside)
                     some = lost.sum(dtype=torch.float64)
                     value = value + some.detach()
                     slopes = torch.autograd.grad(some, each, allow_unused=True, retain_graph=True)
                     total = [a if b is None else a + b for a, b in zip(total, slopes, strict=True)]
-    return value, structure.unflatten(total)  # type: ignore[no-untyped-call]
+    return value, structure.unflatten(total)

@@ -64,7 +64,8 @@ def save(
 
 def _write(array: Any, path: str, name: str | None, axes: str | None, progress: Progress) -> Any:
     """The Zarr array that all of it was written to."""
-    import dask
+    from dask.base import compute
+    from dask.delayed import delayed
 
     target = _target(array, path, name, axes)
     note = dict(target.attrs["warpkit"])
@@ -76,8 +77,8 @@ def _write(array: Any, path: str, name: str | None, axes: str | None, progress: 
         batch = places[done : done + _BATCH]
         regions = [tuple(slice(int(e[k]), int(e[k + 1])) for e, k in zip(ends, at, strict=True)) for at in batch]
         tiles = [array.blocks[at].to_delayed().ravel()[0] for at in batch]
-        put = dask.delayed(_put, pure=False)
-        dask.compute(*(put(tile, target, region) for tile, region in zip(tiles, regions, strict=True)))
+        put = delayed(_put, pure=False)
+        compute(*(put(tile, target, region) for tile, region in zip(tiles, regions, strict=True)))  # type: ignore[no-untyped-call]
         done += len(batch)
         target.attrs["warpkit"] = note | {"done": done}
         progress(done, len(places))
@@ -126,10 +127,10 @@ def _halved(array: Any, axes: str, dtype: Any) -> Any:
             more = array.shape[axis] % 2
             if more:
                 widths = [(0, more if k == axis else 0) for k in range(array.ndim)]
-                array = da.pad(array, widths, mode="edge")  # type: ignore[no-untyped-call]
+                array = da.pad(array, widths, mode="edge")
             even = tuple(n + n % 2 for n in array.chunks[axis])
             array = array.rechunk({axis: even if sum(even) == array.shape[axis] else "auto"})
-            array = da.coarsen(np.mean, array, {axis: 2})  # type: ignore[no-untyped-call]
+            array = da.coarsen(np.mean, array, {axis: 2})
     whole = array if np.dtype(dtype).kind in "fc" else array.round()
     chunks = tuple(max(along) for along in whole.chunks)
     return whole.astype(dtype).rechunk(chunks)

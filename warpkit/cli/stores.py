@@ -47,16 +47,17 @@ def warp_store(
     require(
         layout.space == "YX", f"{source}: this command warps images in 2-D, not {layout.space}: see wk.chunked.warp"
     )
-    own = layout.size_of("YX")
-    out = size or own
-    theta = placing.theta(component, own, out, how["align_corners"]) if numbers is None else numbers
+    rows, columns = layout.size_of("YX")
+    own = rows, columns
+    out: tuple[int, ...] = size or own
+    theta = placing.theta(component, own, size or own, how["align_corners"]) if numbers is None else numbers
     if placing.expand:
         out, wide = bounds(component, theta[None], own, align_corners=how["align_corners"])
         theta = wide[0]
     lazy = chunked.warp(there, component, theta[None], size=out, **how)
     levels = len(levels_of(there)) if hasattr(there, "array_keys") else None
-    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    shown = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("tiles", total=None)
 
         def told(done: int, whole: int) -> None:

@@ -154,8 +154,9 @@ class LinePart(NamedTuple):
     @property
     def pixels(self) -> Tensor:
         """The indices of these pixels, each once, in ascending order."""
-        found = torch.unique(self.line.source.clamp(min=0))
-        return found if bool((self.line.source >= 0).any()) else found[:1]
+        source = self.line.source[self.line.source >= 0]
+        found: Tensor = torch.unique(source) if len(source) else self.line.source.new_zeros(1)
+        return found
 
     def filtered(self, pixels: Tensor, axis: int) -> Tensor:
         """The part's coefficients along an axis that has these pixels, and no others."""
@@ -164,7 +165,7 @@ class LinePart(NamedTuple):
         if pixels.is_complex():
             real, axis = torch.view_as_real(pixels), axis % pixels.ndim
         found = _apply(real, axis, self.inverse, line)
-        return torch.view_as_complex(found) if pixels.is_complex() else found  # type: ignore[no-any-return]
+        return torch.view_as_complex(found) if pixels.is_complex() else found
 
 
 def margin_of(samples: Sequence[float], dtype: torch.dtype, padding_mode: str) -> int:
