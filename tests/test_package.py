@@ -47,6 +47,7 @@ PUBLIC = [
     "Penalty",
     "parameter_groups",
     "align",
+    "Space",
 ]
 
 

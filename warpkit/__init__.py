@@ -52,6 +52,7 @@ if TYPE_CHECKING or not _waits:
     from warpkit.sampling.backend import Backend, use_backend
     from warpkit.sampling.prefilter import prefilter
     from warpkit.sampling.sampler import push, sample
+    from warpkit.space import Space
     from warpkit.spec.build import build
     from warpkit.spec.describe import normalize_spec, to_spec
     from warpkit.spec.files import load, save
@@ -103,6 +104,7 @@ __all__ = [
     "Projective",
     "RandomWarp",
     "Similarity",
+    "Space",
     "SpatialTransformer",
     "ThinPlateSpline",
     "Transform",
@@ -163,7 +165,7 @@ _CLASSES = {  # the built-in transforms and kernels: each is imported when it is
     "Translation": "transforms.translation",
     "Velocity": "transforms.velocity",
 }
-_ON_DEMAND = ("datasets", "testing")
+_ON_DEMAND = ("chunked", "datasets", "testing")
 _MODULES = (*_ON_DEMAND, "losses", "pixels")
 
 if not TYPE_CHECKING:  # who checks types knows each name, and a misspelt one is an error

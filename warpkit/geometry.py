@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -56,9 +56,11 @@ def lattice(
     return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
 
 
-def _axis(n: int, align_corners: bool, device: torch.device) -> Float[Tensor, " n"]:
+def _axis(
+    n: int, align_corners: bool, device: torch.device, part: tuple[int, int] | None = None
+) -> Float[Tensor, " m"]:
     scale, _ = index_to_normalised(n, align_corners)
-    index = torch.arange(n, dtype=wide(device), device=device)
+    index = torch.arange(*(part or (0, n)), dtype=wide(device), device=device)
     # 2i + 1 − n is exact, so the axis is symmetric and its middle is 0 to the last bit.
     return (2 * index + (1 - n)) * (scale / 2)
 
@@ -160,8 +162,32 @@ def to_normalised(pixel: Float[Tensor, "*S"], n: int, align_corners: bool) -> Fl
     return (2 * pixel + (1 - n)) * (scale / 2)
 
 
+class Part(NamedTuple):
+    """A part of an output, rows first: its own size, the whole's, which −1 … 1 spans, and where the part begins."""
+
+    size: tuple[int, ...]
+    whole: tuple[int, ...]
+    origin: tuple[int, ...]
+
+    @staticmethod
+    def all_of(size: Sequence[int]) -> "Part":
+        """The whole itself."""
+        return Part(tuple(size), tuple(size), (0,) * len(size))
+
+    @property
+    def slices(self) -> tuple[slice, ...]:
+        """Where the part stands in an array of the whole."""
+        return tuple(slice(first, first + n) for first, n in zip(self.origin, self.size, strict=True))
+
+    def lattice(self, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "*size D"]:
+        """The whole's `lattice` there, to the last bit."""
+        each = zip(self.size, self.whole, self.origin, strict=True)
+        axes = [_axis(n, align_corners, device, (first, first + count)).to(dtype) for count, n, first in each]
+        return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
+
+
 def from_shifts(
-    shifts: Float[Tensor, "B *S D"], size: tuple[int, ...], align_corners: bool
+    shifts: Float[Tensor, "B *S D"], part: Part, size: tuple[int, ...], align_corners: bool
 ) -> list[Float[Tensor, "B *S"]]:
     """Pixel coordinates x, y, z of an output whose pixels are each sampled a normalised shift from their own place.
 
@@ -169,8 +195,9 @@ def from_shifts(
     """
     exact = wide(shifts.device)
     pixels = []
-    for axis, (n, out, shift) in enumerate(zip(size[::-1], shifts.shape[-2:0:-1], shifts.unbind(-1), strict=True)):
-        at = torch.arange(out, dtype=exact, device=shifts.device).reshape([-1] + [1] * axis)
+    each = zip(size[::-1], part.size[::-1], part.whole[::-1], part.origin[::-1], shifts.unbind(-1), strict=True)
+    for axis, (n, count, out, first, shift) in enumerate(each):
+        at = torch.arange(first, first + count, dtype=exact, device=shifts.device).reshape([-1] + [1] * axis)
         start = ratio(n, out, align_corners) * (at - (out - 1) / 2) + (n - 1) / 2
         pixels.append(start + half_extent(n, align_corners) * shift.to(exact))
     return pixels
@@ -179,27 +206,30 @@ def from_shifts(
 def from_matrix(
     matrix: Float[Tensor, "B E E"],
     is_affine: bool,
-    out_size: tuple[int, ...],
+    part: Part,
     size: tuple[int, ...],
     align_corners: bool,
 ) -> list[Float[Tensor, "B *out_size"]]:
-    """Pixel coordinates x, y, z of every pixel of an output (eq. 1); NaN on and behind a horizon.
+    """Pixel coordinates x, y, z of every pixel of a part of an output (eq. 1); NaN on and behind a horizon.
 
     Both sides are counted from the middle, so that an identity is one to the last bit.
     """
     d = len(size)
+    each = zip(part.size[::-1], part.whole[::-1], part.origin[::-1], strict=True)
     along = [
-        (torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2).reshape([-1] + [1] * axis)
-        for axis, n in enumerate(reversed(out_size))
+        (torch.arange(first, first + count, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2).reshape(
+            [-1] + [1] * axis
+        )
+        for axis, (count, n, first) in enumerate(each)
     ]
     pixels = []
     for e, n in enumerate(reversed(size)):
-        steps = [ratio(n, out, align_corners) for out in reversed(out_size)]
+        steps = [ratio(n, out, align_corners) for out in reversed(part.whole)]
         pixels.append(_at_every_index(matrix[:, e], [*steps, half_extent(n, align_corners)], along))
     if not is_affine:
-        steps = [index_to_normalised(out, align_corners)[0] for out in reversed(out_size)]
+        steps = [index_to_normalised(out, align_corners)[0] for out in reversed(part.whole)]
         pixels = perspective(pixels, _at_every_index(matrix[:, d], [*steps, 1.0], along))
-    return [(x + (n - 1) / 2).expand(-1, *out_size) for x, n in zip(pixels, reversed(size), strict=True)]
+    return [(x + (n - 1) / 2).expand(-1, *part.size) for x, n in zip(pixels, reversed(size), strict=True)]
 
 
 def _at_every_index(row: Float[Tensor, "B E"], scales: list[float], along: list[Tensor]) -> Float[Tensor, "B *size"]:

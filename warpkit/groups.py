@@ -4,6 +4,7 @@ import contextlib
 import difflib
 import importlib.metadata
 from dataclasses import dataclass
+from typing import Any
 
 from warpkit.quoting import quoted, shown
 
@@ -40,7 +41,7 @@ def strays() -> list[Stray]:
     return [stray for each in found.values() for stray in each]
 
 
-def _stray(point: importlib.metadata.EntryPoint, dist: importlib.metadata.Distribution) -> Stray | None:
+def _stray(point: Any, dist: Any) -> Stray | None:  # of importlib.metadata, or its backport, which takes its place
     if point.group in GROUPS:
         return None
     wanted = point.group[:100].lower().replace("_", ".").replace("-", ".")

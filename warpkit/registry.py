@@ -264,12 +264,12 @@ class Registry(Generic[T]):
         return cls  # type: ignore[no-any-return]
 
 
-def _declared_in(group: str) -> list[importlib.metadata.EntryPoint]:
+def _declared_in(group: str) -> list[Any]:  # of importlib.metadata, or its backport, which takes its place
     """The entry points of this group; a broken distribution is left out."""
     try:
         return list(importlib.metadata.entry_points(group=group))
     except Exception:  # a malformed or undecodable file of anybody's
-        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        found: dict[str, list[Any]] = {}
         for dist in importlib.metadata.distributions():
             with contextlib.suppress(Exception):
                 found.setdefault(dist.name, [p for p in dist.entry_points if p.group == group])  # the first on the path

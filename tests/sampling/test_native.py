@@ -407,8 +407,9 @@ def test_no_plan_is_made_of_what_would_be_read_past_its_end(wrong):
     table, fill = torch.zeros(64, dtype=torch.float64), torch.zeros(8, dtype=torch.float64)
     given = {
         "shape": (2, 1, 5, 5), "where": (1, 3, 3), "kernels": (1, 2, 1, 1, 0, 0) * 2, "padding": (0, 0),
-        "target": (5, 5), "extent": (5, 5), "begin": (0, 0), "last": False, "wide": True, "aligned": False,
-        "copies": False, "stored": 0, "bytes": 4, "kind": 2, "table": table.data_ptr(), "numbers": 4,
+        "target": (5, 5), "extent": (5, 5), "begin": (0, 0), "whole": (5, 5),
+        "origin": (0, 0), "last": False, "wide": True, "aligned": False, "copies": False, "stored": 0, "bytes": 4,
+        "kind": 2, "table": table.data_ptr(), "numbers": 4,
         "fill": fill.data_ptr(), "fills": 0,
     }  # fmt: skip
     native._native.plan(*given.values())
@@ -425,6 +426,8 @@ def test_the_extension_refuses_what_is_no_address_or_number(wrong):
         (0,),
         (1,),
         (2,),
+        (0,),
+        (1,),
         (0,),
         0,
         0,
@@ -444,7 +447,7 @@ def test_the_extension_refuses_what_is_no_address_or_number(wrong):
         lambda: native._native.pull(plan, 0, 0, 0),  # nothing is read of no tensor
         lambda: native._native.push(plan, 0, 0),
         lambda: native._native.gradients(plan, 0, 0, 0, 0, 0, wrong),
-        lambda: native._native.plan(*[wrong] * 18),
+        lambda: native._native.plan(*[wrong] * 20),
     ):
         with pytest.raises((TypeError, ValueError, OverflowError)):
             call()

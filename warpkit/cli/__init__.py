@@ -28,6 +28,8 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "yaml": ("PyYAML", "spec"),
     "lightning": ("Lightning", "train"),
     "tensorboard": ("TensorBoard", "train"),
+    "dask": ("Dask", "chunked"),
+    "zarr": ("Zarr", "chunked"),
     "starlette": ("Starlette", "play"),
     "uvicorn": ("uvicorn", "play"),
     "onnx": ("onnx", "onnx"),

@@ -32,7 +32,7 @@ class WarpCommand(TyperCommand):
 
 
 def warp(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The photograph to warp; - is stdin.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The photograph to warp, - is stdin; or a Zarr store.")],
     target: Annotated[
         Path,
         typer.Argument(metavar="OUT", help="Where to write the result; its suffix names the format, and - is stdout."),
@@ -115,24 +115,25 @@ def warp(
         typer.Option("--format", metavar="SUFFIX", help="Of what goes to stdout, png say; that of IN if left out."),
     ] = None,
 ) -> None:
-    """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha.
+    """Warp a photograph: 8 or 16 bits a channel, grey or RGB, with or without alpha. Or a Zarr array of any size.
 
     θ maps the result to IN, both from −1 to 1: an affine 0.5 0 0 0 0.5 0 shows the middle half, twice as large.
     --rotate 30 --scale 1.2 --expand needs no θ.
     """
     import torch
 
-    from warpkit.cli import photo
+    from warpkit.cli import photo, stores
     from warpkit.cli.memory import check_memory
     from warpkit.pixels import bounds
 
-    piped = target == photo.PIPE
+    piped, stored = target == photo.PIPE, stores.is_store(source)
     require(piped or form is None, "--format: the suffix of OUT names the format")
-    given_in = photo.Source(source)
-    target = photo.stdout_as(given_in, form) if piped else target
-    photo.check_suffix(target)
-    if not piped:
-        check_writable(target)
+    if not stored:
+        given_in = photo.Source(source)
+        target = photo.stdout_as(given_in, form) if piped else target
+        photo.check_suffix(target)
+        if not piped:
+            check_writable(target)
     placing = Placing(
         rotate=_one("--rotate", rotate),
         scale=scale,
@@ -149,6 +150,13 @@ def warp(
     numbers = None if placing.moves else theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
+    if stored:
+        stores.warp_store(
+            source, target, component, numbers, placing, parse_size(size) if size else None, fill=outside,
+            kernel=kernels[0] if len(kernels) == 1 else tuple(kernels), align_corners=align_corners,
+            padding_mode=padding if "," not in padding else tuple(_words(padding)), antialias=antialias,
+        )  # fmt: skip
+        return
     frames = given_in.frames(indexed={spec["type"] for spec in kernels} == {"nearest"})
     own = [(it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
     sizes = [parse_size(size) if size else shape for shape in own]

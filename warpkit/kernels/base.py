@@ -1,5 +1,6 @@
 """The interface of a kernel: one formula; everything else about it is found out."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -45,6 +46,9 @@ class Kernel(Drawn, Formula):
     symmetric: bool | None = None
     continuity: int | None = None
     reproduces: int | None = None
+    prefilter_samples: Sequence[float] = ()
+    """The kernel at 0, 1, 2 …, where `prefilter` is `spline_filter` of these: then a part of an image can be filtered.
+    """
 
     @property
     def taps(self) -> int:

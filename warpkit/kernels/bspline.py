@@ -59,6 +59,11 @@ class BSpline(Kernel):
         """The degree of the polynomials that sampling gives back exactly."""
         return self.degree if self.interpolating else 1
 
+    @property
+    def prefilter_samples(self) -> list[float]:  # type: ignore[override]
+        """The B-spline at 0, 1, 2 …; none where nothing is filtered."""
+        return _samples(self.degree) if self.has_prefilter else []
+
     def forward(self, distance: Float[Tensor, "*S"]) -> Float[Tensor, "*S"]:
         """The B-spline as a sum of truncated powers."""
         n, left = self.degree, self.radius - distance.abs()
@@ -71,7 +76,7 @@ class BSpline(Kernel):
         """The spline's coefficients along an axis, and where the padding asks for it those beyond its ends."""
         if not self.has_prefilter:
             return image
-        return spline_filter(image, axis, _samples(self.degree), padding_mode, align_corners)
+        return spline_filter(image, axis, self.prefilter_samples, padding_mode, align_corners)
 
 
 def _samples(degree: int) -> list[float]:

@@ -57,17 +57,23 @@ def spline_filter(
         return torch.view_as_complex(
             spline_filter(torch.view_as_real(image), axis % image.ndim, samples, padding_mode, align_corners)
         )
+    n = image.shape[axis]
+    inverse = _inverse(tuple(samples), image.dtype)
+    return _apply(image, axis, inverse, _line(n, inverse.reach, padding_mode, align_corners, image.device))
+
+
+def _apply(image: Tensor, axis: int, inverse: "_Inverse", line: "_Line") -> Tensor:
+    """The coefficients along one axis, whose pixels the line names."""
     axis %= image.ndim
     before, n, behind = image.shape[:axis], image.shape[axis], image.shape[axis + 1 :]
-    inverse = _inverse(tuple(samples), image.dtype)
-    line = _line(n, inverse.reach, padding_mode, align_corners, image.device)
     lines = image.reshape(math.prod(before), n, math.prod(behind))
     opaque = tracing.is_watched() or tracing.function_transforms_active()
     if opaque or image.device.type != "cpu" or image.numel() == 0 or _native() is None:
         found = _filtered(lines, inverse, line)
     else:
         found = _Recursion.apply(lines, inverse, line, n, False)  # type: ignore[no-untyped-call]
-    return found.reshape(*before, line.length, *behind)
+    coefficients: Tensor = found.reshape(*before, line.length, *behind)
+    return coefficients
 
 
 def _check(image: Any, axis: Any, samples: Any, padding_mode: Any) -> None:
@@ -122,18 +128,72 @@ def _solved(samples: tuple[float, ...], dtype: torch.dtype) -> _Inverse:
 class _Line(NamedTuple):
     """What a line is before it is filtered: the pixel that stands at each place, −1 for a zero."""
 
-    source: Tensor  # [length + 2 · reach]
+    source: Tensor  # [first + length + as many again, or so]
+    first: int  # the place of the first coefficient
     length: int  # of the coefficients
 
 
 def _line(n: int, reach: int, mode: str, align_corners: bool, device: torch.device) -> _Line:
     margin = 0 if mode in ("reflection", "wrap") else reach
     index = torch.arange(-margin - reach, n + margin + reach, device=device)
+    return _Line(_source(index, n, mode, align_corners), reach, n + 2 * margin)
+
+
+def _source(index: Tensor, n: int, mode: str, align_corners: bool) -> Tensor:
     if mode == "zeros":
-        source = torch.where((index >= 0) & (index < n), index, -1)
-    else:
-        source = place(index, n, "reflection" if mode == "none" else mode, align_corners or mode == "none")
-    return _Line(source, n + 2 * margin)
+        return torch.where((index >= 0) & (index < n), index, -1)
+    return place(index, n, "reflection" if mode == "none" else mode, align_corners or mode == "none")
+
+
+class LinePart(NamedTuple):
+    """A part of a line's coefficients, and the pixels that it depends on."""
+
+    inverse: _Inverse
+    line: _Line
+
+    @property
+    def pixels(self) -> Tensor:
+        """The indices of these pixels, each once, in ascending order."""
+        source = self.line.source[self.line.source >= 0]
+        found: Tensor = torch.unique(source) if len(source) else self.line.source.new_zeros(1)
+        return found
+
+    def filtered(self, pixels: Tensor, axis: int) -> Tensor:
+        """The part's coefficients along an axis that has these pixels, and no others."""
+        source = torch.where(self.line.source < 0, -1, torch.searchsorted(self.pixels, self.line.source))
+        line, real = self.line._replace(source=source), pixels
+        if pixels.is_complex():
+            real, axis = torch.view_as_real(pixels), axis % pixels.ndim
+        found = _apply(real, axis, self.inverse, line)
+        return torch.view_as_complex(found) if pixels.is_complex() else found
+
+
+def margin_of(samples: Sequence[float], dtype: torch.dtype, padding_mode: str) -> int:
+    """How many coefficients beyond either edge `spline_filter` gives."""
+    return 0 if padding_mode in ("reflection", "wrap") else _inverse(tuple(samples), dtype).reach
+
+
+def line_part(
+    n: int, samples: Sequence[float], dtype: torch.dtype, padding_mode: str, align_corners: bool, start: int, stop: int
+) -> LinePart:
+    """The coefficients start … stop of a line of `n` pixels, counted from the first pixel's own, as `spline_filter` has
+    them.
+
+    Each depends on the whole line, but forgets what is far away. A recursion that begins elsewhere differs by less from
+    step to step, and once it has the same bits it keeps them; so with enough pixels on either side the part has the
+    bits of the whole. (The smaller the pole, the more likely a step brings them; there are so many steps that all else
+    is less likely than 1e-15.) Where no C++ is, the pixels are those of the finite sum, and it is equal to rounding.
+    """
+    inverse = _inverse(tuple(samples), dtype)
+    margin = margin_of(samples, dtype, padding_mode)
+    more = inverse.reach
+    if _native() is not None:
+        largest = max(0.05, max(map(abs, inverse.poles), default=0.0))
+        more += math.ceil(2 * math.log(2.0**-56) / math.log(largest))
+    # Nothing is left out at the line's own ends, so that it begins where the whole does.
+    low, high = max(start - more, -margin - inverse.reach), min(stop + more, n + margin + inverse.reach)
+    source = _source(torch.arange(low, high), n, padding_mode, align_corners)
+    return LinePart(inverse, _Line(source, start - low, stop - start))
 
 
 def _convolved(lines: Tensor, inverse: _Inverse) -> Tensor:
@@ -170,7 +230,7 @@ class _Recursion(torch.autograd.Function):
         with tracing.below_autograd():
             image = image.resolve_neg().contiguous()
             found = image.new_zeros(image.shape[0], n if adjoint else line.length, image.shape[2])
-            sizes = (image.shape[0], n, image.shape[2], len(line.source), inverse.reach, line.length)
+            sizes = (image.shape[0], n, image.shape[2], len(line.source), line.first, line.length)
             _native().filter(
                 image.data_ptr(), found.data_ptr(), sizes, line.source.data_ptr(), inverse.poles, inverse.gain,
                 image.dtype == torch.float64, adjoint,

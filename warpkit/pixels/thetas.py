@@ -85,7 +85,7 @@ def from_theta(
     mapping, start, end = _prepared(transform, d, theta, in_size, out_size, align_corners)
     theta = mapping.as_theta(theta)
     exact = checked_matrix(mapping, theta.to(wide(theta.device)))
-    back = _pixels_of(start, align_corners, exact) @ exact @ _normalised_of(end, align_corners, exact)
+    back = pixels_of(start, align_corners, exact) @ exact @ _normalised_of(end, align_corners, exact)
     return scaled(invert(back)).to(theta.dtype)
 
 
@@ -93,7 +93,7 @@ def normalised(
     inverse: Float[Tensor, "N E E"], in_size: tuple[int, ...], out_size: tuple[int, ...], align_corners: bool
 ) -> Float[Tensor, "N E E"]:
     """The matrix of normalised coordinates for one that moves output pixels to input pixels."""
-    return _normalised_of(in_size, align_corners, inverse) @ inverse @ _pixels_of(out_size, align_corners, inverse)
+    return _normalised_of(in_size, align_corners, inverse) @ inverse @ pixels_of(out_size, align_corners, inverse)
 
 
 def _prepared(
@@ -114,7 +114,7 @@ def _normalised_of(size: tuple[int, ...], align_corners: bool, like: Tensor) -> 
     return _axes(scales, [scale * (1 - n) / 2 for scale, n in zip(scales, reversed(size), strict=True)], like)
 
 
-def _pixels_of(size: tuple[int, ...], align_corners: bool, like: Tensor) -> Float[Tensor, "E E"]:
+def pixels_of(size: tuple[int, ...], align_corners: bool, like: Tensor) -> Float[Tensor, "E E"]:
     """The matrix that makes pixels of normalised coordinates."""
     halves = [half_extent(n, align_corners) for n in reversed(size)]
     return _axes(halves, [(n - 1) / 2 for n in reversed(size)], like)

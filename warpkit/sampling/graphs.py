@@ -17,7 +17,7 @@ _CPU = torch.device("cpu")
 
 _LAYOUT = (
     "Tensor where, Tensor table, Tensor fill, str kind, int[] kernels, int[] padding, SymInt[] size, SymInt[] target, "
-    "SymInt[] extent, SymInt[] begin, bool align_corners"
+    "SymInt[] extent, SymInt[] begin, SymInt[] whole, SymInt[] origin, bool align_corners"
 )
 _library: Any = torch.library.Library("warpkit", "DEF")  # type: ignore[no-untyped-call]
 _library.define(f"pull(Tensor image, {_LAYOUT}, str backend) -> Tensor")

@@ -21,6 +21,7 @@ from warpkit.sampling.problem import KINDS, Problem
 _C: Any = torch._C
 _CPU = torch.device("cpu")
 _MAX_TAPS = 16
+_PLAN = 20  # arguments of C++'s `plan`
 _SUMMED = (
     torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
     torch.int32,
@@ -34,7 +35,11 @@ def _load() -> tuple[Any, str | None]:
         native = importlib.import_module("warpkit.sampling._native")
     except ImportError as error:
         return None, f"is not built ({error}): where a C++ compiler is, install warpkit from its clone again"
-    words = [f"taps:{_MAX_TAPS}", *(f"{w}:{i}" for each in (PADDING_MODES, KINDS) for i, w in enumerate(each))]
+    words = [
+        f"taps:{_MAX_TAPS}",
+        f"plan:{_PLAN}",
+        *(f"{w}:{i}" for each in (PADDING_MODES, KINDS) for i, w in enumerate(each)),
+    ]
     words += [f"{str(dtype).removeprefix('torch.')}:{i}" for dtype, i in _STORED.items()]
     known = getattr(native, "constants", str)() == " ".join(words)
     return native, None if known else "is of another version: install warpkit from its clone again"
@@ -152,15 +157,19 @@ def _made(shape: tuple[int, ...], stored: torch.dtype, last: bool, problem: Prob
     """C++'s plan for images of this shape: what it needs of the table and of `fill`, it keeps itself."""
     _require(problem.table.dtype == torch.float64, "tables are float64")
     _require(problem.where.dtype in (torch.float32, torch.float64), "points are float32 or float64, matrices float64")
-    target = problem.target if len(problem.target) == len(problem.size) else (math.prod(problem.target),)
+    target, whole, origin = problem.target, problem.whole, problem.origin
+    if len(target) != len(problem.size):  # a list of points
+        target = whole = (math.prod(target),)
+        origin = (0,)
     where, table, fill = problem.where, problem.table.contiguous(), problem.fill
     if fill.numel() > 0:
         fill = fill.to(stored if copies else torch.float64).expand(shape[1]).contiguous()
     padding = tuple(map(PADDING_MODES.index, problem.padding))
     return _native.plan(
         _laid_out(shape, last), tuple(where.shape), problem.kernels, padding, target[::-1], problem.extent[::-1],
-        problem.begin[::-1], last, where.dtype == torch.float64, problem.align_corners, copies, _STORED.get(stored, -1),
-        stored.itemsize, KINDS.index(problem.kind), table.data_ptr(), table.numel(), fill.data_ptr(), fill.numel(),
+        problem.begin[::-1], whole[::-1], origin[::-1], last, where.dtype == torch.float64, problem.align_corners,
+        copies, _STORED.get(stored, -1), stored.itemsize, KINDS.index(problem.kind), table.data_ptr(), table.numel(),
+        fill.data_ptr(), fill.numel(),
     )  # fmt: skip
 
 

@@ -45,6 +45,8 @@ class Problem(NamedTuple):
 
     What is stored need not be the image that −1 … 1 spans: that one has `extent` pixels an axis, and what is stored
     begins at its pixel `begin`, which is less than 0 where pixels beyond the edge are stored, too. Both go like `size`.
+    Nor need `target` be the whole output: that has `whole` pixels an axis, and what is asked for begins at `origin`. So
+    a part has the same coordinates, to the last bit, as in the whole.
     """
 
     where: Float[Tensor, "B *rest"]
@@ -57,6 +59,8 @@ class Problem(NamedTuple):
     target: tuple[int, ...]
     extent: tuple[int, ...]
     begin: tuple[int, ...]
+    whole: tuple[int, ...]
+    origin: tuple[int, ...]
     align_corners: bool
     stored: torch.dtype
     formulas: tuple[Formula, ...] = ()  # of x, y, z, where one of them has no table: the reference backend's work
@@ -101,16 +105,14 @@ class Problem(NamedTuple):
         return geometry.rounding(working(self.where.dtype), n)
 
     def pixels(self) -> list[Float[Tensor, "B *target"]]:
-        """The pixel coordinates x, y, z of every point; 0 is the centre of the first pixel that is stored."""
+        """The pixel coordinates x, y, z of every point; 0 is the centre of the image's first pixel, stored or not."""
         if self.kind == "points":
             each = zip(self.where.unbind(-1), reversed(self.extent), strict=True)
-            found = [geometry.to_pixels(x, n, self.align_corners) for x, n in each]
-        elif self.kind == "shifts":
-            found = geometry.from_shifts(self.where, self.extent, self.align_corners)
-        else:
-            affine = self.kind == "affine"
-            found = geometry.from_matrix(self.where, affine, self.target, self.extent, self.align_corners)
-        return [x - start if start else x for x, start in zip(found, reversed(self.begin), strict=True)]
+            return [geometry.to_pixels(x, n, self.align_corners) for x, n in each]
+        part = geometry.Part(self.target, self.whole, self.origin)
+        if self.kind == "shifts":
+            return geometry.from_shifts(self.where, part, self.extent, self.align_corners)
+        return geometry.from_matrix(self.where, self.kind == "affine", part, self.extent, self.align_corners)
 
     def derivative(self, axis: int) -> "Problem":
         """The same with the kernel of one axis (0 is x) differentiated: `pull` then is the slope along it."""
@@ -161,7 +163,7 @@ def no_fill(device: torch.device) -> Tensor:
         return torch.zeros(0, dtype=torch.float64, device=device)
 
 
-FLAT = 11  # arguments
+FLAT = 13  # arguments
 
 
 def flat(problem: Problem) -> tuple[Any, ...]:
@@ -169,13 +171,14 @@ def flat(problem: Problem) -> tuple[Any, ...]:
     padding = [PADDING_MODES.index(mode) for mode in problem.padding]
     return (
         problem.where, problem.table, problem.fill, problem.kind, list(problem.kernels), padding, list(problem.size),
-        list(problem.target), list(problem.extent), list(problem.begin), problem.align_corners,
+        list(problem.target), list(problem.extent), list(problem.begin), list(problem.whole), list(problem.origin),
+        problem.align_corners,
     )  # fmt: skip
 
 
 def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
     """The way back, for an image or values of that type. Raises `ValueError` for what does not fit together."""
-    where, table, fill, kind, kernels, padding, size, target, extent, begin, align_corners = flat
+    where, table, fill, kind, kernels, padding, size, target, extent, begin, whole, origin, align_corners = flat
     if kind not in KINDS or not all(0 <= mode < len(PADDING_MODES) for mode in padding):
         raise ValueError(f"warpkit: unknown kind {quoted(kind)} or padding {padding}")
     modes = tuple(PADDING_MODES[mode] for mode in padding)
@@ -184,6 +187,7 @@ def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
     listed = kind in ("points", "shifts")
     fits = (
         1 <= d <= 3 and len(modes) == len(extent) == len(begin) == d and len(kernels) == 6 * d
+        and len(target) == len(whole) == len(origin)
         and table.ndim == fill.ndim == 1 and image.ndim >= 2 and (kind == "points" or len(target) == d)
         and min((*size, *extent, 1)) > 0
         and where.shape[1:] == ((*target, d) if listed else (d + 1, d + 1))
@@ -197,5 +201,5 @@ def from_flat(image: Tensor, flat: Sequence[Any]) -> Problem:
         raise ValueError("warpkit: sizes of image, coordinates, kernels, padding and table do not fit together")
     return Problem(
         where, table, fill, kind, tuple(kernels), modes, tuple(size), tuple(target), tuple(extent), tuple(begin),
-        align_corners, image.dtype,
+        tuple(whole), tuple(origin), align_corners, image.dtype,
     )  # fmt: skip

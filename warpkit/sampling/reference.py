@@ -163,13 +163,15 @@ def _share_inside(axis: _Axis) -> Float[Tensor, "B M"]:
 
 def _axes(points: list[Float[Tensor, "B M"]], problem: Problem, dtype: torch.dtype) -> list[_Axis]:
     axes, stride = [], 1
-    for x, (n, mode, kernel), extent in zip(points, problem.axes, reversed(problem.extent), strict=True):
-        most = geometry.limit(n)
+    each = zip(points, problem.axes, reversed(problem.extent), reversed(problem.begin), strict=True)
+    for x, (n, mode, kernel), extent, begin in each:
+        most = geometry.limit(extent)
         x = geometry.limited(x, most)
         taps = _taps(x, kernel, problem.rounding(extent), dtype)
         if kernel.order:  # what was brought in to the limit does not move
             taps = [tap._replace(weight=torch.where(x.abs() < most, tap.weight, 0.0)) for tap in taps]
-        taps = [tap._replace(pixel=place(tap.pixel, n, mode, problem.align_corners) * stride) for tap in taps]
+        # Once they are whole numbers: so a part of an image has the same fractions as the whole.
+        taps = [tap._replace(pixel=place(tap.pixel - begin, n, mode, problem.align_corners) * stride) for tap in taps]
         outer = (0, (n + 1) * stride) if mode == "zeros" else None
         axes.append(_Axis(taps, outer, kernel))
         stride *= n + 2 * (mode == "zeros")
@@ -223,10 +225,9 @@ def _jumps(kernel: Table | Formula) -> bool:
 def _alive(points: list[Float[Tensor, "B M"]], problem: Problem) -> list[Bool[Tensor, "B M"]]:
     """Where a point is none of those that get `fill` whatever the padding; under zeros that is outside already."""
     found = []
-    each = zip(points, problem.padding, reversed(problem.extent), reversed(problem.begin), strict=True)
-    for x, mode, extent, begin in each:
+    for x, mode, extent in zip(points, problem.padding, reversed(problem.extent), strict=True):
         if mode == "none":
-            found.append(~is_beyond(x + begin, extent, problem.align_corners, problem.rounding(extent)))
+            found.append(~is_beyond(x, extent, problem.align_corners, problem.rounding(extent)))
         elif mode != "zeros":
             found.append(torch.isfinite(x))
     return found

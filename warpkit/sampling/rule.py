@@ -10,7 +10,7 @@ from torch import Tensor
 from warpkit import tracing
 from warpkit.boundary import check_fill, check_padding, for_each_axis
 from warpkit.errors import InputError
-from warpkit.geometry import is_dense
+from warpkit.geometry import Part, is_dense
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide
 from warpkit.quoting import Told
@@ -24,6 +24,17 @@ _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, tor
 _IMAGE_TYPES = frozenset((*_FLOATS, *_INTEGERS, torch.bool))
 
 
+class Within(NamedTuple):
+    """What is sampled is a part of a larger image, and what is asked for of a larger output. Tuples go rows first.
+
+    `extent`: the image's size, and `begin` its pixel that is stored first. `part`: of the output.
+    """
+
+    extent: tuple[int, ...]
+    begin: tuple[int, ...]
+    part: Part
+
+
 class Rule(NamedTuple):
     """How an image is read between its pixels and beyond its edge. Tuples go x, y, z."""
 
@@ -35,16 +46,26 @@ class Rule(NamedTuple):
     words: Hashable = None  # what names it, where words alone do and nothing is filtered
     filters: bool = False  # a kernel has a prefilter
     margin: Margin = ()  # what is sampled goes on beyond the image's edge, rows first
+    within: Within | None = None  # or is a part of it; without a margin
 
     def problem(self, values: Tensor, where: Tensor, kind: str, size: Sequence[int], target: Sequence[int]) -> Problem:
-        """Sampling an image of this size there, with the margin; `values` is what is sampled, or pushed."""
+        """Sampling an image of this size there, with its margin or as a part; `values` is what is sampled."""
         table, shapes, formulas = tables(self.kernels, arithmetic(values.dtype, values.device))
         beyond = self.margin or (0,) * len(size)
         extent = tuple(n - 2 * m for n, m in zip(size, beyond, strict=True))
+        begin, (_, whole, origin) = tuple(-m for m in beyond), Part.all_of(target)
+        if self.within is not None:
+            extent, begin, (_, whole, origin) = self.within
         return Problem(
-            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), extent,
-            tuple(-m for m in beyond), self.align_corners, values.dtype, formulas,
+            where, table, self.fill, kind, shapes, self.padding, tuple(size), tuple(target), extent, begin, whole,
+            origin, self.align_corners, values.dtype, formulas,
         )  # fmt: skip
+
+    def parted(self, size: tuple[int, ...], part: Part) -> "Rule":
+        """The rule for a part of the output; `size`: of what is sampled, whose margin it knows. Nothing is filtered."""
+        beyond = self.margin or (0,) * len(size)
+        extent = tuple(n - 2 * m for n, m in zip(size, beyond, strict=True))
+        return self._replace(words=None, margin=(), within=Within(extent, tuple(-m for m in beyond), part))
 
 
 def rule_for(

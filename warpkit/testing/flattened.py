@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from warpkit.errors import InputError
+from warpkit.geometry import Part
 from warpkit.transforms.base import Transform
 
 _SIDES = (4, 3, 2)  # of the lattice of a field, rows last: none like another
@@ -33,13 +34,13 @@ class Flattened(Transform):
         """The result of the transform itself for θ, which is brought to its own shape."""
         return self.of(self.apart(theta), points)
 
-    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The result of the transform itself for θ, which is brought to its own shape."""
-        return self.of.shifts(self.apart(theta), size, align_corners)
+        return self.of.shifts(self.apart(theta), size, align_corners, part)
 
-    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
+    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The result of the transform itself for θ, which is brought to its own shape."""
-        return self.of.further(self.apart(theta), shifts, align_corners)
+        return self.of.further(self.apart(theta), shifts, align_corners, part)
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """The result of the transform itself for θ, which is brought to its own shape."""

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from warpkit import tracing
 from warpkit.component import Formula
 from warpkit.errors import InputError, require
-from warpkit.geometry import FLOATS, check_coordinates, check_floats, common_batch, is_dense, lattice
+from warpkit.geometry import FLOATS, Part, check_coordinates, check_floats, common_batch, is_dense, lattice
 from warpkit.precision import wide, working
 from warpkit.registry import Registry
 from warpkit.transforms.handles import check_handles, fit, places
@@ -113,16 +113,19 @@ class Transform(Formula):
             raise InputError(f"{type(self).__name__}.forward", expected=f"points {expected}", given=given)
         return moved
 
-    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """The normalised shift from each output pixel's own place to where it is sampled, [N, *size, D]."""
+    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
+        """The normalised shift from each output pixel's own place to where it is sampled, [N, *size, D].
+
+        `part`: of an output of that size, the same numbers as of the whole; [N, *part.size, D].
+        """
         theta = self.as_theta(theta)
-        points = lattice(size, align_corners=align_corners, dtype=working(theta.dtype), device=theta.device)[None]
+        points = (part or Part.all_of(size)).lattice(align_corners, working(theta.dtype), theta.device)[None]
         return self(theta, points) - points
 
-    def further(self, theta: Any, shifts: Tensor, align_corners: bool) -> Tensor:
+    def further(self, theta: Any, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
-        size = tuple(shifts.shape[1:-1])
-        points = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
+        part = part or Part.all_of(shifts.shape[1:-1])
+        points = part.lattice(align_corners, shifts.dtype, shifts.device) + shifts
         return shifts + (self(theta, points) - points)  # exactly the shifts where it is the identity
 
     def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.component import edits_of
-from warpkit.geometry import lattice
+from warpkit.geometry import Part, lattice
 from warpkit.precision import wide, working
 from warpkit.transforms.base import Transform
 
@@ -38,17 +38,18 @@ class BasisTransform(Transform):
         # p is added, not part of the product: the identity then moves no point by rounding.
         return points + self.basis(points).to(points.dtype) @ self.coefficients(theta).to(points.dtype)
 
-    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
-        """The shift basis · coefficients(θ) of each pixel of an output of this size, [N, *size, D]."""
+    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
+        """The shift basis · coefficients(θ) of each pixel of an output of this size, [N, *size, D], or of a part."""
         theta = self.as_theta(theta)
         dtype = working(theta.dtype)
-        if tracing.is_recording() or any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self)):
-            points = lattice(size, align_corners=align_corners, dtype=wide(theta.device), device=theta.device)
+        learns = any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self))
+        if part is not None or tracing.is_recording() or learns:  # of many parts none is met again
+            points = (part or Part.all_of(size)).lattice(align_corners, wide(theta.device), theta.device)
             basis = self.basis(points.reshape(1, -1, len(size)))[0].to(dtype)
         else:
             basis = _lattice_basis(self, size, align_corners, dtype, theta.device)
         moved = torch.einsum("mk,nkd->nmd", basis, self.coefficients(theta.to(dtype)).to(dtype))
-        return moved.reshape(-1, *size, self.ndim)
+        return moved.reshape(-1, *(size if part is None else part.size), self.ndim)
 
 
 def _lattice_basis(

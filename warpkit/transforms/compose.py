@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from warpkit.component import written
 from warpkit.errors import InputError, at, require
-from warpkit.geometry import common_batch, lattice
+from warpkit.geometry import Part, common_batch
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.transforms.base import Transform, check_flat, leaves, of_finite, transforms
@@ -120,20 +120,21 @@ class Compose(Transform):
             points = _through_matrices(run, points) if run[0][0].is_matrix else run[0][0](run[0][1], points)
         return points
 
-    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The first part's shifts, taken on by each of the others: exactly zero where all are the identity."""
         theta = self.as_theta(theta)
-        (part, first), *_ = pairs = self._with_theta(theta)
-        if not part.is_matrix:
-            start = part.shifts(first, size, align_corners)
-            return self._carried(pairs[1:], start, align_corners)
-        dtype = working(*(t.dtype for t in leaves(theta)))
-        return self._carried(pairs, torch.zeros(1, *size, self.ndim, dtype=dtype, device=first.device), align_corners)
+        (transform, first), *_ = pairs = self._with_theta(theta)
+        if not transform.is_matrix:
+            start = transform.shifts(first, size, align_corners, part)
+            return self._carried(pairs[1:], start, align_corners, part)
+        dtype, asked = working(*(t.dtype for t in leaves(theta))), size if part is None else part.size
+        start = torch.zeros(1, *asked, self.ndim, dtype=dtype, device=first.device)
+        return self._carried(pairs, start, align_corners, part)
 
-    def further(self, theta: Any, shifts: Tensor, align_corners: bool) -> Tensor:
+    def further(self, theta: Any, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The shifts, taken on by one part after the other."""
         theta = self.as_theta(theta)
-        return self._carried(self._with_theta(theta), shifts, align_corners)
+        return self._carried(self._with_theta(theta), shifts, align_corners, part)
 
     def jacobian(self, theta: Any, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: with fields the product of the parts' own."""
@@ -168,16 +169,16 @@ class Compose(Transform):
                     guess = of_finite(guess, lambda y: part.preimages(t, y))  # noqa: B023
         return preimages(self, theta, points, guess, mirrored)
 
-    def _carried(self, pairs: Sequence[Pair], shifts: Tensor, align_corners: bool) -> Tensor:
+    def _carried(self, pairs: Sequence[Pair], shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         for run in _runs(pairs):
             if run[0][0].is_matrix:
-                size = tuple(shifts.shape[1:-1])
-                at = lattice(size, align_corners=align_corners, dtype=shifts.dtype, device=shifts.device) + shifts
+                asked = part or Part.all_of(shifts.shape[1:-1])
+                at = asked.lattice(align_corners, shifts.dtype, shifts.device) + shifts
                 points = at.flatten(1, -2)
                 moved = _through_matrices(run, points)
                 shifts = shifts + (moved - points).reshape(moved.shape[0], *at.shape[1:])
             else:
-                shifts = run[0][0].further(run[0][1], shifts, align_corners)
+                shifts = run[0][0].further(run[0][1], shifts, align_corners, part)
         return shifts
 
     def _runs(self, theta: Any) -> Iterator[list[Pair]]:

@@ -10,10 +10,18 @@ from torch import Tensor, nn
 from warpkit import tracing
 from warpkit.boundary import PaddingMode, check_padding, for_each_axis
 from warpkit.errors import InputError, quoted, require
-from warpkit.geometry import check_coordinates, check_floats, check_size, half_extent, index_to_normalised, lattice
+from warpkit.geometry import (
+    Part,
+    check_coordinates,
+    check_floats,
+    check_size,
+    half_extent,
+    index_to_normalised,
+    lattice,
+)
 from warpkit.kernels.base import KernelLike, kernels
 from warpkit.precision import default, wide, working
-from warpkit.sampling.rule import Rule, rule_for
+from warpkit.sampling.rule import Rule, filtered, rule_for
 from warpkit.sampling.sampler import resample, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
@@ -109,29 +117,29 @@ class FieldTransform(Transform):
         field = self.field(theta.to(points.dtype))
         return points + self._read(field, self._on_field(points, field)).movedim(1, -1)
 
-    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:
+    def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The field at each pixel of an output of this size, [N, *size, D]; a view of it where it is of that size."""
         theta = self.as_theta(theta)
         field = self.field(theta.to(working(theta.dtype)))
         given = tuple(field.shape[2:])
         if align_corners == self.align_corners and self._is_exact(given) and tracing.are_equal(given, tuple(size)):
-            return field.movedim(1, -1)
+            return (field if part is None else field[(slice(None), slice(None), *part.slices)]).movedim(1, -1)
         # From the output's lattice to the field's: a matrix, whose pixel coordinates are exact and never stored.
         pairs = zip(size[::-1], self.extent(given), strict=True)
         scale = [_relative(n, align_corners, self.align_corners) / reach for n, reach in pairs]
         matrix = torch.tensor([*scale, 1.0], dtype=wide(field.device), device=field.device).diag()[None]
-        return self._sampled(field, matrix, "affine", size).movedim(1, -1)
+        return self._sampled(field, matrix, "affine", size if part is None else part.size, part).movedim(1, -1)
 
-    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool) -> Tensor:
+    def further(self, theta: Tensor, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The shifts, and the field at where they lead."""
         theta = self.as_theta(theta)
         dtype = working(theta.dtype, shifts.dtype)
         field = self.field(theta.to(dtype))
         size = tuple(shifts.shape[1:-1])
         if align_corners != self.align_corners or any(reach != 1 for reach in self.extent(tuple(field.shape[2:]))):
-            points = lattice(size, align_corners=align_corners, dtype=dtype, device=shifts.device) + shifts
+            points = (part or Part.all_of(size)).lattice(align_corners, dtype, shifts.device) + shifts
             return shifts + self._read(field, self._on_field(points, field)).movedim(1, -1)
-        return shifts + self._sampled(field, shifts, "shifts", size).movedim(1, -1)
+        return shifts + self._sampled(field, shifts, "shifts", size, part).movedim(1, -1)
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: 1 and the slopes of the field, which the sampler gives."""
@@ -169,9 +177,16 @@ class FieldTransform(Transform):
     def _read(self, field: Tensor, points: Tensor) -> Tensor:
         return self._sampled(field, points, "points", points.shape[1:-1])
 
-    def _sampled(self, field: Tensor, where: Tensor, kind: str, target: Sequence[int]) -> Tensor:
-        """The field there, [N, D, *target]."""
-        return _masked(field, where, self._rule(field), lambda f, w, rule: resample(f, w, kind, target, rule))
+    def _sampled(
+        self, field: Tensor, where: Tensor, kind: str, target: Sequence[int], part: Part | None = None
+    ) -> Tensor:
+        """The field there, [N, D, *target]; `part`: of the output, where the target is one."""
+        rule = self._rule(field)
+        if part is not None:
+            if rule.filters:
+                field, rule = filtered(field, rule)
+            rule = rule.parted(tuple(field.shape[2:]), part)
+        return _masked(field, where, rule, lambda f, w, rule: resample(f, w, kind, target, rule))
 
     def _rule(self, field: Tensor) -> Rule:
         each = list(self.kernels)

@@ -41,9 +41,11 @@ inline void give_fill(const Problem& p, const Block<S>& b, Slopes<S>& s) {
 
 // The sums that make the gradient of the matrix, which needs those of g · (x, y, z, 1) for each of its rows.
 template <class S>
-inline void give_matrix(const Problem& p, const Block<S>& b, const Slopes<S>& s, double* out, int64_t row, int64_t x0) {
+inline void give_matrix(const Problem& p, const Block<S>& b, const Slopes<S>& s, double* out, int64_t row, int64_t column) {
   const int d = p.dims;
-  const double y = double(d > 1 ? row % p.out_size[1] : 0), z = double(d > 2 ? row / p.out_size[1] : 0);
+  const int64_t x0 = p.origin[0] + column;
+  const double y = double(p.origin[1] + (d > 1 ? row % p.out_size[1] : 0));
+  const double z = double(p.origin[2] + (d > 2 ? row / p.out_size[1] : 0));
   double value[4][LANES];
   for (int a = 0; a < d; a++) {
     const double half = half_extent(p, a);

@@ -41,6 +41,7 @@ const Level& level() {
 
 namespace {
 
+constexpr int PLAN = 20;  // arguments of `plan`
 constexpr int64_t RUN = 256;  // points of a list that are treated like a row
 using Sizes = std::vector<int64_t>;
 
@@ -97,9 +98,9 @@ struct Plan {
 
 // As Python gives them. `image` and `where`: the shapes; `target`: the output's size, or whatever the shape of the
 // points is, x first; `kernels`: pieces, taps, degree, unity, order and start of the table for each of x, y, z;
-// `extent` and `begin` of x, y, z.
+// `extent`, `begin`, `whole` and `origin` of x, y, z.
 struct Given {
-  Sizes image, where, kernels, padding, target, extent, begin;
+  Sizes image, where, kernels, padding, target, extent, begin, whole, origin;
   bool channels_last, wide, align_corners, copies;
   int64_t stored, bytes, kind, numbers, fills;
   const double* table;
@@ -114,6 +115,7 @@ void check(const Given& a) {
       points >= 0 && product(a.image) >= 0 && product(a.where) >= 0 && int64_t(a.padding.size()) == d &&
       int64_t(a.kernels.size()) == 6 * d && int64_t(a.extent.size()) == d &&
       int64_t(a.begin.size()) == d && (a.kind == POINTS || int64_t(a.target.size()) == d) &&
+      a.whole.size() == a.target.size() && a.origin.size() == a.target.size() &&
       (a.fills == 0 || a.fills == channels) && a.stored >= -1 && a.stored <= INT32 && (a.copies || a.stored >= 0) &&
       a.bytes >= 1 && a.bytes <= 16);
   for (int64_t k = 1; k < d + 2; k++) check(a.image[k] > 0);
@@ -179,7 +181,12 @@ std::unique_ptr<Plan> planned(const Given& a) {
   p.wide_points = a.wide;
   p.epsilon = a.wide ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
   p.points = product(a.target);
-  for (int d = 0; d < 3; d++) p.out_size[d] = d < int(a.target.size()) ? a.target[d] : 1;
+  for (int d = 0; d < 3; d++) {
+    const bool is = d < int(a.target.size());
+    p.out_size[d] = is ? a.target[d] : 1;
+    p.whole[d] = is ? a.whole[d] : 1;
+    p.origin[d] = is ? a.origin[d] : 0;
+  }
   // Points may go on in the next row: blocks of them are whole, however narrow the output is.
   const bool runs = p.where == POINTS && (a.target.size() < 2 || (p.out_size[0] < 2 * RUN && p.out_size[0] % LANES));
   p.length = runs ? RUN : p.out_size[0];
@@ -263,7 +270,7 @@ std::string constants() {
   const char *padding[] = {"zeros", "border", "reflection", "wrap", "none"},
              *where[] = {"points", "shifts", "affine", "projective"},
              *stored[] = {"float32", "float64", "float16", "bfloat16", "uint8", "int8", "uint16", "int16", "int32"};
-  std::string all = "taps:" + std::to_string(MAX_TAPS);
+  std::string all = "taps:" + std::to_string(MAX_TAPS) + " plan:" + std::to_string(PLAN);
   const auto add = [&](const std::string& word, int number) { all += " " + word + ":" + std::to_string(number); };
   for (Padding k : {ZEROS, BORDER, REFLECTION, WRAP, NONE}) add(padding[k], k);
   for (Where k : {POINTS, SHIFTS, AFFINE, PROJECTIVE}) add(where[k], k);
@@ -349,18 +356,20 @@ PyObject* nothing() {
 }
 
 PyObject* plan_call(PyObject* const* a) {
-  Given given{wholes(a[0]), wholes(a[1]), wholes(a[2]), wholes(a[3]), wholes(a[4]), wholes(a[5]), wholes(a[6])};
-  given.channels_last = whole(a[7]);
-  given.wide = whole(a[8]);
-  given.align_corners = whole(a[9]);
-  given.copies = whole(a[10]);
-  given.stored = whole(a[11]);
-  given.bytes = whole(a[12]);
-  given.kind = whole(a[13]);
-  given.table = address<double>(a[14]);
-  given.numbers = whole(a[15]);
-  given.fill = address(a[16]);
-  given.fills = whole(a[17]);
+  Given given{
+      wholes(a[0]), wholes(a[1]), wholes(a[2]), wholes(a[3]), wholes(a[4]), wholes(a[5]), wholes(a[6]), wholes(a[7]),
+      wholes(a[8])};
+  given.channels_last = whole(a[9]);
+  given.wide = whole(a[10]);
+  given.align_corners = whole(a[11]);
+  given.copies = whole(a[12]);
+  given.stored = whole(a[13]);
+  given.bytes = whole(a[14]);
+  given.kind = whole(a[15]);
+  given.table = address<double>(a[16]);
+  given.numbers = whole(a[17]);
+  given.fill = address(a[18]);
+  given.fills = whole(a[19]);
   std::unique_ptr<Plan> plan = planned(given);
   PyObject* capsule = PyCapsule_New(plan.get(), "warpkit.plan", [](PyObject* it) {
     delete static_cast<Plan*>(PyCapsule_GetPointer(it, "warpkit.plan"));
@@ -428,7 +437,7 @@ PyMethodDef method(const char* name) {
 }
 
 PyMethodDef methods[] = {
-    method<18, plan_call>("plan"),
+    method<PLAN, plan_call>("plan"),
     method<4, pull_call>("pull"),
     method<4, push_call>("push"),
     method<7, gradients_call>("gradients"),

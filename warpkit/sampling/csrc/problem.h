@@ -76,8 +76,9 @@ struct Problem {
   int64_t image_stride;      // elements from one image to the next; 0: all read the same
   int64_t channel_stride;
 
-  // The output is `rows` runs of `length` points (the last one may be shorter); a matrix sees them as [z, y] × x.
-  int64_t points, rows, length, out_size[3];
+  // The output is `rows` runs of `length` points (the last one may be shorter); a matrix sees them as [z, y] × x. It may be
+  // a part of a larger one: −1 … 1 spans `whole` pixels, and what is asked for begins at `origin`.
+  int64_t points, rows, length, out_size[3], whole[3], origin[3];
 
   Where where;
   bool wide_points;      // float64 coordinates
@@ -110,7 +111,7 @@ struct OutputAxis {
   double scale, offset;
 
   OutputAxis(const Problem& p, int axis) {
-    const int64_t size = p.out_size[axis];
+    const int64_t size = p.whole[axis];
     scale = p.align_corners ? (size > 1 ? 2.0 / (size - 1) : 0.0) : 2.0 / size;
     offset = p.align_corners ? (size > 1 ? -1.0 : 0.0) : 1.0 / size - 1;
   }

@@ -6,7 +6,7 @@
 #include "alone.h"
 
 // Further out, in pixels, every index is outside and none overflows.
-inline double limit_of(const Axis& axis) { return axis.size < LONG_AXIS ? double(1 << 30) : double(int64_t(1) << 52); }
+inline double limit_of(const Axis& axis) { return axis.extent < LONG_AXIS ? double(1 << 30) : double(int64_t(1) << 52); }
 
 // As many numbers as one instruction takes at best; the compiler splits them where it takes fewer.
 template <class S>
@@ -41,7 +41,7 @@ struct Taps {
   alignas(64) S slope[MAX_TAPS][LANES];
   alignas(64) S u[LANES];  // fraction of the piece
   alignas(64) int piece[LANES];
-  alignas(64) Index first[LANES];  // the first tap's pixel, which may lie outside
+  alignas(64) Index first[LANES];  // the first tap's pixel among those that are stored; it may lie outside
   bool inside;         // all taps of all points lie in the image
   bool moved;          // ε put a point into the cell on its right
 };
@@ -52,13 +52,14 @@ inline double half_extent(const Problem& p, int a) {
   return p.align_corners ? (p.axis[a].extent - 1) / 2.0 : p.axis[a].extent / 2.0;
 }
 
-// Where the middle of −1 … 1 lies among the pixels that are stored.
-inline double centre(const Axis& axis) { return (axis.extent - 1) / 2.0 - double(axis.begin); }
+// Where the middle of −1 … 1 lies. Coordinates are those of the whole image, and what is stored comes in once they have
+// become whole numbers: so a part of an image gives the same bits as the whole.
+inline double centre(const Axis& axis) { return (axis.extent - 1) / 2.0; }
 
 // Pixels of the image for a pixel of the output, where −1 … 1 of both meet: exactly 1 where they are equally large, so
 // that an identity is one to the last bit. (2 / n · n / 2 is not.)
 inline double ratio(const Problem& p, int a, int b) {
-  const double in = double(p.axis[a].extent), out = double(p.out_size[b]);
+  const double in = double(p.axis[a].extent), out = double(p.whole[b]);
   if (!p.align_corners) return in / out;
   return out > 1 ? (in - 1) / (out - 1) : 0.0;
 }
@@ -72,7 +73,7 @@ struct OutputMap {
     if (p.where < AFFINE) return;
     const int d = p.dims, e = d + 1;
     const double* from = p.matrix + (p.where_shared ? 0 : image * e * e);
-    for (int b = 0; b < d; b++) middle[b] = (p.out_size[b] - 1) / 2.0;
+    for (int b = 0; b < d; b++) middle[b] = (p.whole[b] - 1) / 2.0;
     for (int a = 0; a < e; a++) {
       for (int b = 0; b < d; b++) {
         m[a][b] = from[a * e + b];
@@ -91,8 +92,8 @@ struct RowMap {
   RowMap() = default;
   RowMap(const Problem& p, const OutputMap& map, int64_t row) {
     const int d = p.dims;
-    const double y = d > 1 ? double(d > 2 ? row % p.out_size[1] : row) - map.middle[1] : 0;
-    const double z = d > 2 ? double(row / p.out_size[1]) - map.middle[2] : 0;
+    const double y = d > 1 ? double(p.origin[1] + (d > 2 ? row % p.out_size[1] : row)) - map.middle[1] : 0;
+    const double z = d > 2 ? double(p.origin[2] + row / p.out_size[1]) - map.middle[2] : 0;
     for (int a = 0; a <= d; a++) {
       slope[a] = map.m[a][0] * map.step[a][0];
       start[a] = map.m[a][d];
@@ -112,8 +113,8 @@ inline X rounding(const Problem& p, int a) {
 template <class X>
 inline bool is_beyond(const Problem& p, int a, X x) {
   if (p.axis[a].padding != NONE) return false;
-  const X edge = (p.align_corners ? X(0) : X(0.5)) + rounding<X>(p, a), first = X(-p.axis[a].begin);
-  return !(x >= first - edge && x <= first + X(p.axis[a].extent - 1) + edge);
+  const X edge = (p.align_corners ? X(0) : X(0.5)) + rounding<X>(p, a);
+  return !(x >= -edge && x <= X(p.axis[a].extent - 1) + edge);
 }
 
 // Dead points, and coordinates within the limits. `finite(a, i)`: whether what coordinate a was computed from is.
@@ -140,8 +141,9 @@ inline void find_dead(const Problem& p, Coordinates<X>& c, const Finite& finite)
   }
 }
 
-inline void from_matrix(const Problem& p, const RowMap& map, int64_t x0, Coordinates<double>& c) {
+inline void from_matrix(const Problem& p, const RowMap& map, int64_t column, Coordinates<double>& c) {
   const int d = p.dims;
+  const int64_t x0 = p.origin[0] + column;
   c.any_dead = false;
   if (p.where == AFFINE) {
     bool near = true;  // a straight line is where its ends are
@@ -200,12 +202,12 @@ inline void from_points(const Problem& p, int64_t image, int64_t first, int n, C
   const Given<X> points(p, image, first, n);
   with_dims(p.dims, [&](auto dims) {
     for (int a = 0; a < dims; a++) {
-      const X size = X(p.axis[a].extent), half = X(half_extent(p, a)), first = X(p.axis[a].begin);
+      const X size = X(p.axis[a].extent), half = X(half_extent(p, a));
       const X* from = points.all + a;
       if (p.align_corners)
-        for (int i = 0; i < LANES; i++) c.x[a][i] = (from[i * dims] + 1) * half - first;
+        for (int i = 0; i < LANES; i++) c.x[a][i] = (from[i * dims] + 1) * half;
       else
-        for (int i = 0; i < LANES; i++) c.x[a][i] = ((from[i * dims] + 1) * size - 1) / 2 - first;
+        for (int i = 0; i < LANES; i++) c.x[a][i] = ((from[i * dims] + 1) * size - 1) / 2;
     }
   });
   c.any_dead = false;
@@ -216,10 +218,10 @@ inline void from_points(const Problem& p, int64_t image, int64_t first, int n, C
 template <class U>
 inline void from_shifts(const Problem& p, int64_t image, int64_t row, int64_t x0, int n, Coordinates<double>& c) {
   const Given<U> shifts(p, image, row * p.length + x0, n);
-  const int64_t at[3] = {x0, row % p.out_size[1], row / p.out_size[1]};
+  const int64_t at[3] = {p.origin[0] + x0, p.origin[1] + row % p.out_size[1], p.origin[2] + row / p.out_size[1]};
   for (int a = 0; a < p.dims; a++) {
     const double half = half_extent(p, a), step = a == 0 ? ratio(p, a, a) : 0.0;
-    const double start = ratio(p, a, a) * (double(at[a]) - (p.out_size[a] - 1) / 2.0) + centre(p.axis[a]);
+    const double start = ratio(p, a, a) * (double(at[a]) - (p.whole[a] - 1) / 2.0) + centre(p.axis[a]);
     with_dims(p.dims, [&](auto dims) {
       const U* from = shifts.all + a;
       for (int i = 0; i < LANES; i++) c.x[a][i] = step * double(i) + start + half * double(from[i * dims]);
@@ -273,7 +275,7 @@ inline void weigh(const Axis& axis, int n, Taps<S>& taps) {
 
 template <class X>
 inline int64_t first_tap(const Problem& p, int a, X x, bool forgives) {
-  return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + (forgives ? rounding<X>(p, a) : X(0))) + 1);
+  return int64_t(std::floor(x - X(p.axis[a].taps) / 2 + (forgives ? rounding<X>(p, a) : X(0))) + 1) - p.axis[a].begin;
 }
 
 // `n` is a multiple of 16. `forgives`: what lies up to ε to the left of a
@@ -284,7 +286,7 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
   const Axis& axis = p.axis[a];
   const X radius = X(axis.taps) / 2;
   const X eps = forgives ? rounding<X>(p, a) : X(0);
-  const Index last = Index(axis.size - axis.taps);
+  const Index last = Index(axis.size - axis.taps), begin = Index(axis.begin);
   alignas(64) X f[LANES];
   alignas(64) Index first[LANES];
   Index strange = 0;
@@ -294,7 +296,7 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
     const X floor = std::floor(x - radius + eps) + 1;
     f[i] = x - (floor + (radius - 1));
     moved |= f[i] < 0;
-    first[i] = Index(floor);
+    first[i] = Index(floor) - begin;
     taps.first[i] = first[i];
     taps.u[i] = S(f[i]);
     strange |= first[i] | (last - first[i]);
@@ -322,20 +324,20 @@ inline void locate(const Problem& p, int a, const Coordinates<X>& c, int n, bool
 // All of the above for a straight row of float32 weights, in whole numbers of 2⁻³² pixels: an addition gives the next
 // point, its upper half is the pixel and its lower half the fraction. False where a coordinate is too large for that.
 template <bool SLOPES, class S>
-inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t x0, int lanes, Taps<S>& taps) {
+inline bool locate_line(const Problem& p, int a, const RowMap& map, int64_t column, int lanes, Taps<S>& taps) {
   constexpr double UNIT = 4294967296.0;
   const Axis& axis = p.axis[a];
   const double slope = map.slope[a];
-  const double start = map.start[a] + centre(axis) + slope * double(x0) + (1 - axis.taps / 2.0);
+  const double start = map.start[a] + centre(axis) + slope * double(p.origin[0] + column) + (1 - axis.taps / 2.0);
   if (!(std::fabs(start) + std::fabs(slope) * LANES < limit_of(axis))) return false;
   constexpr int FORGIVEN = 64;  // of these units, what rounding the step can come to: the ε of `locate`
   taps.moved = false;
   const int64_t step = std::llrint(slope * UNIT), from = std::llrint(start * UNIT) + FORGIVEN;
-  const int32_t last = int32_t(axis.size - axis.taps);
+  const int32_t last = int32_t(axis.size - axis.taps), begin = int32_t(axis.begin);
   int32_t strange = 0;
   for (int i = 0; i < lanes; i++) {  // lanes behind the last point go on along the line
     const int64_t at = from + step * i;
-    const int32_t first = int32_t(at >> 32), fraction = int32_t(uint32_t(at) >> 1) - FORGIVEN / 2;
+    const int32_t first = int32_t(at >> 32) - begin, fraction = int32_t(uint32_t(at) >> 1) - FORGIVEN / 2;
     taps.first[i] = first;
     strange |= first | (last - first);
     taps.u[i] = fraction < FORGIVEN / 2 ? S(0) : S(fraction) * S(1 / 2147483648.0);

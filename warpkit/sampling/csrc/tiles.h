@@ -11,6 +11,7 @@
 #include <torch/csrc/stable/ops.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -48,7 +49,8 @@ const Loops<S>& loops_for(const Problem& p) {
   }();
   const Axis& slow = p.axis[p.dims - 1];
   bool narrow = slow.size * slow.stride < (int64_t(1) << 31);
-  for (int a = 0; a < p.dims; a++) narrow = narrow && p.axis[a].size < LONG_AXIS;
+  for (int a = 0; a < p.dims; a++)
+    narrow = narrow && std::max({p.axis[a].size, p.axis[a].extent, std::abs(p.axis[a].begin)}) < LONG_AXIS;
   return narrow ? widths.narrow : widths.wide;
 }
 

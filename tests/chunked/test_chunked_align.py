@@ -1,0 +1,61 @@
+"""Images larger than memory are brought onto each other, as small ones show."""
+
+import numpy as np
+import pytest
+import torch
+
+import warpkit as wk
+from warpkit import chunked
+
+AFFINE = torch.tensor([[0.95, -0.06, 0.03, 0.05, 1.04, -0.02]], dtype=torch.float64)
+
+
+def scene(h, w):
+    """Something to see at every scale."""
+    generator = torch.Generator().manual_seed(0)
+    sizes = [(h // k, w // k) for k in (64, 16, 4) if h // k > 2]
+    layers = [torch.rand(1, 1, *size, generator=generator, dtype=torch.float64) for size in sizes]
+    grown = [torch.nn.functional.interpolate(layer, (h, w), mode="bicubic") for layer in layers]
+    return 200 * torch.stack(grown).mean(0)
+
+
+def apart(theta, size):
+    """How many pixels of the image two maps are apart, at most."""
+    corners = torch.tensor([[[-1.0, -1], [1, -1], [-1, 1], [1, 1]]], dtype=torch.float64)
+    affine = wk.get_transform("affine")
+    moved = affine(theta, corners) - affine(AFFINE, corners)
+    return float((moved * torch.tensor(size[::-1]) / 2).norm(dim=-1).max())
+
+
+@pytest.mark.parametrize("blocks", [4])
+def test_a_known_map_is_found_to_a_fraction_of_a_pixel(blocks, monkeypatch):
+    size = (203, 290)
+    monkeypatch.setattr("warpkit.chunked.matching._SMALL", int(np.prod(size)) // blocks**2)
+    monkeypatch.setattr("warpkit.chunked.matching._EDGE", 48)
+    monkeypatch.setattr("warpkit.chunked.matching._TILES", 3)
+    moving = scene(*size)
+    fixed = wk.warp(moving, "affine", AFFINE, kernel="bicubic", padding_mode="reflection")
+    theta = chunked.align(moving[0, 0].numpy().astype("float32"), fixed[0, 0].numpy(), "affine")
+    assert theta.dtype == torch.float64
+    assert apart(theta, size) < 0.05
+
+
+def test_it_goes_on_from_a_start_in_any_family():
+    moving = scene(200, 260).expand(1, 2, -1, -1)
+    shift = torch.tensor([[0.02, -0.03]], dtype=torch.float64)
+    fixed = wk.warp(moving, "translation", shift, kernel="bicubic", padding_mode="reflection")
+    ways = {"axes": "CYX", "init": torch.zeros(2)}
+    theta = chunked.align(moving[0].numpy(), fixed[0].numpy(), "translation", **ways)
+    torch.testing.assert_close(theta, shift, atol=1e-5, rtol=0)
+
+
+def test_what_cannot_be_aligned_is_refused():
+    blank = np.random.default_rng(0).random((40, 50))
+    with pytest.raises(wk.InputError, match="plain numbers"):
+        chunked.align(blank, blank, "displacement")
+    with pytest.raises(wk.InputError, match="as many channels"):
+        chunked.align(blank[None].repeat(2, 0), blank[None], axes="CYX")
+    with pytest.raises(wk.InputError, match="one image"):
+        chunked.align(blank[None].repeat(2, 0), blank[None], axes="NYX")
+    with pytest.raises(wk.InputError, match="do not overlap"):
+        chunked.align(blank, blank, "translation", init=torch.tensor([9.0, 0]))

@@ -1,0 +1,118 @@
+"""Arrays that are written to Zarr tile by tile, and the command that does it."""
+
+import dask.array as da
+import numpy as np
+import pytest
+import torch
+import zarr
+from typer.testing import CliRunner
+
+import warpkit as wk
+from warpkit import chunked
+from warpkit.cli import app
+
+AFFINE = torch.tensor([[0.8, -0.35, 0.1, 0.4, 0.9, -0.2]])
+runner = CliRunner()
+
+
+@pytest.fixture
+def pixels():
+    return torch.rand(1, 1, 90, 130, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def store(tmp_path, pixels):
+    path = tmp_path / "in.zarr"
+    array = zarr.create_array(path, shape=(90, 130), chunks=(32, 32), dtype="float32")
+    array[:] = pixels[0, 0].numpy()
+    return path
+
+
+def test_what_is_written_is_the_warp(tmp_path, store, pixels):
+    steps = []
+    lazy = chunked.warp(store, "affine", AFFINE, chunks=(20, 64))
+    chunked.save(lazy, tmp_path / "out.zarr", axes="YX", progress=lambda done, whole: steps.append((done, whole)))
+    written = zarr.open_array(tmp_path / "out.zarr", mode="r")
+    np.testing.assert_array_equal(written[:], wk.warp(pixels, "affine", AFFINE)[0, 0].numpy())
+    assert written.chunks == (20, 64)
+    assert written.metadata.dimension_names == ("y", "x")
+    assert steps[0] == (0, 15)
+    assert steps[-1] == (15, 15)
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, store, pixels, monkeypatch):
+    monkeypatch.setattr("warpkit.chunked.saving._BATCH", 2)
+    out = tmp_path / "out.zarr"
+
+    def stop(done, whole):
+        if done == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        chunked.save(chunked.warp(store, "affine", AFFINE, chunks=(20, 64)), out, progress=stop)
+    again = []
+    chunked.save(
+        chunked.warp(store, "affine", AFFINE, chunks=(20, 64)), out, progress=lambda done, whole: again.append(done)
+    )
+    assert again == [6, 8, 10, 12, 14, 15]
+    np.testing.assert_array_equal(zarr.open_array(out)[:], wk.warp(pixels, "affine", AFFINE)[0, 0].numpy())
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        chunked.save(chunked.warp(store, "affine", AFFINE * 0.5, chunks=(20, 64)), out)
+
+
+@pytest.mark.parametrize("other", ["theta", "kernel", "fill", "size", "option"])
+def test_other_arguments_are_another_run(store, other):
+    def named(theta=AFFINE, kernel="bilinear", fill=0.0, size=None, a=-0.5):
+        kernel = {"type": "bicubic", "a": a} if kernel == "bicubic" else kernel
+        return chunked.warp(store, "affine", theta, kernel=kernel, fill=fill, size=size).name
+
+    change = {"theta": AFFINE + 1e-7, "kernel": "nearest", "fill": 1.0, "size": (90, 131), "option": None}[other]
+    if other == "option":
+        assert named(kernel="bicubic") != named(kernel="bicubic", a=-0.75)
+    else:
+        assert named() != named(**{other: change})
+    assert named() == named()
+
+
+def test_levels_are_means_and_are_read_back(tmp_path, store, pixels):
+    out = tmp_path / "out.zarr"
+    identity = torch.tensor([[1.0, 0, 0, 0, 1, 0]])
+    chunked.save(chunked.warp(store, "affine", identity, chunks=(32, 32)), out, axes="YX", levels=3)
+    group = zarr.open_group(out, mode="r")
+    assert [group[str(level)].shape for level in range(3)] == [(90, 130), (45, 65), (23, 33)]
+    half = torch.nn.functional.avg_pool2d(pixels, 2)[0, 0].numpy()
+    np.testing.assert_allclose(group["1"][:], half, atol=1e-6)
+    scale = group.attrs["ome"]["multiscales"][0]["datasets"][2]["coordinateTransformations"]
+    assert scale == [{"type": "scale", "scale": [4.0, 4.0]}, {"type": "translation", "translation": [1.5, 1.5]}]
+    again = chunked.warp(group, "affine", AFFINE).compute(scheduler="threads")
+    np.testing.assert_array_equal(again, wk.warp(pixels, "affine", AFFINE)[0, 0].numpy())
+
+
+def test_chunks_that_zarr_has_not_are_refused(tmp_path):
+    with pytest.raises(wk.InputError, match="chunks: expected equal ones"):
+        chunked.save(da.zeros((10, 10), chunks=((2, 5, 3), (10,))), tmp_path / "a.zarr")
+    with pytest.raises(wk.InputError, match="a Dask array"):
+        chunked.save(np.zeros((3, 3)), tmp_path / "a.zarr")
+
+
+def test_the_command_warps_stores(tmp_path, store, pixels):
+    out = tmp_path / "out.zarr"
+    ways = ["--theta", "0.8", "-0.35", "0.1", "0.4", "0.9", "-0.2", "--kernel", "bicubic", "--fill", "0.5"]
+    result = runner.invoke(app, ["warp", str(store), str(out), *ways])
+    assert result.exit_code == 0, result.output
+    assert "130 × 90 pixels" in result.output
+    expected = wk.warp(pixels, "affine", AFFINE, kernel="bicubic", fill=0.5)[0, 0]
+    np.testing.assert_array_equal(zarr.open_array(out)[:], expected.numpy())
+    refused = runner.invoke(app, ["warp", str(store), str(tmp_path / "out.png"), *ways])
+    assert refused.exit_code == 2
+    assert "a Zarr store is warped to one" in refused.output
+
+
+def test_the_command_turns_images_with_levels(tmp_path, pixels):
+    source, out = tmp_path / "in.zarr", tmp_path / "out.zarr"
+    chunked.save(da.from_array(pixels[0].numpy(), chunks=(1, 64, 64)), source, axes="CYX", levels=2)
+    result = runner.invoke(app, ["warp", str(source), str(out), "--rotate", "90", "--expand"])
+    assert result.exit_code == 0, result.output
+    turned = zarr.open_group(out, mode="r")
+    np.testing.assert_allclose(turned["0"][0], np.rot90(pixels[0, 0].numpy()), atol=1e-5)
+    assert turned["1"].shape == (1, 65, 45)

@@ -1,0 +1,120 @@
+"""Images in the world: what SimpleITK says of the same ones."""
+
+import numpy as np
+import pytest
+import torch
+
+import warpkit as wk
+
+
+def oblique(rng, size):
+    """A space of this size around the world's origin, turned any way."""
+    direction, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    spacing = rng.uniform(0.6, 2.0, 3)
+    middle = direction @ (spacing * (np.array(size[::-1]) - 1) / 2)
+    return wk.Space(size, spacing, rng.normal(size=3) - middle, direction)
+
+
+def picture(sitk, pixels, space):
+    """The same as an image of SimpleITK."""
+    made = sitk.GetImageFromArray(pixels, isVector=pixels.ndim == 4)
+    made.SetSpacing(space.spacing)
+    made.SetOrigin(space.origin)
+    made.SetDirection(np.ravel(space.direction).tolist())
+    return made
+
+
+def near(found, expected):
+    """Equal to 1e-4 of the range, but for points on the very border, which either side may count as outside."""
+    return (np.abs(found - expected) > 1e-4).mean() < 2e-3
+
+
+def test_resampling_is_that_of_simpleitk():
+    sitk = pytest.importorskip("SimpleITK")
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        size, out = tuple(rng.integers(5, 14, 3).tolist()), tuple(rng.integers(5, 14, 3).tolist())
+        moving, fixed = oblique(rng, size), oblique(rng, out)
+        pixels = rng.random(size).astype("float32")
+        linear = np.eye(3) + 0.2 * rng.normal(size=(3, 3))
+        shift = rng.normal(size=3)
+        transform = sitk.AffineTransform(linear.ravel().tolist(), shift.tolist())
+        reference = picture(sitk, np.zeros(out, "float32"), fixed)
+        expected = sitk.Resample(picture(sitk, pixels, moving), reference, transform, sitk.sitkLinear, 0.25)
+        theta = fixed.theta(moving, np.column_stack([linear, shift]))
+        image = torch.from_numpy(pixels)[None, None]
+        found = wk.warp(image, "affine", theta, size=out, padding_mode="none", fill=0.25)
+        assert near(found[0, 0].numpy(), sitk.GetArrayFromImage(expected))
+
+
+def test_displacements_are_those_of_simpleitk():
+    sitk = pytest.importorskip("SimpleITK")
+    rng = np.random.default_rng(1)
+    for _ in range(8):
+        moving, fixed, between = (oblique(rng, tuple(rng.integers(6, 12, 3).tolist())) for _ in range(3))
+        pixels = rng.random(moving.size).astype("float32")
+        vectors = rng.normal(size=(*between.size, 3))
+        transform = sitk.DisplacementFieldTransform(picture(sitk, vectors, between))
+        reference = picture(sitk, np.zeros(fixed.size, "float32"), fixed)
+        expected = sitk.Resample(picture(sitk, pixels, moving), reference, transform, sitk.sitkLinear, 0.25)
+        field = wk.get_transform("displacement", ndim=3, padding_mode="none")
+        theta = between.displacement(torch.from_numpy(vectors).movedim(-1, 0)[None])
+        whole = wk.Compose(["affine", field, "affine"], ndim=3)
+        each = (fixed.theta(between), theta, between.theta(moving))
+        found = wk.warp(
+            torch.from_numpy(pixels)[None, None], whole, each, size=fixed.size, padding_mode="none", fill=0.25
+        )
+        assert near(found[0, 0].numpy(), sitk.GetArrayFromImage(expected))
+
+
+def test_an_image_of_simpleitk_says_its_space():
+    sitk = pytest.importorskip("SimpleITK")
+    space = oblique(np.random.default_rng(2), (4, 5, 6))
+    found = wk.Space.of(picture(sitk, np.zeros((4, 5, 6)), space))
+    assert found.size == space.size
+    torch.testing.assert_close(found.matrix, space.matrix)
+
+
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_there_and_back(align_corners):
+    rng = np.random.default_rng(3)
+    fixed, moving = oblique(rng, (6, 7, 8)), oblique(rng, (9, 5, 4))
+    matrix = torch.eye(4, dtype=torch.float64)[None] + 0.1 * torch.randn(2, 4, 4, dtype=torch.float64)
+    matrix[:, 3] = torch.tensor([0.0, 0, 0, 1])
+    theta = fixed.theta(moving, matrix, align_corners=align_corners)
+    torch.testing.assert_close(fixed.millimetres(theta, moving, align_corners=align_corners), matrix)
+    vectors = torch.randn(1, 3, 6, 7, 8)
+    inside = fixed.displacement(vectors, align_corners=align_corners)
+    torch.testing.assert_close(fixed.vectors(inside, align_corners=align_corners), vectors)
+
+
+def test_equal_spaces_are_the_identity_to_the_last_bit():
+    space = wk.Space((5, 7), spacing=0.25, origin=(3, -4))
+    image = torch.rand(1, 1, 5, 7)
+    assert torch.equal(wk.warp(image, "affine", space.theta(space), padding_mode="none"), image)
+    near_by = wk.Space((5, 7), spacing=0.25, origin=(3.25, -4))  # one pixel to the right
+    assert torch.allclose(wk.warp(image, "affine", near_by.theta(space))[..., :-1], image[..., 1:])
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"spacing": (1, 0)}, "spacing: expected positive"),
+        ({"spacing": (1, 2, 3)}, "spacing: expected 2 finite numbers"),
+        ({"origin": float("nan")}, "origin"),
+        ({"direction": [[1, 1], [1, 1]]}, "direction: expected independent"),
+        ({"size": (0, 3)}, "size"),
+    ],
+)
+def test_what_is_no_space_is_refused(given, told):
+    with pytest.raises(wk.InputError, match=told):
+        wk.Space(**({"size": (4, 5)} | given))
+
+
+def test_spaces_of_other_dimensions_do_not_meet():
+    with pytest.raises(wk.InputError, match="moving: expected a Space in 2-D"):
+        wk.Space((4, 5)).theta(wk.Space((3, 4, 5)))
+    with pytest.raises(wk.InputError, match="matrix: expected one in 2-D"):
+        wk.Space((4, 5)).theta(wk.Space((4, 5)), np.eye(4))
+    with pytest.raises(wk.InputError, match="SimpleITK"):
+        wk.Space.of("scan.nii")

@@ -1,0 +1,182 @@
+"""Where an image lies in the world, in millimetres: what medical images and microscopes say of theirs.
+
+Everything here is a matrix, computed in float64: from a pixel of the fixed image to millimetres, through a map of
+millimetres, to a pixel of the moving image. Their product is one matrix transform, so an image is resampled once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from warpkit.errors import InputError
+from warpkit.geometry import check_floats, check_size, half_extent
+from warpkit.pixels.given import ArrayLike, matrices
+from warpkit.pixels.thetas import pixels_of
+from warpkit.transforms.base import transforms
+from warpkit.transforms.field import axes_of
+from warpkit.transforms.matrix import checked_matrix, invert, scaled
+
+
+@dataclass(frozen=True)
+class Space:
+    """A lattice of pixels in the world: position = origin + direction · (spacing · index), as in ITK and DICOM.
+
+    Args:
+        size: of the image in pixels, rows first, as its array has it: (H, W) or (D, H, W).
+        spacing: from one pixel's centre to the next, in millimetres, along x, y, z; one number counts for all. 1 unless
+            given.
+        origin: where the first pixel's centre lies, x, y, z; 0 unless given.
+        direction: D rows of D numbers, or D² of them: column i is the unit vector along which axis i (x, y, z) runs.
+            The identity unless given.
+
+    `Space.of(image)` reads them of a SimpleITK or ITK image. Raises `InputError` for other numbers of them,
+    numbers that are not finite, a spacing that is not positive, and directions that are not independent.
+
+    >>> scan = Space((2, 4), spacing=0.5, origin=(10, 20))
+    >>> scan.matrix[:2].tolist()
+    [[0.5, 0.0, 10.0], [0.0, 0.5, 20.0]]
+    """
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[tuple[float, ...], ...]
+
+    def __init__(self, size: Sequence[int], spacing: Any = 1.0, origin: Any = 0.0, direction: Any = None) -> None:
+        checked = check_size(size)
+        d = len(checked)
+        steps, start = _numbers("spacing", spacing, d), _numbers("origin", origin, d)
+        if not all(step > 0 for step in steps):
+            raise InputError("spacing", expected="positive millimetres", given=spacing)
+        axes = _numbers("direction", np.eye(d) if direction is None else direction, d * d)
+        rows = tuple(axes[k : k + d] for k in range(0, d * d, d))
+        if not abs(np.linalg.det(np.array(rows))) > 1e-9:
+            raise InputError("direction", expected="independent unit vectors as columns", given=direction)
+        for name, value in (("size", checked), ("spacing", steps), ("origin", start), ("direction", rows)):
+            object.__setattr__(self, name, value)
+
+    @staticmethod
+    def of(image: Any) -> "Space":
+        """The space of an image of SimpleITK or ITK: of what has GetSize, GetSpacing, GetOrigin, GetDirection."""
+        try:
+            size, spacing, origin = (tuple(getattr(image, f"Get{each}")()) for each in ("Size", "Spacing", "Origin"))
+            direction = image.GetDirection()
+        except AttributeError:
+            expected = "a SimpleITK or ITK image: wk.Space(size, spacing, origin, direction) takes numbers"
+            raise InputError("image", expected=expected, given=image) from None
+        flat = direction if isinstance(direction, tuple) else np.asarray(direction).ravel().tolist()
+        return Space(size[::-1], spacing, origin, flat)
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.size)
+
+    @property
+    def matrix(self) -> Float[Tensor, "E E"]:
+        """From pixel indices x, y, z to millimetres, in float64; the first pixel's centre is index 0."""
+        matrix = torch.eye(self.ndim + 1, dtype=torch.float64)
+        matrix[:-1, :-1] = torch.tensor(self.direction, dtype=torch.float64) * torch.tensor(
+            self.spacing, dtype=torch.float64
+        )
+        matrix[:-1, -1] = torch.tensor(self.origin, dtype=torch.float64)
+        return matrix
+
+    def theta(
+        self,
+        moving: "Space",
+        matrix: ArrayLike | None = None,
+        transform: Any = "affine",
+        *,
+        align_corners: bool = False,
+    ) -> Float[Tensor, "N P"]:
+        """θ that resamples an image in the space `moving` on this one's pixels: moving⁻¹ · matrix · this.
+
+        `wk.warp(image, "affine", fixed.theta(moving, matrix), size=fixed.size)` is ITK's `Resample` of that transform.
+
+        Args:
+            moving: where the image lies that is warped.
+            matrix: from points of this space to points of the moving one, in millimetres, `[N, D, D + 1]` or
+                `[N, D + 1, D + 1]`, or without N; the identity unless given. It is the direction of ITK's transforms.
+            transform: a matrix transform with `from_matrix`, as `warp` takes it.
+            align_corners: as in the `warp` that gets θ.
+
+        Returns:
+            `[N, P]` in float64. Differentiable in the matrix.
+
+        Raises:
+            InputError: for other dimensions, and a matrix that is not of the family.
+        """
+        self._check(moving)
+        given = self._matrices(matrix)
+        inner, outer = (space.world(align_corners).to(given.device) for space in (moving, self))
+        mapping = transforms.shared(transform, given.device, ndim=self.ndim)
+        return mapping.from_matrix(invert(inner[None]) @ given @ outer)
+
+    def millimetres(
+        self, theta: Tensor, moving: "Space", transform: Any = "affine", *, align_corners: bool = False
+    ) -> Float[Tensor, "N E E"]:
+        """The matrix of millimetres of such a θ, from this space to the moving one: the way back of `theta`."""
+        self._check(moving)
+        check_floats("theta", theta)
+        mapping = transforms.shared(transform, theta.device, ndim=self.ndim)
+        theta = mapping.as_theta(theta)
+        inner, outer = (space.world(align_corners).to(theta.device) for space in (moving, self))
+        return scaled(inner @ checked_matrix(mapping, theta.double()) @ invert(outer[None]))
+
+    def world(self, align_corners: bool = False) -> Float[Tensor, "E E"]:
+        """From normalised coordinates to millimetres, in float64."""
+        return self.matrix @ pixels_of(self.size, align_corners, self.matrix)
+
+    def displacement(self, millimetres: Tensor, *, align_corners: bool = False) -> Float[Tensor, "N D *F"]:
+        """θ of `displacement` from vectors in millimetres, `[N, D, *F]`, x, y, z first, one for each pixel.
+
+        F is this space's size, or any other that spans it. In this space's own coordinates, so that the whole is
+        `wk.Compose(["affine", displacement, "affine"])` of `fixed.theta(self)`, this, and `self.theta(moving)`.
+        Differentiable. Raises `InputError` for another shape.
+        """
+        return self._turned(millimetres, invert(self.matrix[None])[0], align_corners, "millimetres", True)
+
+    def vectors(self, theta: Tensor, *, align_corners: bool = False) -> Float[Tensor, "N D *F"]:
+        """The displacements in millimetres of such a θ: the way back of `displacement`."""
+        return self._turned(theta, self.matrix, align_corners, "theta", False)
+
+    def _turned(self, field: Tensor, matrix: Tensor, align_corners: bool, what: str, inwards: bool) -> Tensor:
+        check_floats(what, field)
+        d = self.ndim
+        if field.ndim != d + 2 or field.shape[1] != d:
+            raise InputError(what, expected=f"[N, {d}, {axes_of(d)}], x, y, z first", given=list(field.shape))
+        halves = torch.tensor([half_extent(n, align_corners) for n in reversed(self.size)], dtype=torch.float64)
+        linear = matrix[:-1, :-1]
+        linear = linear / halves[:, None] if inwards else linear * halves
+        moved = torch.einsum("ij,nj...->ni...", linear.to(field.device), field.double())
+        return moved.to(field.dtype)
+
+    def _check(self, moving: Any) -> None:
+        if not isinstance(moving, Space) or moving.ndim != self.ndim:
+            given = f"one in {moving.ndim}-D" if isinstance(moving, Space) else moving
+            raise InputError("moving", expected=f"a Space in {self.ndim}-D", given=given)
+
+    def _matrices(self, matrix: Any) -> Tensor:
+        if matrix is None:
+            return torch.eye(self.ndim + 1, dtype=torch.float64)[None]
+        square = matrices(matrix).double()
+        if square.shape[-1] != self.ndim + 1:
+            raise InputError("matrix", expected=f"one in {self.ndim}-D", given=list(square.shape))
+        return square
+
+
+def _numbers(what: str, given: Any, count: int) -> tuple[float, ...]:
+    try:
+        found = np.asarray(given, dtype=np.float64).ravel()
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    found = np.repeat(found, count) if len(found) == 1 and count > 1 and np.ndim(given) == 0 else found
+    if len(found) != count or not np.isfinite(found).all():
+        raise InputError(what, expected=f"{count} finite numbers, x, y, z", given=given)
+    return tuple(found.tolist())
