@@ -106,7 +106,7 @@ def test_editors_complete_the_built_in_names():
 
 
 def test_dir_is_the_public_face_and_nothing_more():
-    assert dir(wk) == sorted([*wk.__all__, "__version__", "datasets", "testing"])
+    assert dir(wk) == sorted([*wk.__all__, "__version__", "chunked", "datasets", "testing"])
 
 
 def test_a_star_gives_every_public_name():

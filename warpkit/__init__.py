@@ -13,6 +13,7 @@ from warpkit import distribution as _distribution
 _waits = not globals().get("_waits") and os.path.basename((getattr(sys, "argv", None) or [""])[0]) == "warpkit"
 
 if TYPE_CHECKING:  # these wait always
+    from warpkit import chunked as chunked
     from warpkit import datasets as datasets
     from warpkit import testing as testing
     from warpkit.kernels.bicubic import Bicubic
