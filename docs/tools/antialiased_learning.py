@@ -66,7 +66,7 @@ def wrong(antialias: bool, noise: float, seed: int) -> float:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     print("| noise | antialias | wrong, % | mean |\n| --- | --- | --- | --: |", flush=True)
-    for noise in (0.0, 0.5, 1.0):
+    for noise in (0.0, 0.5):
         for antialias in (False, True):
             found = [wrong(antialias, noise, seed) for seed in SEEDS]
             each = ", ".join(f"{w:.1f}" for w in found)
