@@ -8,6 +8,7 @@ from warpkit.sampling.gpu.launch import (
     Call,
     blocks,
     filling,
+    fresh,
     image_strides,
     is_last,
     point_strides,
@@ -44,8 +45,8 @@ def _in_where(grad: Tensor, image: Tensor, problem: Problem) -> Tensor:
     parts = min(-(-channels // few), -(-_ENOUGH // max(1, images * across)))
     listed = call.how.kind < AFFINE
     shape = (parts, images, call.points, d) if listed else (images, parts, across, d + 1, d + 1)
-    make = torch.empty if listed or problem.kind == "projective" else torch.zeros  # an affine last row stays zero
-    found = make(shape, dtype=call.where.dtype, device=image.device)
+    # The last row of an affine matrix stays zero.
+    found = fresh(shape, call.where.dtype, image.device, zeros=problem.kind == "affine")
     flat, strides = point_strides(grad, call.points)
     start(
         slopes, images * parts * across, image.device, flat, image, call.where, call.table, fill, found, channels,
@@ -70,7 +71,7 @@ def _in_table(grad: Tensor, image: Tensor, problem: Problem) -> Tensor:
     how = call.how
     for axis in range(how.dims):
         taps, pieces, width = how.taps[axis], how.pieces[axis], how.width[axis]
-        found = torch.empty(images, taps, across, pieces, width, dtype=torch.float64, device=image.device)
+        found = fresh((images, taps, across, pieces, width), torch.float64, image.device)
         start(
             weights, images * taps * across, image.device, flat, image, call.where, call.table, fill, found, channels,
             call.points, call.axes, image_strides(image), strides, call.where_strides, axis, kind, how, many, few,

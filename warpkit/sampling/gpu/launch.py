@@ -45,9 +45,9 @@ class Call:
         out = problem.target if self.how.kind else (1,) * d
         self.axes = (three(problem.size), three(problem.extent), three(problem.begin, 0), three(out))
 
-    def programs(self, images: int, channels: int, shape: tuple[int, int]) -> int:
-        """How many programs there are for blocks of this shape."""
-        return images * -(-channels // shape[1]) * -(-self.points // shape[0])
+    def programs(self, images: int, channels: int, shape: tuple[int, int], points: int | None = None) -> int:
+        """How many programs there are for blocks of this shape; `points` of the output, unless given."""
+        return images * -(-channels // shape[1]) * -(-(self.points if points is None else points) // shape[0])
 
 
 def three(rows_first: Sequence[int], missing: int = 1) -> Three:
@@ -73,12 +73,16 @@ def is_last(image: Tensor) -> bool:
     return layout(image) != torch.contiguous_format
 
 
+def fresh(shape: Sequence[int], dtype: torch.dtype, device: torch.device, zeros: bool = False) -> Tensor:
+    """A new tensor that a kernel writes to."""
+    return (torch.zeros if zeros else torch.empty)(tuple(shape), dtype=dtype, device=device)
+
+
 def laid_out(shape: Sequence[int], like: Tensor, dtype: torch.dtype, zeros: bool = False) -> Tensor:
     """A new tensor [N, C, *S], with the channels last where they are so in what is sampled."""
-    make = torch.zeros if zeros else torch.empty
     if is_last(like) and len(shape) == like.ndim:
-        return make((shape[0], *shape[2:], shape[1]), dtype=dtype, device=like.device).movedim(-1, 1)
-    return make(tuple(shape), dtype=dtype, device=like.device)
+        return fresh((shape[0], *shape[2:], shape[1]), dtype, like.device, zeros).movedim(-1, 1)
+    return fresh(shape, dtype, like.device, zeros)
 
 
 def start(kernel: Any, programs: int, device: torch.device, *arguments: Any) -> None:

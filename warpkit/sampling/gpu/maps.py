@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from warpkit.precision import arithmetic
+from warpkit.sampling.gpu import ordered
 from warpkit.sampling.gpu import pull as pulling
 from warpkit.sampling.gpu import push as pushing
 from warpkit.sampling.gpu.launch import (
@@ -56,8 +57,10 @@ def pull(image: Tensor, problem: Problem) -> Tensor:
 
 
 def push(values: Tensor, problem: Problem, images: int) -> Tensor:
-    """Eq. 6, by atomic additions."""
+    """Eq. 6, by atomic additions or, where PyTorch is asked for deterministic algorithms, in a fixed order."""
     values = resolved(values)
+    if torch.are_deterministic_algorithms_enabled():
+        return ordered.push(values, problem, images)
     image = laid_out((images, values.shape[1], *problem.size), values, values.dtype, zeros=True)
     add(values, problem, image)
     return image
