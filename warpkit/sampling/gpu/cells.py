@@ -1,8 +1,8 @@
 """Push of any points without atomic additions: points sorted by their cell are added up in that order.
 
 Every point has one cell, the index of its first tap. Cells are numbered after the boundary's rule: two whose taps lie
-on the same pixels have one number. A lattice a little larger than the image, with a place for each tap of each cell, then
-gathers without any rule, and is folded onto the image at the end.
+on the same pixels have one number. A lattice a little larger than the image, with a place for each tap of each cell,
+then gathers without any rule, and is folded onto the image at the end.
 """
 
 from typing import no_type_check

@@ -53,7 +53,7 @@ def moves(x, A: tl.constexpr, axes):
 @no_type_check
 def weight(table, along, t, A: tl.constexpr, HOW: tl.constexpr):
     """The weight of tap t: its polynomial at u, by Horner's rule."""
-    _, u, rows, moving = along
+    u, rows, moving = along[1], along[2], along[3]
     row = table + rows + t * HOW.width[A]
     w = u * 0 + tl.load(row + (HOW.width[A] - 1))
     for k in tl.static_range(HOW.width[A] - 1):
@@ -67,7 +67,7 @@ def weight(table, along, t, A: tl.constexpr, HOW: tl.constexpr):
 @no_type_check
 def slope(table, along, t, A: tl.constexpr, HOW: tl.constexpr):
     """The derivative of that weight in the pixel coordinate (eq. 7)."""
-    _, u, rows, moving = along
+    u, rows, moving = along[1], along[2], along[3]
     row = table + rows + t * HOW.width[A]
     d = u * 0
     for k in tl.static_range(HOW.width[A] - 1):
@@ -111,12 +111,12 @@ def share(table, along, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.con
 
     Then the sum is exact, so that nothing is filled in there.
     """
-    first, u, _, _ = along
+    first, u = along[0], along[1]
     total = u * 0
     slopes = u * 0
     whole = u == u
     for t in range(HOW.taps[A]):
-        _, read = place(first + t, A, axes, HOW)
+        pixel, read = place(first + t, A, axes, HOW)
         total += tl.where(read, weight(table, along, t, A, HOW), 0.0)
         if SLOPES:
             slopes += tl.where(read, slope(table, along, t, A, HOW), 0.0)
