@@ -16,7 +16,7 @@ from warpkit.alignment.starts import FEW, MANY, affine_starts, imitate, nodes
 from warpkit.kernels.base import KernelLike
 from warpkit.transforms.base import Transform, transforms
 
-FOLLOWED = (24, 6, 2)  # starts at the coarsest level, and how many of them at the next ones
+FOLLOWED = (48, 8, 2)  # starts at the coarsest level, and how many of them at the next ones
 _SAME = 0.02  # root mean square distance, normalised
 _STEPS = 20  # at each level, at most
 

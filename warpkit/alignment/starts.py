@@ -14,7 +14,7 @@ from warpkit.precision import wide
 from warpkit.transforms.base import Transform
 
 _ANGLES = 18  # over a full turn, in each plane
-_SCALES = (0.7, 1.0, 1.4)
+_SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
 _SHIFTS = {1: 9, 2: 5, 3: 3}  # along each axis, from −½ to ½ (a quarter of the image)
 FEW, MANY = 3, 9  # nodes along each axis where a transform imitates another: an affine one, any one
 
