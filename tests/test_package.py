@@ -15,7 +15,7 @@ from warpkit.alignment.dense import PENALTIES, Regularization
 from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.kernels.base import KernelName
 from warpkit.pixels.fits import _MODELS, Model
-from warpkit.transforms.base import TransformName
+from warpkit.transforms.given import TransformName
 
 PUBLIC = [
     "warp",

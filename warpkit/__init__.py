@@ -55,11 +55,12 @@ if TYPE_CHECKING or not _waits:
     from warpkit.spec.build import build
     from warpkit.spec.describe import normalize_spec, to_spec
     from warpkit.spec.files import load, save
-    from warpkit.transforms.base import Transform, get_transform
+    from warpkit.transforms.base import Transform
     from warpkit.transforms.base import transforms as _transforms
     from warpkit.transforms.basis import BasisTransform
     from warpkit.transforms.compose import Compose
     from warpkit.transforms.field import FieldTransform
+    from warpkit.transforms.given import get_transform
     from warpkit.transforms.matrix import MatrixTransform
     from warpkit.warping import coverage, warp
     from warpkit.watching.parameter_groups import parameter_groups

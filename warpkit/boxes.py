@@ -11,7 +11,7 @@ from warpkit.geometry import Units, check_floats
 from warpkit.outlines import corners_and_between, extremes
 from warpkit.points import SizeLike, frame_of, mapping_of
 from warpkit.precision import wide
-from warpkit.transforms.base import TransformLike
+from warpkit.transforms.given import TransformLike
 
 
 def warp_boxes(

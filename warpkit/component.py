@@ -58,7 +58,7 @@ class Component(nn.Module):
 class Formula(Component):
     """A component that is no network: its repr is the call that makes it, such as `Bicubic(a=-0.5)`.
 
-    Options that equal their defaults are left out, and those that are long are cut.
+    Options that equal their defaults are left out, and those that are long are cut. What learns stands as it was given.
     """
 
     def extra_repr(self) -> str:
@@ -95,8 +95,8 @@ def _arguments(made: Component, given: Mapping[str, Any]) -> str:
 
 def _told(value: Any) -> str:
     """A value as Python writes it; short where it is long, as a message has it."""
-    is_short = math.prod(getattr(value, "shape", ())) <= _SHORT
     try:
+        is_short = math.prod(getattr(value, "shape", ())) <= _SHORT
         text = repr(written(value)) if is_short else ""
     except Exception:  # a tensor without numbers, a stranger's object
         text = ""

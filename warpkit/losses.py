@@ -18,7 +18,8 @@ from torch.nn import functional
 from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_floats, check_size, half_extent
-from warpkit.transforms.base import Transform, TransformLike, check_theta, leaves, transforms
+from warpkit.transforms.base import Transform, check_theta, leaves, transforms
+from warpkit.transforms.given import TransformLike
 
 __all__ = ["bending", "diffusion", "folding", "folding_hinge", "inverse_consistency", "ncc"]
 Size = int | Sequence[int]

@@ -11,7 +11,8 @@ from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import UNITS, Units, check_floats, check_size, to_normalised, to_pixels
 from warpkit.precision import wide
 from warpkit.quoting import Told
-from warpkit.transforms.base import Transform, TransformLike, transforms
+from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.given import TransformLike
 
 SizeLike = int | Sequence[int]
 

@@ -17,7 +17,8 @@ from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
 from warpkit.sampling.rule import FillLike, Rule, missing_axis, rule_for
-from warpkit.transforms.base import Transform, TransformLike, check_theta, leaves, shared_batch, transforms
+from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
+from warpkit.transforms.given import TransformLike
 
 _checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...]]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...]

@@ -19,8 +19,9 @@ from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.base import Transform, TransformLike, check_theta, transforms
+from warpkit.transforms.base import Transform, check_theta, transforms
 from warpkit.transforms.field import FieldTransform
+from warpkit.transforms.given import TransformLike
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 

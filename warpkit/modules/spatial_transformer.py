@@ -22,8 +22,9 @@ from warpkit.modules.base import modules
 from warpkit.modules.regression import alike, regression_for, width_of
 from warpkit.precision import KeepsPrecision, wide, working
 from warpkit.quoting import Told
-from warpkit.transforms.base import Transform, TransformLike, transforms
+from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.compose import Compose
+from warpkit.transforms.given import TransformLike
 from warpkit.warping import warp
 
 LocalizationName = Literal["conv_localization", "dense_localization", "unet_localization", "resnet"]

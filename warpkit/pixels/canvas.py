@@ -11,7 +11,7 @@ from warpkit.errors import require
 from warpkit.geometry import check_size
 from warpkit.pixels.thetas import SizeLike, from_theta, to_theta
 from warpkit.precision import wide
-from warpkit.transforms.base import TransformLike
+from warpkit.transforms.given import TransformLike
 from warpkit.transforms.matrix import reject
 
 _ROUNDING = 1e-6  # pixels: an edge that lies so little beyond a pixel needs no further one

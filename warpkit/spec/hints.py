@@ -70,7 +70,8 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
                 return adapter.validate_python(_tuples(value))
             except ValidationError:
                 pass
-        if words := sorted(word for word in _parts(hint) if isinstance(word, str)):
+        words = sorted(word for word in _parts(hint) if isinstance(word, str))
+        if words and not {int, float, str, dict} & _parts(hint):  # words alone
             for word in numbers:
                 if isinstance(word, str) and word not in words:
                     raise unknown(option, word, words) from error

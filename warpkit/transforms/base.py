@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -232,17 +232,3 @@ def check_flat(transform: Transform, theta: Any) -> None:
 
 
 transforms: Registry[Transform] = Registry("transform", Transform)
-# Editors complete these names; any other may be a plugin's.
-TransformName = Literal[
-    "affine", "attention", "compose", "displacement", "euclidean", "free_form", "inverse_polar", "polar", "projective",
-    "similarity", "thin_plate_spline", "translation", "velocity",
-]  # fmt: skip
-TransformLike = TransformName | str | dict[str, Any] | Transform
-
-
-def get_transform(name: TransformName | str, **options: Any) -> Transform:
-    """A new transform of this name, a plugin's too: `get_transform("affine", ndim=3)` is `Affine(ndim=3)`.
-
-    Raises `InputError` for an unknown name or option, and for an option that is missing.
-    """
-    return transforms.create(name, **options)

@@ -13,7 +13,8 @@ from warpkit.errors import InputError, at, require
 from warpkit.geometry import lattice
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
-from warpkit.transforms.base import Transform, TransformLike, check_flat, leaves, of_finite, transforms
+from warpkit.transforms.base import Transform, check_flat, leaves, of_finite, transforms
+from warpkit.transforms.given import TransformLike
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import apply, checked_matrix, invert
 from warpkit.transforms.newton import each
