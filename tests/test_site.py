@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -55,3 +56,29 @@ def test_the_front_page_has_all_that_it_shows():
     assert f"--rows: {rows}; --columns: {steps};" in style
     for picture in re.findall(r'url\("([^"]+)"\)', style):
         assert (DOCS / "css" / picture).is_file()
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium: apt install chromium")
+def test_the_picture_of_the_front_page_plays_until_it_is_dragged_and_stands_still_for_those_who_ask(tmp_path: Path):
+    sync = pytest.importorskip("playwright.sync_api", reason="needs Playwright, which the extra dev brings")
+    links = (
+        f'<link rel="stylesheet" href="{DOCS}/css/home.css"><script src="{DOCS}/javascripts/home.js" defer></script>'
+    )
+    (tmp_path / "page.html").write_text(f'{links}<div class="md-typeset"><figure class="bend"></figure></div>')
+    shown = "document.querySelector('.bend').style.getPropertyValue('--column')"
+    with sync.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        still, tab = (browser.new_page(reduced_motion=motion) for motion in ("reduce", "no-preference"))
+        for opened in (still, tab):
+            opened.goto((tmp_path / "page.html").as_uri())
+        tab.wait_for_function(f"{shown} === '11'")
+        assert still.evaluate(shown) == "14"
+        box = tab.locator(".bend-panels").bounding_box()
+        tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + 9)
+        tab.mouse.down()
+        tab.mouse.move(box["x"] + box["width"] / 7, box["y"] + 9)
+        tab.mouse.up()
+        tab.wait_for_timeout(300)  # long enough for three more frames
+        assert tab.evaluate(shown) == "2"
+        assert tab.locator(".bend input").input_value() == "2"
+        browser.close()

@@ -35,31 +35,27 @@ class Whirl(wk.Transform):
 
 
 class Row(NamedTuple):
-    """A transform, and θ for t from −1 to 1: identity + t · there."""
+    """A transform, and θ from `middle` − `change` to `middle` + `change`."""
 
     transform: wk.Transform
-    there: Tensor
+    middle: Tensor
+    change: Tensor
     vertices: int  # of a line: straight ones stay straight under matrices
+
+    def theta(self) -> Tensor:
+        return self.middle + torch.linspace(-1, 1, STEPS)[:, None] * self.change
 
 
 def rows() -> list[Row]:
+    turn, tilt = wk.get_transform("euclidean"), wk.get_transform("projective")
     spline = wk.get_transform("thin_plate_spline", grid=(4, 4))
     moved = 0.13 * torch.randn(32, generator=torch.Generator().manual_seed(3))
-    tilt = torch.tensor([0.0, 0, 0, 0, 0, 0, 0.3, 0.22])
-    turn = torch.tensor([math.radians(35), 0, 0])
     return [
-        Row(wk.get_transform("euclidean"), turn, 2),
-        Row(wk.get_transform("projective"), tilt, 2),
-        Row(spline, moved, 21),
-        Row(Whirl(), torch.tensor([1.5, -0.3]), 21),
+        Row(turn, turn.identity(), torch.tensor([math.radians(35), 0, 0]), 2),
+        Row(tilt, tilt.identity(), torch.tensor([0.0, 0, 0, 0, 0, 0, 0.3, 0.22]), 2),
+        Row(spline, spline.identity(), moved, 21),
+        Row(Whirl(), torch.tensor([0.0, 0.7]), torch.tensor([1.5, 0.0]), 21),
     ]
-
-
-def thetas(row: Row) -> Tensor:
-    t = torch.linspace(-1, 1, STEPS)[:, None]
-    if isinstance(row.transform, Whirl):  # its reach stays as it is
-        return torch.cat([t * row.there[0], (1 + row.there[1]).expand(STEPS, 1)], dim=1)
-    return row.transform.identity() + t * row.there
 
 
 def grid(transform: wk.Transform, theta: Tensor, vertices: int) -> Tensor:
@@ -104,7 +100,7 @@ def main() -> None:
     size = f'width="{sheet.width}" height="{sheet.height}"'
     drawn = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} fill="none" stroke="{YELLOW}" stroke-width="2">\n']
     for r, row in enumerate(rows()):
-        theta = thetas(row)
+        theta = row.theta()
         warped = wk.warp(image, row.transform, theta, size=SIDE, kernel="bicubic", antialias=True)
         for c in range(STEPS):
             lines = grid(row.transform, theta[c], row.vertices)
