@@ -13,6 +13,9 @@ problem is but for numbers and sizes (dimensions, paddings, taps, degree, pieces
     gpu/taps.py      pixel coordinate → cell → taps: which pixels, what weights, what lies outside.
     gpu/pull.py      eq. 3, and eq. 4 for kernels that copy.
     gpu/push.py      eq. 6, by atomic additions.
+    gpu/slopes.py    eq. 7, along all axes in one pass; gpu/weights.py: the gradient of the tables.
+    gpu/gather.py    eq. 6 without atomic additions, by an affine matrix; gpu/cells.py: of any points, sorted.
+    gpu/maps.py, gpu/derivatives.py, gpu/ordered.py start these kernels.
 
 A program takes a block of output points and a block of channels: coordinates and weights are computed once for all of
 its channels. Nothing is read or written but under a mask: a tap outside, a dead point (see `csrc/problem.h`) and what
@@ -33,6 +36,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.quoting import reason
 from warpkit.sampling.backend import Backend
 from warpkit.sampling.gpu import INTERPRETED
 from warpkit.sampling.problem import Problem
@@ -70,6 +74,8 @@ class Triton(Backend):
             )
         if device.type not in ("cpu", "cuda"):
             return f"samples on CUDA and ROCm devices, the image is on {device}"
+        if _damage():
+            return f"cannot load Triton: {_damage()}"
         if problem.copies:
             return None if problem.stored.itemsize <= 8 else f"copies numbers of up to 8 bytes, not {problem.stored}"
         if problem.stored not in _SUMMED:
@@ -116,6 +122,17 @@ def _tell(device: str) -> None:
     if device == "cuda":
         why = "warpkit's Triton backend needs Triton, which is not installed."
         warnings.warn(f"{why} Until then the slower reference backend serves images on a GPU.", stacklevel=2)
+
+
+@tracing.constant
+@functools.cache
+def _damage() -> str:
+    """Why Triton cannot be loaded although it is installed; empty where it can."""
+    try:
+        importlib.import_module("warpkit.sampling.gpu.maps")
+    except Exception as error:  # whatever a damaged installation, or one without a driver, does
+        return f"{type(error).__name__}: {reason(error)}"
+    return ""
 
 
 def _gpu(module: str) -> Any:

@@ -21,13 +21,14 @@ _WARPS = 4
 def blocks(channels: int, last: bool) -> tuple[int, int]:
     """Output points and channels of one program: a fixed table by size class, with nothing tried out at run time.
 
-    Eight numbers for each of 128 threads. Planes are read along their rows, so points come first; with the channels
-    last up to 128 of them are neighbours in memory.
+    Up to eight numbers for each of 128 threads, and two points at most, whose taps stay in registers. Planes are read
+    along their rows, so points come first; with the channels last up to 128 of them are neighbours in memory.
     """
     few = 1 << (channels - 1).bit_length()
     if INTERPRETED:  # large blocks take least time there
         return 1024, min(few, 16)
-    return (1024 // min(few, 128), min(few, 128)) if last else (1024 // min(few, 8), min(few, 8))
+    together = min(few, 128 if last else 8)
+    return min(256, 1024 // together), together
 
 
 class Call:

@@ -116,7 +116,7 @@ def share(table, along, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.con
     slopes = u * 0
     whole = u == u
     for t in range(HOW.taps[A]):
-        pixel, read = place(first + t, A, axes, HOW)
+        read = place(first + t, A, axes, HOW)[1]
         total += tl.where(read, weight(table, along, t, A, HOW), 0.0)
         if SLOPES:
             slopes += tl.where(read, slope(table, along, t, A, HOW), 0.0)
