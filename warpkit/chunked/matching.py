@@ -123,7 +123,7 @@ class _Image(NamedTuple):
     def small(self, block: int) -> Tensor:
         """The whole in blocks, a band of rows at a time; what is left of a block at the end is left out."""
         count = [n // block for n in self.size]
-        rows = max(1, 2**25 // (self.channels * block ** len(count) * math.prod(count[1:])))
+        rows = max(1, 2**23 // (self.channels * block ** len(count) * math.prod(count[1:])))
         bands = range(0, count[0], rows)
         rest = tuple((0, n) for n in count[1:])
         return torch.cat([self.read(((k, min(count[0], k + rows)), *rest), block) for k in bands], dim=2).float()
