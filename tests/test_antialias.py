@@ -251,6 +251,8 @@ def test_what_it_refuses(unchecked):
         wk.SpatialTransformer("conv_localization", antialias=0)
     with pytest.raises(wk.InputError, match="Means of labels"):
         wk.RandomWarp(kernel="nearest", antialias=True)
+    with pytest.raises(wk.InputError, match="vmap goes over θ"):
+        torch.func.vmap(lambda t: wk.warp(image, "affine", t[None], size=(5, 5), antialias=True))(TURNED.repeat(2, 1))
 
 
 def test_a_transformer_takes_means_and_says_so_in_its_spec():
@@ -298,3 +300,31 @@ def test_every_mode_at_odd_sizes():
         at = (fine + 0.5) / 800 * (4.0 if aligned else 2.0) - (2.0 if aligned else 1.0)
         expected = wk.sample(row, (at + 0.9)[None, :, None], **ways).reshape(2, 400).mean(1)
         assert (found.flatten() - expected).abs().max() < 0.3 * row.std(), (n, mode, aligned)
+
+
+@pytest.mark.parametrize("transform", ["affine", "projective"])
+def test_nothing_jumps_as_an_image_becomes_smaller(transform):
+    """Where another sub-point comes in, or another level."""
+    image, theta = scene(1, 1, 96, 96, smooth=0), 1.5 * TURNED if transform == "affine" else HORIZON
+    with torch.no_grad():
+        unit = wk.get_transform("affine").jacobian(1.5 * TURNED, torch.zeros(1, 1, 2).double())[0, 0, :, 0].norm()
+    for side in (1, 1.125, 2, 2.125, 3, 3.125, 4, 4.5, 8, 9):
+        near = []
+        for factor in (side * (1 - 1e-5), side * (1 + 1e-5)):
+            scaled = theta * torch.tensor([1.0, 1, 0, 1, 1, 0] + [0, 0] * (transform != "affine")).double()
+            scaled = scaled * factor / unit * 12 / 96 if transform == "affine" else theta * (1 + 1e-5 * (factor > side))
+            near.append(wk.warp(image, transform, scaled, size=(12, 12), padding_mode="border", antialias=True))
+        assert (near[1] - near[0]).abs().max() < 0.005
+        if transform != "affine":
+            break
+
+
+@pytest.mark.parametrize("box", [(0, 0, 24, 16), (8, 24, 56, 40), (1, 2, 13, 10)])
+@pytest.mark.parametrize("factor", [2, 3, 4, 8])
+def test_blocks_of_pixels_are_what_sub_points_come_to(box, factor):
+    image, out = scene(1, 2, 64, 64), (box[3] // factor - box[1] // factor, box[2] // factor - box[0] // factor)
+    theta = wk.pixels.to_theta(wk.pixels.crop(box, out), in_size=64, out_size=out).double()
+    ways = {"size": out, "kernel": "bicubic", "antialias": True}
+    found = wk.warp(image, "affine", theta, **ways)
+    by_points = wk.warp(image, "affine", theta.requires_grad_(), **ways)
+    torch.testing.assert_close(found, by_points.detach(), rtol=0, atol=1e-5)

@@ -153,8 +153,8 @@ DOORS = {
     ),
     "a shape": (
         lambda: wk.warp(IMAGE, "affine", torch.zeros(1, 5)),
-        {"what": "theta", "given": "[1, 5]", "expected": "[N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23)"},
-        "theta: expected [N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23), got [1, 5]",
+        {"what": "theta", "given": "[1, 5]", "expected": "[N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23), or [N, 2, 3]"},
+        "theta: expected [N, 6] for Affine (θ11 θ12 θ13 θ21 θ22 θ23), or [N, 2, 3], got [1, 5]",
     ),
     "a batch that was forgotten": (
         lambda: wk.sample(IMAGE[0], torch.zeros(1, 4, 2)),

@@ -5,11 +5,17 @@ import json
 import subprocess
 import sys
 import textwrap
+import typing
 
 import cases
 import pytest
 
 import warpkit as wk
+from warpkit.alignment.dense import PENALTIES, Regularization
+from warpkit.alignment.losses import LOSSES, LossName
+from warpkit.kernels.base import KernelName
+from warpkit.pixels.fits import _MODELS, Model
+from warpkit.transforms.given import TransformName
 
 PUBLIC = [
     "warp",
@@ -45,6 +51,14 @@ PUBLIC = [
 ]
 
 
+BUILT_IN = [
+    point
+    for group in ("transforms", "kernels")
+    for point in importlib.metadata.entry_points(group=f"warpkit.{group}")
+    if point.dist.name == "torch-warpkit"
+]
+
+
 @pytest.fixture(scope="module")
 def imported() -> dict[str, set[str]]:
     """What a Python of its own has imported, beside torch and numpy: after the import, after listing, after a warp."""
@@ -70,6 +84,36 @@ def imported() -> dict[str, set[str]]:
 def test_every_public_name_is_there():
     assert [name for name in PUBLIC if not hasattr(wk, name)] == []
     assert set(wk.__all__) >= set(PUBLIC)
+
+
+@pytest.mark.parametrize("point", BUILT_IN, ids=lambda point: point.name)
+def test_the_class_of_every_built_in_name_is_public(point):
+    cls = point.load()
+    assert cls.__name__ in wk.__all__
+    assert getattr(wk, cls.__name__) is cls
+
+
+def test_editors_complete_the_built_in_names():
+    """Names, modes and other words are types: each list of them is the one that is meant."""
+    built_in = {
+        group: {p.name for p in BUILT_IN if p.group == group} for group in ("warpkit.transforms", "warpkit.kernels")
+    }
+    assert set(typing.get_args(TransformName)) == built_in["warpkit.transforms"]
+    assert set(typing.get_args(KernelName)) == built_in["warpkit.kernels"]
+    assert set(typing.get_args(LossName)) == set(LOSSES)
+    assert set(typing.get_args(Regularization)) == set(PENALTIES)
+    assert set(typing.get_args(Model)) == set(_MODELS)
+
+
+def test_dir_is_the_public_face_and_nothing_more():
+    assert dir(wk) == sorted([*wk.__all__, "__version__", "chunked", "datasets", "testing"])
+
+
+def test_a_star_gives_every_public_name():
+    names = {}
+    exec("from warpkit import *", names)
+    assert set(wk.__all__) <= set(names)
+    assert not hasattr(wk, "Afine")
 
 
 def test_importing_it_imports_no_heavy_library(imported):

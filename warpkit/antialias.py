@@ -20,17 +20,23 @@ from warpkit import tracing
 from warpkit.errors import InputError
 from warpkit.geometry import half_extent, index_to_normalised, lattice
 from warpkit.kernels.base import Kernel
-from warpkit.precision import arithmetic, saturated, wide
+from warpkit.precision import saturated, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
+from warpkit.sampling.pixel_means import mean_of_blocks, pixel_means
 from warpkit.sampling.pyramid import Pyramid, pixels_of, pyramid_of
 from warpkit.sampling.rule import Rule
-from warpkit.transforms.base import Transform
+from warpkit.sampling.sampler import resample
+from warpkit.transforms.base import Transform, leaves
 from warpkit.transforms.matrix import affine_part, checked_matrix
+
+Size = tuple[int, ...]
 
 MOST = 4  # sub-points along an axis, unless another number is asked for
 _AT_ONCE = 2**18  # sub-points that are worked on together
-_SAME = 1e-6  # pixels: a footprint that is larger than one by no more is one
+_SAME = 1e-6  # a footprint that is larger than a pixel by no more than this share is one
+_BLEND = 0.125  # pixels over which one more sub-point comes in, so that nothing jumps
+_FINE = 1 + _BLEND  # pixels that a sub-point may cover and be read from the image itself
 
 
 def check_antialias(given: Any, kernels: Iterable[Kernel]) -> int:
@@ -48,16 +54,34 @@ def check_antialias(given: Any, kernels: Iterable[Kernel]) -> int:
     return most
 
 
+def point_sampled(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size) -> Tensor:
+    """The warped image without antialiasing, `[N, C, *out]`: one sample in the middle of each output pixel."""
+    if mapping.is_matrix:
+        matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
+        return resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
+    return resample(image, mapping.shifts(theta, out, rule.align_corners), "shifts", out, rule)
+
+
 @tracing.uncompiled
-def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
-    """`plain`, the warped image, with means where an output pixel covers more than one pixel of the image."""
+def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int) -> Tensor:
+    """The warped image with means where an output pixel covers more than one pixel of the image."""
+    if torch.compiler.is_exporting():
+        told = "antialias: how many sub-points an output pixel has depends on θ's numbers, which no exported graph sees"
+        raise InputError(told, hint="Export it with antialias=False")
     if isinstance(image, Coefficients):
         raise InputError("antialias", expected="an image, from which it makes smaller ones", given=Told("coefficients"))
+    if any(tracing.is_mapped(part) for part in leaves(theta)):
+        hint = "How many sub-points there are depends on θ: give a batch of θ instead."
+        raise InputError("antialias", expected="False where vmap goes over θ", given=most, hint=hint)
+    size, corners = size_of(image), rule.align_corners
+    matrix = _between_pixels(mapping, theta, size, out, corners) if mapping.is_affine else None
+    if matrix is not None and (means := pixel_means(image, matrix, out, rule, most)) is not None:
+        return means
+    plain = point_sampled(image, mapping, theta, rule, out)
     if rule.marks:
         return _marked(plain, image, mapping, theta, rule, most)
-    if mapping.is_affine and not {"wrap", "reflection", "none"}.intersection(rule.padding):
-        return _by_matrix(plain, image, mapping, theta, rule, most)
-    size, out, corners = size_of(image), tuple(plain.shape[2:]), rule.align_corners
+    if matrix is not None and not {"wrap", "reflection", "none"}.intersection(rule.padding):
+        return _by_matrix(plain, image, matrix, rule, most)
     centres = lattice(out, align_corners=corners, dtype=wide(plain.device), device=plain.device).flatten(0, -2)
     scale = centres.new_tensor([index_to_normalised(n, corners)[0] for n in reversed(out)])
     scales = centres.new_tensor([half_extent(n, corners) for n in reversed(size)])[:, None] * scale
@@ -66,7 +90,7 @@ def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, ru
     for start in range(0, len(centres), _AT_ONCE):
         here = centres[start : start + _AT_ONCE]
         steps = _jacobians(mapping, theta, here) * scales  # pixels of the image for one of the output
-        for entry, where, along in _groups(steps.detach(), most):
+        for entry, where, along, weight in _groups(steps, most):
             pyramid = pyramid or pyramid_of(image, rule)
             points = here[where, None] + _offsets(along, centres) * scale
             coords = mapping(_entry(theta, entry), points.reshape(1, -1, len(out)))
@@ -74,104 +98,106 @@ def antialiased(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, ru
             images = slice(None) if steps.shape[0] == 1 else slice(entry, entry + 1) if len(image) > 1 else slice(1)
             values = _read(pyramid, pixels_of(coords, size, corners), step.norm(dim=-1), images)
             values = torch.where(_inside(coords, rule.padding), values, pyramid.beyond(values))
-            means = pyramid.with_fill(values.reshape(*values.shape[:2], len(where), -1).mean(-1))
+            means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight.to(values.real.dtype)
             for k, mean in enumerate(means):
                 found.append(mean)
                 rows.append(torch.full_like(where, k if len(means) > 1 else entry))
                 places.append(where + start)
-    if not found:
+    if pyramid is None:
         return plain
-    values = saturated(torch.cat(found, dim=1).mT, plain.dtype)
-    result = _put(plain.flatten(2).movedim(1, -1), (torch.cat(rows), torch.cat(places)), values)
-    return result.movedim(-1, 1).reshape(plain.shape)
+    places_of = torch.cat(rows), torch.cat(places)
+    values = torch.cat(found, dim=1).mT
+    flat = plain.flatten(2).movedim(1, -1)
+    total = (
+        values.new_zeros(flat.shape).index_put(places_of, values, accumulate=True).movedim(-1, 1).reshape(plain.shape)
+    )
+    changed = torch.zeros(flat.shape[:2], dtype=torch.bool, device=plain.device)
+    changed[places_of] = True
+    return torch.where(changed.reshape(len(plain), 1, *out), saturated(pyramid.with_fill(total), plain.dtype), plain)
 
 
-def _put(into: Tensor, where: tuple[Tensor, ...], values: Tensor) -> Tensor:
-    signed = {torch.uint16: torch.int16, torch.uint32: torch.int32, torch.uint64: torch.int64}.get(into.dtype)
-    if signed is not None:  # torch puts no wide unsigned integers
-        return _put(into.contiguous().view(signed), where, values.contiguous().view(signed)).view(into.dtype)
-    return into.index_put(where, values)
-
-
-def _by_matrix(plain: Tensor, image: Tensor, mapping: Transform, theta: Tensor, rule: Rule, most: int) -> Tensor:
-    """The same for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
-    size, out, corners = size_of(image), tuple(plain.shape[2:]), rule.align_corners
+def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, corners: bool) -> Tensor:
+    """`[B, D, D + 1]`, from output pixels to pixels of the image, each counted from the middle."""
     rows = affine_part(checked_matrix(mapping, theta.to(wide(theta.device))))
     there = rows.new_tensor([half_extent(n, corners) for n in reversed(size)])[:, None]
     here = rows.new_tensor([*(index_to_normalised(n, corners)[0] for n in reversed(out)), 1.0])
-    matrix = rows * there * here  # from output pixels to pixels of the image, each counted from its middle
-    d = len(out)
+    return rows * there * here
+
+
+def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: int) -> Tensor:
+    """The same for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
+    out, shared = tuple(plain.shape[2:]), len(matrix) == 1
     pyramid: Pyramid | None = None
-    result = plain
-    for images, numbers in _alike(matrix.detach()[:, :, :d], most):
+    changed = torch.zeros(len(matrix), dtype=torch.bool, device=plain.device)
+    total: Any = None
+    for entries, numbers, weight in _alike(matrix[:, :, :-1], most):
         pyramid = pyramid or pyramid_of(image, rule)
-        own = matrix[images]
-        widths = (own[:, :, :d] / own.new_tensor(numbers)).norm(dim=-1)
-        exponents = _exponents(widths, pyramid)
-        low = exponents.detach().floor().long()
+        changed[entries] = True
+        low, above = _levels((matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1), pyramid)
         for level in torch.unique(low, dim=0):
             mine = (low == level).all(-1)
-            chosen, shares = own[mine], (exponents - low)[mine]
-            each = images[mine] if len(matrix) > 1 else slice(None)
+            each, parts = entries[mine], list(_corners(above[mine]))
             bands = []
-            for band, middle in _bands(out, numbers):
-                fine = [n * k for n, k in zip(band, reversed(numbers), strict=True)]
-                start = chosen[:, :, d:] + chosen[:, :, d - 1 : d] * middle
-                moved = torch.cat([chosen[:, :, :d] / own.new_tensor(numbers), start], dim=2)
-                total: Any = 0.0
-                for up, weight in _corners(shares):
-                    at = tuple((level + level.new_tensor(up)).tolist())
-                    total = total + _column(weight, plain) * pyramid.read_matrix(at, moved, fine, each)
-                bands.append(_pooled(total, numbers))
-            means = saturated(pyramid.with_fill(torch.cat(bands, dim=2)), plain.dtype)
-            result = means if len(matrix) == 1 else _put(result, (images[mine],), means)
-    return result
+            for band, moved in _bands(matrix[each], out, numbers):
+                images = slice(None) if shared else each
+                read = (_times(pyramid.read_matrix(_up(level, up), moved, band, images), share) for up, share in parts)
+                means = functools.reduce(torch.add, read)
+                for axis, number in enumerate(reversed(numbers), start=2):
+                    means = mean_of_blocks(means, axis, number)
+                bands.append(means)
+            means = _times(torch.cat(bands, dim=2), weight[mine])
+            if total is None:
+                total = means.new_zeros(len(plain), *means.shape[1:])
+            total = total + means if shared else total.index_add(0, each, means)
+    if pyramid is None:
+        return plain
+    means = saturated(pyramid.with_fill(total), plain.dtype)
+    return torch.where(changed.reshape(-1, *[1] * (plain.ndim - 1)), means, plain)
 
 
-def _bands(out: tuple[int, ...], numbers: tuple[int, ...]) -> Iterator[tuple[list[int], float]]:
-    """Bands of an output, a few of its slowest rows at a time: the size, and how far its middle lies from the whole's.
+def _bands(matrix: Tensor, out: Size, numbers: tuple[int, ...]) -> Iterator[tuple[list[int], Tensor]]:
+    """Bands of the sub-points, of a few of the output's slowest rows at a time: the size, and the matrix of each.
 
     So that the pixels that one band reads are still in the cache for its next sub-points.
     """
+    d = len(out)
     rows = max(1, _AT_ONCE // max(1, math.prod(out[1:]) * math.prod(numbers)))
     for start in range(0, out[0], rows):
         stop = min(start + rows, out[0])
-        yield [stop - start, *out[1:]], (start + stop - out[0]) / 2
+        middle = matrix[:, :, d:] + matrix[:, :, d - 1 : d] * ((start + stop - out[0]) / 2)
+        size = [n * k for n, k in zip((stop - start, *out[1:]), reversed(numbers), strict=True)]
+        yield size, torch.cat([matrix[:, :, :d] / matrix.new_tensor(numbers), middle], dim=2)
 
 
-def _pooled(values: Tensor, numbers: tuple[int, ...]) -> Tensor:
-    """The means over the sub-points of each output pixel; `numbers` go x, y, z."""
-    for axis, n in enumerate(numbers):
-        at = values.ndim - 1 - axis
-        shape = (*values.shape[:at], values.shape[at] // n, n, *values.shape[at + 1 :])
-        values = values.reshape(shape).mean(at + 1)
-    return values
+def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...], Tensor]]:
+    """Batch entries with as many sub-points along each axis, their numbers, and the share of these in the result."""
+    large, *counted = _counted(steps, most)
+    for counts, weight in _near(*counted):
+        there = large & (weight.detach() != 0)
+        for along in torch.unique(counts[there], dim=0):
+            entries = (there & (counts == along).all(-1)).nonzero().flatten()
+            yield entries, tuple(along.tolist()), weight[entries]
 
 
-def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...]]]:
-    """Batch entries with as many sub-points along each axis, and their numbers."""
-    large, counts = _counted(steps, most)
-    for along in torch.unique(counts[large], dim=0):
-        yield (large & (counts == along).all(-1)).nonzero().flatten(), tuple(along.tolist())
-
-
-def _column(weight: Tensor, like: Tensor) -> Tensor:
-    return weight.to(arithmetic(like.dtype, like.device)).reshape(-1, *[1] * (like.ndim - 1))
+def _times(values: Tensor, weight: Tensor) -> Tensor:
+    """Values `[N, …]`, each entry with its weight."""
+    if not weight.requires_grad and bool((weight == 1).all()):
+        return values
+    return values * weight.to(values.real.dtype).reshape(-1, *[1] * (values.ndim - 1))
 
 
 def _marked(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
     """NaN where anything outside has a part in the mean, too, where `fill` is NaN."""
-    marks = rule.fill.isnan()
+    out, marks = tuple(plain.shape[2:]), rule.fill.isnan()
     clean = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
-    found = antialiased(plain, image, mapping, theta, clean, most)
+    found = antialiased(image, mapping, theta, clean, out, most)
     with torch.no_grad():
         ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
-        blank = torch.ones(len(plain), 1, *plain.shape[2:], dtype=torch.float32, device=image.device)
         # Sums over the same numbers in the same order, wherever nothing is outside.
         extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
         rules = (clean._replace(padding=extended), clean._replace(fill=clean.fill[:0]))
-        whole, inside = (antialiased(blank, ones, mapping, theta, each, most) for each in rules)
-    return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * (plain.ndim - 2)), torch.nan, found)
+        whole, inside = (antialiased(ones, mapping, theta, each, out, most) for each in rules)
+    return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * len(out)), torch.nan, found)
 
 
 def _jacobians(mapping: Transform, theta: Any, points: Tensor) -> Tensor:
@@ -189,22 +215,32 @@ def _entry(theta: Any, entry: int) -> Any:
     return tuple(_entry(part, entry) for part in theta)
 
 
-def _groups(steps: Tensor, most: int) -> Iterator[tuple[int, Tensor, tuple[int, ...]]]:
-    """Output pixels that get as many sub-points along each axis, a few at a time: batch entry, places, numbers."""
-    large, counts = _counted(steps, most)
-    for entry in large.any(-1).nonzero().flatten().tolist():
-        for along in torch.unique(counts[entry][large[entry]], dim=0):
-            where = (large[entry] & (counts[entry] == along).all(-1)).nonzero().flatten()
-            numbers = tuple(along.tolist())
-            for part in where.split(max(1, _AT_ONCE // math.prod(numbers))):
-                yield entry, part, numbers
+def _groups(steps: Tensor, most: int) -> Iterator[tuple[int, Tensor, tuple[int, ...], Tensor]]:
+    """Output pixels with as many sub-points along each axis, a few at a time: batch entry, places, numbers, shares."""
+    for entry, each in enumerate(steps):
+        for places, numbers, weight in _alike(each, most):
+            few = max(1, _AT_ONCE // math.prod(numbers))
+            for start in range(0, len(places), few):
+                yield entry, places[start : start + few], numbers, weight[start : start + few]
 
 
-def _counted(steps: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Where an output pixel covers more than one pixel of the image, and how many sub-points it then gets, x, y, z."""
+def _counted(steps: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where an output pixel covers more than one pixel of the image, the number of sub-points along x, y, z, its share.
+
+    The rest of the share has one sub-point less.
+    """
     lengths = steps.norm(dim=-2)  # along the axes of the output
-    large = (lengths > 1 + _SAME).any(-1) & lengths.isfinite().all(-1)
-    return large, (lengths - 0.05).ceil().nan_to_num(1).clamp(1, most).long()
+    large = (lengths.detach() > 1 + _SAME).any(-1) & lengths.detach().isfinite().all(-1)
+    covered = (lengths / (1 + _SAME)).nan_to_num(1).clamp(1, most)
+    counts = covered.detach().ceil()
+    shares = torch.where(counts > 1, ((covered - counts + 1) / _BLEND).clamp(max=1), 1.0)
+    return large, counts.long(), shares
+
+
+def _near(counts: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """The numbers of sub-points that have a part in the result, and how large it is."""
+    for less, weight in _corners(1 - shares):
+        yield counts - counts.new_tensor(less), weight
 
 
 def _offsets(along: tuple[int, ...], like: Tensor) -> Tensor:
@@ -215,20 +251,19 @@ def _offsets(along: tuple[int, ...], like: Tensor) -> Tensor:
 
 def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
     """The image around points `[1, M, D]`, averaged over footprints of these widths `[M, D]`: `[N, C, M]`."""
-    exponents = _exponents(widths, pyramid)
-    low = exponents.detach().floor()
-    shares = exponents - low  # of the next level
-    code = functools.reduce(lambda a, b: 64 * a + b, low.long().unbind(-1))
+    low, above = _levels(widths, pyramid)
+    code = functools.reduce(lambda a, b: 64 * a + b, low.unbind(-1))
+    code = torch.where((widths.detach() <= _FINE).all(-1), -1, code)  # the image alone is read there
     parts, order = [], []
     for each in torch.unique(code):
         mine = (code == each).nonzero().flatten()
-        level = low[mine[0]].long()
-        total: Any = 0.0
-        for up, weight in _corners(shares[mine]):
-            values = pyramid.read(tuple((level + level.new_tensor(up)).tolist()), pixels[:, mine], images)
-            total = total + values * weight.to(values.real.dtype)
+        level, shares = low[mine[0]], above[mine]
         order.append(mine)
-        parts.append(total)
+        weighed = []
+        for up, weight in _corners(shares.detach() if each < 0 else shares):
+            values = pyramid.read(_up(level, up), pixels[:, mine], images)
+            weighed.append(values * weight.to(values.real.dtype))
+        parts.append(functools.reduce(torch.add, weighed))
     if len(parts) == 1:
         found: Tensor = parts[0]
         return found
@@ -237,19 +272,29 @@ def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Te
     return torch.cat(parts, dim=-1).index_select(-1, back)
 
 
-def _exponents(widths: Tensor, pyramid: Pyramid) -> Tensor:
-    """The level whose pixels are as wide, between whole ones; 0 where they are smaller than a pixel."""
-    if bool((widths.detach() <= 1 + _SAME).all()):  # no level but the image itself, whatever θ learns
-        return torch.zeros_like(widths)
-    return torch.minimum((widths / (1 + _SAME)).clamp(min=1).log2(), widths.new_tensor(pyramid.top))
+def _levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+    """The level whose pixels are as wide as footprints, or the one below, and the share of the one above: `[…, D]`."""
+    if bool((widths.detach() <= _FINE).all()):
+        return torch.zeros_like(widths, dtype=torch.long), torch.zeros_like(widths.detach())
+    exponents = widths.clamp(min=_FINE).log2()
+    fine = math.log2(_FINE)  # from here to 1 the image gives way to the first level
+    exponents = torch.where(exponents < 1, (exponents - fine) / (1 - fine), exponents)
+    exponents = torch.minimum(exponents, widths.new_tensor(pyramid.top))
+    low = (exponents.detach() + _SAME).floor()  # rounding alone asks for no other level
+    return low.long(), exponents - low
 
 
 def _corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
     """Between a level and the next along each axis, linearly: which of the two, and the weight of both, `[M]`."""
     for up in itertools.product((0, 1), repeat=shares.shape[-1]):
         weight = functools.reduce(torch.mul, (s if u else 1 - s for s, u in zip(shares.unbind(-1), up, strict=True)))
-        if shares.requires_grad or bool((weight != 0).any()):
+        if shares.requires_grad or bool((weight.abs() > 2 * _SAME).any()):
             yield up, weight
+
+
+def _up(level: Tensor, by: tuple[int, ...]) -> tuple[int, ...]:
+    """The exponents of a level so many above."""
+    return tuple(int(exponent) + more for exponent, more in zip(level, by, strict=True))
 
 
 def _inside(coords: Tensor, padding: tuple[str, ...]) -> Tensor:

@@ -5,7 +5,7 @@ In SciPy's words the modes are grid-constant, nearest, reflect (or mirror, with 
 is SciPy's constant with `align_corners`, and what ITK calls inside of the buffer without.
 """
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from warpkit import tracing
 from warpkit.errors import InputError, unknown
 from warpkit.geometry import FLOATS
 
-PADDING_MODES = ("zeros", "border", "reflection", "wrap", "none")
+PaddingMode = Literal["zeros", "border", "reflection", "wrap", "none"]
+PADDING_MODES: tuple[PaddingMode, ...] = get_args(PaddingMode)
 
 
 def place(index: Int[Tensor, "*S"], n: int, mode: str, align_corners: bool) -> Int[Tensor, "*S"]:

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import require
-from warpkit.geometry import check_floats
+from warpkit.geometry import Units, check_floats
 from warpkit.outlines import corners_and_between, extremes
-from warpkit.points import SizeLike, TransformLike, frame_of, mapping_of
+from warpkit.points import SizeLike, frame_of, mapping_of
 from warpkit.precision import wide
+from warpkit.transforms.given import TransformLike
 
 
 def warp_boxes(
@@ -18,7 +19,7 @@ def warp_boxes(
     transform: TransformLike,
     theta: Any,
     *,
-    units: str = "normalized",
+    units: Units = "normalized",
     in_size: SizeLike | None = None,
     out_size: SizeLike | None = None,
     align_corners: bool = False,

@@ -1,6 +1,8 @@
 """The options that a component was made with, so that a spec can be written from it, and whether they changed."""
 
+import importlib
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -8,8 +10,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from warpkit import tracing
+from warpkit.quoting import quoted
 
 _OPTIONS, _LABEL, _INFERRED, _INPUTS = "_made_with", "_made_as", "_inferred", "_inputs"
+_SHORT = 64  # numbers that a repr shows
 T = TypeVar("T")
 NOTES = (_OPTIONS, _LABEL, _INFERRED, _INPUTS)
 
@@ -45,6 +49,58 @@ class Component(nn.Module):
     def spec_options(self) -> dict[str, Any]:
         """The options that would make such an object again: those it was made with, unless a class overrides this."""
         return dict(getattr(self, _OPTIONS, {}))
+
+    def extra_repr(self) -> str:
+        """The options that are not their defaults, as `print` shows them above the parts; these are left out."""
+        return _arguments(self, {k: v for k, v in self.spec_options().items() if not modules_in(v)})
+
+
+class Formula(Component):
+    """A component that is no network: its repr is the call that makes it, such as `Bicubic(a=-0.5)`.
+
+    Options that equal their defaults are left out, and those that are long are cut. What learns stands as it was given.
+    """
+
+    def extra_repr(self) -> str:
+        """The arguments of the call."""
+        return _arguments(self, vars(self).get(_OPTIONS, {}))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.extra_repr()})"
+
+
+class Drawn:
+    """A component that notebooks show as a picture, where one can be drawn, and else as text."""
+
+    def _repr_html_(self) -> str | None:
+        # By its name, since what draws stands above all that is drawn.
+        found: str | None = importlib.import_module("warpkit.notebook").html_of(self)
+        return found
+
+
+def _arguments(made: Component, given: Mapping[str, Any]) -> str:
+    """Options as the arguments of a call; a number or a word as the attribute of its name has it now."""
+    told = []
+    for name, parameter in list(inspect.signature(type(made).__init__).parameters.items())[1:]:
+        value = given.get(name, parameter.default)
+        now = vars(made).get(name)
+        if type(now) is type(value) and isinstance(now, bool | int | float | str):
+            value = now
+        if parameter.kind is parameter.VAR_KEYWORD:
+            told += [f"{key}={_told(each)}" for key, each in given.get(name, {}).items()]
+        elif parameter.kind is not parameter.VAR_POSITIONAL and value is not parameter.empty:
+            told += [f"{name}={_told(value)}"] if _told(value) != _told(parameter.default) else []
+    return ", ".join(told)
+
+
+def _told(value: Any) -> str:
+    """A value as Python writes it; short where it is long, as a message has it."""
+    try:
+        is_short = math.prod(getattr(value, "shape", ())) <= _SHORT
+        text = repr(written(value)) if is_short else ""
+    except Exception:  # a tensor without numbers, a stranger's object
+        text = ""
+    return text if 0 < len(text) <= 12 * _SHORT else str(quoted(value))
 
 
 def edits_of(module: nn.Module) -> Any:

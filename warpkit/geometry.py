@@ -8,7 +8,7 @@ import functools
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
@@ -19,6 +19,8 @@ from warpkit.errors import InputError
 from warpkit.precision import default, wide
 from warpkit.quoting import Told
 
+Units = Literal["normalized", "pixels"]
+UNITS: tuple[Units, ...] = get_args(Units)
 FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _TOO_MANY = 2**40  # pixels: a terabyte of bytes
 _FAR = 2.0**60  # in normalised coordinates: beyond, the padding gives what it gives here
@@ -93,7 +95,9 @@ def check_coordinates(what: str, coords: Any, ndim: int) -> None:
     """Raise `InputError` unless coords is a dense floating-point tensor [N, *T, ndim]."""
     check_floats(what, coords)
     if coords.ndim < 2 or coords.shape[-1] != ndim:
-        raise InputError(what, expected=f"[N, *T, {ndim}] in {ndim} dimensions", given=list(coords.shape))
+        shape = list(coords.shape)
+        hint = f"{what} has no batch axis: {what}[None] is {[1, *shape]}" if shape == [ndim] else ""
+        raise InputError(what, expected=f"[N, *T, {ndim}] in {ndim} dimensions", given=shape, hint=hint)
 
 
 def check_floats(what: str, given: Any) -> None:
@@ -116,7 +120,8 @@ def common_batch(what: str, a: Tensor, other: str, b: Tensor) -> int:
     """The common batch of two tensors, one of which may have 1; `InputError` for other sizes or two devices."""
     n, m = a.shape[0], b.shape[0]
     if n != m and n != 1 and m != 1:
-        raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n)
+        hint = f"If {other} has no batch axis, {other}[None] gives it one" if other in ("coords", "points") else ""
+        raise InputError(f"batch of {what}", expected=f"that of {other}, {m}, or 1 in one of them", given=n, hint=hint)
     if a.device != b.device:
         raise InputError(what, expected=f"the device of {other}, {b.device}", given=a.device)
     return m if n == 1 else n

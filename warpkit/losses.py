@@ -18,10 +18,10 @@ from torch.nn import functional
 from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_floats, check_size, half_extent
-from warpkit.transforms.base import Transform, check_theta, leaves, transforms
+from warpkit.transforms.base import Transform, dimensions_of, leaves, transforms
+from warpkit.transforms.given import TransformLike
 
 __all__ = ["bending", "diffusion", "folding", "folding_hinge", "inverse_consistency", "ncc"]
-TransformLike = str | dict[str, Any] | Transform
 Size = int | Sequence[int]
 _POOLS = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)
 
@@ -119,8 +119,8 @@ def inverse_consistency(
     Raises:
         InputError: for a θ or a size that does not fit.
     """
-    first, size = _mapping(transform, theta, size, align_corners)
-    second, _ = _mapping(back, theta_back, size, align_corners)
+    first, theta, size = _mapping(transform, theta, size, align_corners)
+    second, theta_back, _ = _mapping(back, theta_back, size, align_corners)
     with tracing.no_autocast(leaves(theta)[0].device):
         there = first.shifts(theta, size, align_corners)
         return _mean_square(_in_pixels(second.further(theta_back, there, align_corners), size, align_corners))
@@ -167,20 +167,22 @@ def ncc(a: Tensor, b: Tensor, window: int | None = 9) -> Float[Tensor, " N"]:
 
 def _moved(transform: TransformLike, theta: Any, size: Any, align_corners: bool, least: int) -> Tensor:
     """Where each pixel is sampled from less where it lies, in pixels, [N, *size, D]."""
-    mapping, size = _mapping(transform, theta, size, align_corners)
+    mapping, theta, size = _mapping(transform, theta, size, align_corners)
     require(min(size) >= least, "size", expected=f"at least {least} pixels along each axis", given=list(size))
     with tracing.no_autocast(leaves(theta)[0].device):
         return _in_pixels(mapping.shifts(theta, size, align_corners), size, align_corners)
 
 
-def _mapping(transform: TransformLike, theta: Any, size: Any, align_corners: bool) -> tuple[Transform, tuple[int, ...]]:
-    size = check_size(size, transform.ndim if isinstance(transform, Transform) else None)
+def _mapping(
+    transform: TransformLike, theta: Any, size: Any, align_corners: bool
+) -> tuple[Transform, Any, tuple[int, ...]]:
+    """The transform, its θ and the output's size."""
+    size = check_size(size, dimensions_of(transform, theta, size))
     device = next((t.device for t in leaves(theta) if isinstance(t, Tensor)), torch.device("cpu"))
     mapping = transforms.shared(transform, device, ndim=len(size), align_corners=align_corners)
     if mapping.ndim != len(size):
         raise InputError("size", expected=f"{mapping.ndim} axes, as {type(mapping).__name__} has", given=list(size))
-    check_theta(mapping, theta)
-    return mapping, size
+    return mapping, mapping.as_theta(theta), size
 
 
 def _in_pixels(shifts: Tensor, size: tuple[int, ...], align_corners: bool) -> Tensor:

@@ -8,12 +8,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import InputError, require, unknown
-from warpkit.geometry import check_floats, check_size, to_normalised, to_pixels
+from warpkit.geometry import UNITS, Units, check_floats, check_size, to_normalised, to_pixels
 from warpkit.precision import wide
 from warpkit.quoting import Told
 from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.given import TransformLike
 
-TransformLike = str | dict[str, Any] | Transform
 SizeLike = int | Sequence[int]
 
 
@@ -22,7 +22,7 @@ def warp_points(
     transform: TransformLike,
     theta: Any,
     *,
-    units: str = "normalized",
+    units: Units = "normalized",
     in_size: SizeLike | None = None,
     out_size: SizeLike | None = None,
     align_corners: bool = False,
@@ -88,8 +88,8 @@ class Frame(NamedTuple):
 
 def frame_of(units: Any, in_size: Any, out_size: Any, align_corners: Any, ndim: int) -> Frame:
     """The frame for these options. `InputError` for unknown units, for pixels without a size and for a wrong size."""
-    if units not in ("normalized", "pixels"):
-        raise unknown("units", units, ("normalized", "pixels"))
+    if units not in UNITS:
+        raise unknown("units", units, UNITS)
     require(isinstance(align_corners, bool), "align_corners", expected="True or False", given=align_corners)
     sizes = [None if size is None else check_size(size, ndim) for size in (in_size, out_size)]
     if units == "normalized":

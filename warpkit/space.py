@@ -17,7 +17,7 @@ from warpkit.errors import InputError
 from warpkit.geometry import check_floats, check_size, half_extent
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.pixels.thetas import pixels_of
-from warpkit.transforms.base import check_theta, transforms
+from warpkit.transforms.base import transforms
 from warpkit.transforms.field import axes_of
 from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
@@ -125,7 +125,7 @@ class Space:
         self._check(moving)
         check_floats("theta", theta)
         mapping = transforms.shared(transform, theta.device, ndim=self.ndim)
-        check_theta(mapping, theta)
+        theta = mapping.as_theta(theta)
         inner, outer = (space.world(align_corners).to(theta.device) for space in (moving, self))
         return scaled(inner @ checked_matrix(mapping, theta.double()) @ invert(outer[None]))
 

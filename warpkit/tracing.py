@@ -117,6 +117,13 @@ def is_scripting() -> bool:
     return torch._C._get_tracing_state() is not None
 
 
+def is_written_as_onnx() -> bool:
+    """Whether `torch.onnx` translates what is recorded, and knows torch's own operators alone."""
+    # A graph that dynamo compiles is none of it, and there a look at all loaded modules would be compiled along.
+    loaded = not torch.compiler.is_dynamo_compiling() and "torch.onnx" in sys.modules
+    return loaded and torch.onnx.is_in_onnx_export()
+
+
 def is_plain() -> bool:
     """Whether nobody looks on: no compiler, no dispatch mode, no function transform."""
     # Written out: it is asked before every small image.
@@ -151,6 +158,16 @@ def is_traced(tensor: Tensor) -> bool:
         or isinstance(tensor, torch._subclasses.FakeTensor)
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
     )
+
+
+def is_mapped(tensor: Tensor) -> bool:
+    """Whether `torch.func.vmap` lets it stand for many, whose numbers cannot be looked at one by one."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False
 
 
 def are_equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:

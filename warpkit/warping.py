@@ -7,22 +7,21 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
-from warpkit.antialias import antialiased, check_antialias
+from warpkit.antialias import antialiased, check_antialias, point_sampled
+from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError
-from warpkit.geometry import check_floats, check_size, is_dense
-from warpkit.kernels.base import kernels
-from warpkit.precision import wide, working
+from warpkit.geometry import check_floats, check_size
+from warpkit.kernels.base import KernelLike, kernels
+from warpkit.precision import working
 from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
-from warpkit.sampling.rule import FillLike, KernelLike, Rule, missing_axis, rule_for
-from warpkit.sampling.sampler import resample
-from warpkit.transforms.base import Transform, check_theta, leaves, shared_batch, transforms
-from warpkit.transforms.matrix import checked_matrix
+from warpkit.sampling.rule import FillLike, Rule, missing_axis, rule_for
+from warpkit.transforms.base import Transform, dimensions_of, leaves, shared_batch, takes, transforms
+from warpkit.transforms.given import TransformLike
 
-_checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...]]] = plans.Kept()  # calls by name, by all that was met
+_checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...], bool]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...]
-TransformLike = str | dict[str, Any] | Transform
 
 
 def warp(
@@ -32,7 +31,7 @@ def warp(
     *,
     size: int | Sequence[int] | None = None,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
     antialias: bool | int = False,
@@ -43,8 +42,9 @@ def warp(
         image: `[N, C, *S]`, S = (W,), (H, W) or (D, H, W); any real, integer, boolean or complex type.
         transform: a name, a table `{"type": name, **options}` or a `Transform`. By name it has the image's number of
             dimensions and, where it is a field, this `align_corners`, unless the table says another.
-        theta: `[N, P]`, the transform's parameters for each image; of a field `[N, D, *F]`, of a composition with
-            fields a tuple. One image with N θ, or one θ with N images, is shared.
+        theta: `[N, P]`, the transform's parameters for each image, or in the family's own shape: affine matrices
+            `[N, D, D + 1]`, homographies `[N, D + 1, D + 1]`, control points `[N, K, D]`. Of a field `[N, D, *F]`, of a
+            composition a tuple too, one θ for each part. One image with N θ, or one θ with N images, is shared.
         size: the output's, rows first, or one number for all axes; the image's unless given.
         kernel: a name, a table or a `Kernel`, or one for each of x, y, z.
         padding_mode: "zeros", "border", "reflection", "wrap" or "none", or one for each of x, y, z.
@@ -75,22 +75,19 @@ def warp(
     known = None if met is None else _checked.get(met)
     if known is None:
         rule = rule_for(image, kernel, padding_mode, fill, align_corners)
-        mapping = _mapping(image, transform, theta, align_corners)
-        shared_batch(theta, "image", image)
+        mapping, flat = _mapping(image, transform, theta, align_corners)
+        shared_batch(flat, "image", image)
         out = size_of(image) if size is None else check_size(size, image.ndim - 2)
-        known = (rule, mapping, out)
+        known = (rule, mapping, out, flat is not theta)
         if met is not None and rule.words is not None:
             _checked.keep(met, known)
-    rule, mapping, out = known
+    rule, mapping, out, is_shaped = known
+    theta = mapping.as_theta(theta) if is_shaped else theta
     most = 0 if antialias is False else check_antialias(antialias, rule.kernels)
     with tracing.no_autocast(image.device):
-        if mapping.is_matrix:
-            assert isinstance(theta, Tensor)
-            matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
-            warped = resample(image, matrix, "affine" if mapping.is_affine else "projective", out, rule)
-        else:
-            warped = resample(image, mapping.shifts(theta, out, align_corners), "shifts", out, rule)
-        return antialiased(warped, image, mapping, theta, rule, most) if most else warped
+        if most:
+            return antialiased(image, mapping, theta, rule, out, most)
+        return point_sampled(image, mapping, theta, rule, out)
 
 
 def coverage(
@@ -111,8 +108,7 @@ def coverage(
     Args:
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
         theta: as `warp` takes it.
-        in_size: the image's size, rows first, or one number for an image in 1-D, or for all axes of a transform that
-            is given as an object.
+        in_size: the image's size, rows first, or one number for all axes, as many as the transform has with this θ.
         out_size: the output's; the image's unless given.
         kernel: as in `warp`, and so is `align_corners`.
         align_corners: see `warp`.
@@ -127,11 +123,10 @@ def coverage(
     >>> coverage("affine", torch.tensor([[1.0, 0, 0.75, 0, 1, 0]]), (1, 4)).flatten().tolist()
     [1.0, 1.0, 0.5, 0.0]
     """
-    ndim = transform.ndim if isinstance(transform, Transform) else None
-    size = check_size(in_size, ndim)
     parts = leaves(theta)
     for part in parts:
         check_floats("theta", part)
+    size = check_size(in_size, dimensions_of(transform, theta, in_size))
     dtype, device = working(*(part.dtype for part in parts)), parts[0].device if parts else torch.device("cpu")
     ones = torch.ones(1, 1, *size, dtype=dtype, device=device)
     ways: dict[str, Any] = {"size": out_size, "kernel": kernel, "align_corners": align_corners}
@@ -143,8 +138,8 @@ def coverage(
     return torch.where(total == 0, 0.0, inside / torch.where(total == 0, 1.0, total))
 
 
-def _mapping(image: Tensor, transform: TransformLike, theta: Any, align_corners: bool) -> Transform:
-    """The transform for this image; θ is checked, and a forgotten axis is guessed and named."""
+def _mapping(image: Tensor, transform: TransformLike, theta: Any, align_corners: bool) -> tuple[Transform, Any]:
+    """The transform for this image, and its θ as it takes it; a forgotten axis is guessed and named."""
     dimensions = image.ndim - 2
     mapping = transforms.shared(transform, image.device, ndim=dimensions, align_corners=align_corners)
     if mapping.ndim != dimensions:
@@ -153,12 +148,10 @@ def _mapping(image: Tensor, transform: TransformLike, theta: Any, align_corners:
         expected = f"one in {dimensions}-D, as the image {list(image.shape)} is"
         raise InputError("transform", expected=expected, given=Told(f"{name} in {mapping.ndim}-D"), hint=hint)
     try:
-        check_theta(mapping, theta)
+        return mapping, mapping.as_theta(theta)
     except InputError as error:
-        listed = isinstance(theta, Tensor) and is_dense(theta) and theta.ndim == 2
-        if listed and dimensions < 3 and not isinstance(transform, Transform):
+        if dimensions < 3 and not isinstance(transform, Transform):
             larger = transforms.shared(transform, image.device, ndim=dimensions + 1)
-            if larger.ndim > dimensions and not larger.is_field and larger.num_params == theta.shape[1]:
+            if larger.ndim > dimensions and not larger.is_field and takes(larger, theta):
                 raise error.hinting(missing_axis(image)) from None
         raise
-    return mapping

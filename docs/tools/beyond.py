@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from ground import clear
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -165,3 +166,4 @@ if __name__ == "__main__":
         needed = [found for found in folder.iterdir() if found.name.startswith(name)]
         if needed:
             draw(folder).savefig(PICTURES / f"{name}.png")
+            clear(PICTURES / f"{name}.png")

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[2]
-BLUE, ORANGE, GREEN, GREY, YELLOW = "#2f6db3", "#d9772b", "#3a8f5c", "#7a7a7a", "#ffd23f"
+BLUE, ORANGE, GREEN, YELLOW = "#3b7fcb", "#d9772b", "#3a9a62", "#ffd23f"
+INK = GREY = "#767676"  # reads on white and on black
 
 
 def whole_photo() -> Tensor:

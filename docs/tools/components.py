@@ -27,6 +27,8 @@ def words(value: dict[str, Any], named: dict[str, str] = SINGLE) -> str:
         return f"{words(value['else'], named)} or {words(value['then'], named)}"
     if "anyOf" in value:
         return " or ".join(words(part, named) for part in value["anyOf"] if part != {"type": "null"})
+    if "enum" in value:
+        return "these" if named is PLURAL else ", ".join(f"`{word}`" for word in value["enum"])
     if "$ref" in value:
         return str(value["$ref"]).rpartition("/")[2] + ("s" if named is PLURAL else "")
     if value.get("type") == "array":

@@ -1,12 +1,16 @@
 """Brings docs/experiments.md up to date with docs/results: docs/tools/experiments.py [RUNS]
 
-The tables come from the numbers that are kept in docs/results. RUNS is a folder with the runs themselves, weights and
-all, for the pictures; without it they stay as they are.
+The tables come from the numbers that are kept in docs/results: those below docs/results/whole, which
+docs/tools/whole_mnist.py makes, are of MNIST whole, the others of 5,000 digits. RUNS is a folder with the runs of these
+themselves, weights and all, for the pictures; without it they stay as they are.
 """
 
-import io
+import importlib.resources
 import re
 import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from warpkit.training.experiment import examples
@@ -14,10 +18,13 @@ from warpkit.training.report import table
 from warpkit.training.report.curves import learning, watch
 from warpkit.training.report.looks import looks
 from warpkit.training.report.markdown import block
-from warpkit.training.report.results import read
+from warpkit.training.report.page import Table
+from warpkit.training.report.results import Record, Results, mean, read
+from warpkit.training.runs import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULTS, PICTURES = ROOT / "experiments.md", ROOT / "results", ROOT / "img/experiments"
+WHOLE = RESULTS / "whole"
 ORDER = ("r", "rts", "p", "e", "tc")
 BEYOND = {
     "addition": ("addition",),
@@ -29,6 +36,7 @@ BEYOND = {
     "house numbers": ("numbers",),
     "photographs": ("photos",),
 }
+NOT_YET = "not run yet"
 
 
 def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
@@ -36,10 +44,54 @@ def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
     return [runs / name for name in names if (runs / name).is_dir()]
 
 
+def whole(experiments: tuple[str, ...]) -> Results:
+    """The runs on MNIST whole; a cell of the paper's table without one holds a run that has not begun."""
+    found = folders(WHOLE, experiments)
+    records = read(found).records if found else []
+    known = {(record.experiment, record.model) for record in records}
+    records += [record for record in unbegun(experiments) if (record.experiment, record.model) not in known]
+    return Results(sorted(records, key=lambda record: experiments.index(record.experiment)), [])
+
+
+def unbegun(experiments: tuple[str, ...]) -> Iterator[Record]:
+    """A run without a result for each figure that the paper has."""
+    for name in experiments:
+        file = importlib.resources.files("warpkit.training") / "experiments" / f"{name}.toml"
+        held = tomllib.loads(file.read_text(encoding="utf-8"))
+        for model, entry in held["models"].items():
+            if "paper" in entry:
+                facts = {"experiment": name, "column": held["column"], "model": model, **entry}
+                yield Record(Run(WHOLE / name / model / "0"), facts, False, [])
+
+
+def errors(results: Results) -> Table:
+    """The table of errors, which says where a run is still to be made."""
+    made = table.errors(results)
+    return replace(made, rows=[[cell.replace("unfinished", NOT_YET) for cell in row] for row in made.rows])
+
+
+def against_digits() -> Table:
+    """The error against the number of digits that were learnt from: a row for each number."""
+    rows = []
+    for count, folder in [(1000, "first_1000"), (5000, "first_5000"), (20_000, "first_20000"), (60_000, ".")]:
+        found = folders(WHOLE / folder, ("r", "tc"))
+        records = [record for record in (read(found).records if found else []) if record.seed == "0"]
+        cells = []
+        for experiment, model in [(e, m) for e in ("r", "tc") for m in ("cnn", "st_cnn_affine")]:
+            error = mean(r.number("error") for r in records if (r.experiment, r.model) == (experiment, model))
+            cells.append(NOT_YET if error is None else f"{100 * error:.2f}")
+        rows.append((f"{count:,}", *cells))
+    return Table(("digits", "R, CNN", "R, ST-CNN affine", "TC, CNN", "TC, ST-CNN affine"), rows)
+
+
 def page(text: str) -> str:
     """The page with its tables made anew; each stands between two comments that name it."""
-    results = read(folders(RESULTS))
-    tables = {name: getattr(table, name)(results) for name in ("errors", "measured", "costs", "machines")}
+    tables = {
+        "errors": table.errors(read(folders(RESULTS))),
+        "errors, whole": errors(whole(ORDER)),
+        "errors, addition, whole": errors(whole(("addition",))),
+        "against digits, whole": against_digits(),
+    }
     for name, those in BEYOND.items():
         if found := folders(RESULTS, those):
             tables[f"errors, {name}"] = table.errors(read(found))
@@ -55,6 +107,8 @@ def page(text: str) -> str:
 
 def pictures(runs: Path) -> None:
     """The pictures of transformers at work for each experiment, and curves or the watch's figures for some."""
+    from ground import clear  # a neighbour, found where this file is the one that is run
+
     results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:
@@ -65,9 +119,10 @@ def pictures(runs: Path) -> None:
             figures["watch"] = watch(results, name)
         for kind, figure in figures.items():
             if figure is not None:
-                png = io.BytesIO()
-                figure.savefig(png, format="png", dpi=110)
-                (PICTURES / f"{kind}-{name}.png").write_bytes(png.getvalue())
+                path = PICTURES / f"{kind}-{name}.png"
+                figure.savefig(path, dpi=110)
+                if kind == "looks":
+                    clear(path)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draws the pictures of README and docs, and of the example plugins that are installed: docs/tools/figures.py
 
-demo.png alone is another's: `warpkit demo` wrote it. antialiased.png needs OpenCV (the extra `bench`). The photograph
-(Grace Hopper, U.S. Navy, public domain) comes with matplotlib.
+demo.png alone is another's: `warpkit demo` wrote it, and ground.py took its white ground away. antialiased.webp needs
+OpenCV (the extra `bench`). The photograph (Grace Hopper, U.S. Navy, public domain) comes with matplotlib.
 """
 
 import itertools
@@ -13,13 +13,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from antialiased_side_by_side import antialiased
-from canvas import BLUE, GREEN, GREY, ORANGE, ROOT, YELLOW, photo, show
+from canvas import BLUE, GREEN, GREY, INK, ORANGE, ROOT, YELLOW, photo, show
 from from_pixels import corners, pixels
+from ground import write
 from kernels_side_by_side import interpolating_kernels, smoothing_kernels
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from PIL import Image
 from torch import Tensor
 
 import warpkit as wk
@@ -70,7 +70,7 @@ def coordinates() -> Figure:
     for ax, aligned in zip(axes, (False, True), strict=True):
         for i in range(rows):
             for j in range(columns):
-                ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#eef3f8", edgecolor="#9fb3c8"))
+                ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="#3b7fcb22", edgecolor="#7f97b0"))
                 ax.plot(j, i, "o", color=BLUE, markersize=4)
         x, y = (0, 0) if aligned else (-0.5, -0.5)
         right, bottom = columns - 1 - x, rows - 1 - y
@@ -85,9 +85,9 @@ def coordinates() -> Figure:
             away = (0, -16) if py > 1 else (0, 6)
             ax.annotate(text, (px, py), away, textcoords="offset points", ha="center", fontsize=10, color=ORANGE)
         ax.annotate("(0, 0)", (2, 1), xytext=(5, 5), textcoords="offset points", fontsize=10, color=ORANGE)
-        ax.annotate("", (2.6, -0.95), (1.4, -0.95), arrowprops={"arrowstyle": "->"})
+        ax.annotate("", (2.6, -0.95), (1.4, -0.95), arrowprops={"arrowstyle": "->", "color": INK})
         ax.text(2.7, -0.95, "x", va="center", fontsize=11)
-        ax.annotate("", (-1.3, 1.6), (-1.3, 0.4), arrowprops={"arrowstyle": "->"})
+        ax.annotate("", (-1.3, 1.6), (-1.3, 0.4), arrowprops={"arrowstyle": "->", "color": INK})
         ax.text(-1.3, 1.85, "y", ha="center", fontsize=11)
         ax.set(xlim=(-1.6, 5.6), ylim=(2.95, -1.2), aspect="equal", title=f"align_corners={aligned}, size=(3, 5)")
         ax.set_axis_off()
@@ -123,8 +123,8 @@ def taps() -> Figure:
     figure, ax = plt.subplots(figsize=(9, 3.6), layout="constrained")
     d = torch.linspace(-2, 2, 401)
     ax.plot(x + d, kernel(d), color=BLUE, label="k(x − m), around x")
-    ax.axhline(0, color="#cccccc", linewidth=0.8)
-    ax.plot(range(2, 10), [0] * 8, "o", color="#bbbbbb")
+    ax.axhline(0, color=GREY, linewidth=0.8)
+    ax.plot(range(2, 10), [0] * 8, "o", color=GREY)
     for t in range(4):
         m = first + t
         weight = kernel(torch.tensor(x - m)).item()
@@ -171,7 +171,7 @@ def joints() -> Figure:
         if name == "bilinear":
             at = np.arange(0, 1400, 200)
             below.plot(x[at], slope[at], "o", color=GREEN, markersize=5)
-        below.axhline(0, color="#cccccc", linewidth=0.8)
+        below.axhline(0, color=GREY, linewidth=0.8)
         below.set(ylim=(-1.3, 1.3), xlabel="pixel coordinate x")
         for ax in (above, below):
             ax.spines[["top", "right"]].set_visible(False)
@@ -257,12 +257,14 @@ def bump() -> Figure:
             d = distance.abs()
             return torch.where(d < 0.5, 0.75 - d**2, (1.5 - d) ** 2 / 2)
 
-    return pictures.kernel_figure(Bump())
+    figure = pictures.kernel_figure(Bump())
+    figure.set_facecolor("none")
+    return figure
 
 
 FIGURES: list[tuple[Callable[[], Figure], Path]] = [
     *[
-        (draw, PAGES / f"{draw.__name__}.png")
+        (draw, PAGES / f"{draw.__name__}.{'png' if draw is warps else 'webp'}")  # README shows warps
         for draw in (
             warps,
             coordinates,
@@ -284,23 +286,27 @@ FIGURES: list[tuple[Callable[[], Figure], Path]] = [
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG of 256 dithered colours, which is enough for these pictures, whole or not at all."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    rgba = np.asarray(canvas.buffer_rgba())
-    unfinished = path.with_suffix(".tmp")
-    full = Image.fromarray(rgba).convert("RGB")
-    palette = full.quantize(256)
-    palette.putpalette([255 if c > 249 else c for c in palette.getpalette() or []])  # white stays white
-    full.quantize(palette=palette).save(unfinished, "PNG", optimize=True)
-    unfinished.replace(path)
+    write(np.array(canvas.buffer_rgba()), path)
     plt.close(figure)
     print(f"{path.relative_to(ROOT)}: {path.stat().st_size // 1000} kB")
 
 
+# Text and axes in a colour that reads on white and on black, and no ground.
+STYLE = {
+    "figure.dpi": 110,
+    "font.size": 10,
+    **dict.fromkeys(("figure.facecolor", "axes.facecolor", "savefig.facecolor"), "none"),
+    **dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"), INK
+    ),
+}
+
+
 if __name__ == "__main__":
     matplotlib.use("Agg")
-    plt.rcParams.update({"figure.dpi": 110, "font.size": 10})
+    plt.rcParams.update(STYLE)
     PAGES.mkdir(parents=True, exist_ok=True)
     known = [*wk.list_kernels(), *wk.list_transforms()]
     for draw, path in FIGURES:

@@ -34,13 +34,13 @@ def mark(ax: Axes, x: float, y: float) -> None:
 
 def pixels() -> Figure:
     """Draw the photograph with a box and a point, the box cut out, and the photograph turned about the point."""
-    image = whole_photo()
+    image = torch.cat([whole_photo(), torch.full((1, 1, *SIZE), 255, dtype=torch.uint8)], 1)  # outside is transparent
     cut = wk.pixels.to_theta(wk.pixels.crop(BOX, (560, 420)), in_size=SIZE, out_size=(560, 420))
     theta = wk.pixels.to_theta(wk.pixels.rotation(POINT, 30), in_size=SIZE)
     size, wider = wk.pixels.bounds("affine", theta, SIZE)
     face = wk.warp(image, "affine", cut, size=(560, 420), kernel="bicubic")
-    turned = wk.warp(image, "affine", theta, fill=255)
-    whole = wk.warp(image, "affine", wider, size=size, fill=255)
+    turned = wk.warp(image, "affine", theta)
+    whole = wk.warp(image, "affine", wider, size=size)
     point = torch.tensor([[POINT]], dtype=torch.float64)
     moved = wk.warp_points(point, "affine", wider, units="pixels", in_size=SIZE, out_size=size)[0, 0].tolist()
 

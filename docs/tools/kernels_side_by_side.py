@@ -53,7 +53,7 @@ def response_to_one(kernel: wk.Kernel, distance: np.ndarray) -> np.ndarray:
 
 def draw_formula(ax: Axes, kernel: wk.Kernel) -> None:
     d = np.linspace(-4, 4, 1602)  # no multiple of a half: there nearest jumps
-    ax.axhline(0, color="#cccccc", linewidth=0.8)
+    ax.axhline(0, color=GREY, linewidth=0.8)
     ax.plot(d, response_to_one(kernel, d), color=BLUE, linewidth=1.5)
     m = np.arange(-3, 4)
     ax.plot(m, response_to_one(kernel, m + 1e-9), "o", color=ORANGE, markersize=3.5)

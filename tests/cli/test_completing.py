@@ -7,7 +7,12 @@ import sys
 import pytest
 
 import warpkit as wk
+from warpkit.benchmark.peers import PEERS
+from warpkit.benchmark.workloads import WORKLOADS
 from warpkit.cli import completing
+from warpkit.testing.backends import backend_checks
+from warpkit.testing.kernels import kernel_checks
+from warpkit.testing.transforms import transform_checks
 
 COMPLETE = """
 import sys
@@ -44,6 +49,11 @@ def tab(line: str) -> list[str]:
         ("warpkit train r --model st_cnn_t", ["st_cnn_tps"]),
         ("warpkit demo --distortion rt", ["rts"]),
         ("warpkit bench --direction f", ["forward"]),
+        ("warpkit bench --workload vol", ["volume"]),
+        ("warpkit bench --peer kornia-", ["kornia-rs"]),
+        ("warpkit check bicubic --only symm", ["symmetric"]),
+        ("warpkit build net.toml --out models/net", ["models/net.pt2", "models/net.onnx"]),
+        ("warpkit build net.toml --out net.v2.o", ["net.v2.onnx"]),
     ],
 )
 def test_choices_are_completed_without_torch(line, given):
@@ -53,6 +63,10 @@ def test_choices_are_completed_without_torch(line, given):
 def test_every_name_is_completed():
     assert completing.names("kernel")("") == wk.list_kernels()
     assert completing.names("transform")("") == wk.list_transforms()
+    assert completing.workloads("") == sorted(WORKLOADS)
+    assert completing.peers("") == sorted(PEERS)
+    every = (kernel_checks, transform_checks, backend_checks)
+    assert completing.checks("") == sorted({name for checks in every for name in checks.names()})
 
 
 def test_files_are_completed_beside_names(tmp_path, monkeypatch):

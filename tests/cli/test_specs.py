@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 import warpkit as wk
 from warpkit.cli import app
+from warpkit.transforms.base import transforms
 
 pytestmark = pytest.mark.usefixtures("unchecked")
 
@@ -87,15 +88,63 @@ def test_what_was_saved_is_exported_with_its_weights(net):
     assert "--set" in output
 
 
+def test_a_spec_becomes_an_onnx_model_for_batches_of_any_size(net):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    done = CliRunner().invoke(app, ["build", "net.toml", "-o", "net.onnx", "--seed", "3", "--json"])
+    assert done.exit_code == 0, done.output
+    written = (net.parent / "net.onnx").read_bytes()
+    assert json.loads(done.stdout) == {
+        "file": "net.onnx",
+        "bytes": len(written),
+        "parameters": 262,
+        "inputs": {"input": [1, 12, 12]},
+    }
+    assert done.stderr.split() == ["Written:", "net.onnx", "(262", "parameters)"]
+    assert b".py" not in written  # nothing of where it was made
+    session = onnxruntime.InferenceSession(written)
+    (one,), (result,) = session.get_inputs(), session.get_outputs()
+    assert (one.name, one.shape, result.name) == ("input", ["batch", 1, 12, 12], "output")
+    image = torch.rand(3, 1, 12, 12)
+    torch.manual_seed(3)
+    expected = wk.build(net).eval()(image)
+    found = torch.from_numpy(session.run(None, {"input": image.numpy()})[0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_without_its_packages_an_onnx_model_is_refused_with_what_to_install(net, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert run("build", "net.toml", "-o", "net.onnx") == (
+        2,
+        "warpkit: this needs ONNX Script: in a clone of warpkit, pip install '.[onnx]'",
+    )
+
+
+class Peeking(wk.Transform):
+    """A transform that looks at a number of θ, which a graph has not."""
+
+    ndim, num_params = 2, 1
+
+    def identity(self):
+        return torch.zeros(1)
+
+    def forward(self, theta, points):
+        return points * 2 if theta.sum() > 1 else points + theta[:, :, None]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["net.toml", "-o", "net.pth"], "ends in .pt2"),
+        (["net.toml", "-o", "net.pth"], "ends in .pt2 or .onnx"),
         (["nothing.toml", "-o", "net.pt2"], "no such file"),
         (["open.toml", "-o", "net.pt2"], "needs `input`"),
+        (["net.toml", "-o", "net.toml/net.onnx"], "cannot be written"),
+        (["net.toml", "-o", "net.pt2", "--set", "layers.0.antialias=true"], "Export it with antialias=False"),
+        (["net.toml", "-o", "net.pt2", "--set", "layers.0.transform={type='peeking'}"], "cannot be exported: "),
     ],
 )
-def test_what_cannot_be_built_is_told(net, words, told):
+def test_what_cannot_be_built_is_told(net, words, told, monkeypatch):
+    monkeypatch.setitem(transforms._registered, "peeking", Peeking)
     (net.parent / "open.toml").write_text('layers = ["ReLU"]')
     code, output = run("build", *words)
     assert code == 2

@@ -38,11 +38,14 @@ def test_what_is_no_number_is_quoted():
 @pytest.mark.parametrize("given", ["480 640", "480,640", "480x640", "480 × 640", "(480, 640)"])
 def test_a_size_is_rows_and_columns(given):
     assert parse_size(given) == (480, 640)
+    assert parse_size("64") == (64, 64)
 
 
-@pytest.mark.parametrize("given", ["480", "1 2 3", "-480 640", "−480 640", "0 640", "4.5 6", "big", "9" * 5000 + " 1"])
+@pytest.mark.parametrize("given", ["0", "1 2 3", "-480 640", "−480 640", "0 640", "4.5 6", "big", "9" * 5000 + " 1"])
 def test_another_size_is_refused(given):
-    with pytest.raises(InputError, match="--size: expected rows and columns, like 480 640, got"):
+    with pytest.raises(
+        InputError, match="--size: expected rows and columns, like 480 640, or one number for both, got"
+    ):
         parse_size(given)
 
 

@@ -208,7 +208,7 @@ def test_numbers_that_are_too_few_are_counted_and_explained(tmp_path, grey):
         ("--kernel-set a=1", "unknown option of kernel 'bilinear' 'a'"),
         ("--padding edge", "unknown padding_mode 'edge'"),
         ("--set ndim=3", "needs a transform in 2-D, this one is in 3-D"),
-        ("--size 3", "--size: expected rows and columns"),
+        ("--size 3 4 5", "--size: expected rows and columns"),
         ("--size 0 3", "--size: expected rows and columns"),
         ("--theta a", "--theta: expected numbers, got 'a'"),
     ],
@@ -344,7 +344,9 @@ def test_a_homography_needs_the_transform_of_that_name(tmp_path, grey):
         (["--matrix", "none.txt"], "--matrix: none.txt cannot be read"),
         (["--matrix", "1 0 0 2 0 0", "--convention", "inverse"], "--matrix: expected one that has an inverse"),
         (["--matrix", "1 0 0 0 1 0", "--convention", "opencw"], "Did you mean 'opencv'"),
+        (["--rotate", "30", "--convention", "inverse"], "--convention says whose --matrix it is"),
         (["--expand", "--size", "3 4"], "one size"),
+        (["--expand", "--rotate", "30", "--shift", "3 4"], "--shift would change nothing"),
         (["--expand", "--transform", "thin_plate_spline"], "one that is a matrix"),
     ],
 )

@@ -288,6 +288,23 @@ def test_what_would_fail_on_the_first_batch_is_told(unchecked, layers, words):
         wk.build({"input": [1, 8, 8], "layers": layers})
 
 
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"type": "Conv2d", "out_channels": 4, "kernel_size": 3}, "ReLU"],
+        [ST, {"type": "MaxPool2d", "kernel_size": 2}],
+        [ST | {"transform": "thin_plate_spline"}],
+    ],
+)
+def test_a_batch_that_is_written_into_the_input_is_told(unchecked, layers):
+    with pytest.raises(
+        wk.InputError, match=r"images of 2 axes.* A batch axis is not written: did you mean \[1, 28, 28\]"
+    ):
+        wk.build({"input": [8, 1, 28, 28], "layers": layers})
+    with pytest.raises(wk.InputError, match=r"images of 2 axes, \[C, \*S\]$"):
+        wk.build({"input": [8, 64], "layers": [{"type": "MaxPool2d", "kernel_size": 2}]})
+
+
 def test_wrong_widths_are_told_together_and_hide_nothing_else(unchecked):
     first, second = ({"type": "Conv2d", "in_channels": n, "out_channels": 4, "kernel_size": 3} for n in (3, 7))
     with pytest.raises(wk.InputError) as error:
@@ -362,7 +379,8 @@ def test_a_plugins_hints_are_understood(unchecked):
     assert wk.to_spec(made) == spec == wk.normalize_spec(spec)
     for changes, words in (
         ({"layers.0.colour": "blu"}, r"layers\[0\].colour: .*Did you mean 'blue'"),
-        ({"layers.0.mode": "max"}, r"layers\[0\].mode: expected Literal.*, got 'max'"),
+        ({"layers.0.mode": 3}, r"layers\[0\].mode: expected one of mean, sum, got 3"),
+        ({"layers.0.mode": "max"}, r"layers\[0\].mode: unknown mode 'max'. Known: mean, sum"),
         ({"layers.0.of.0": "Rel"}, r"layers\[0\].of\[0\]: .*Did you mean 'ReLU'"),
     ):
         with pytest.raises(wk.InputError, match=words):

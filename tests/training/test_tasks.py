@@ -3,6 +3,7 @@ import torch
 from torch import Generator
 from torch.testing import assert_close
 
+from warpkit.errors import InputError
 from warpkit.training.experiment import read_task
 from warpkit.training.learner import Shares
 
@@ -33,6 +34,28 @@ def test_a_folder_of_idx_files_gives_both_halves(mnist):
     made = task(folder=str(mnist), ways=3)
     assert (made.train_images, made.test_images, made.validates) == (96, 120, False)
     assert made.tested_on == "40 digits of MNIST's test files, R, each in 3 ways"
+
+
+def test_digits_are_held_out_of_those_to_train_with_and_the_test_files_stay_secret(mnist):
+    whole, made = task(folder=str(mnist)), task(folder=str(mnist), held_out=30)
+    assert (made.train_images, made.test_images, made.validates) == (66, 30, True)
+    assert made.tested_on == "30 digits of MNIST's training files, R"
+    (images, labels), (kept, _) = whole.halves["train"], made.halves["train"]
+    assert kept.equal(images[:66])
+    assert made.halves["test"].images.equal(images[66:])
+    assert made.halves["test"].labels.equal(labels[66:])
+
+
+def test_fewer_digits_are_the_first_ones(mnist):
+    made = task(folder=str(mnist), first=20)
+    assert (made.train_images, made.test_images, made.validates) == (20, 40, False)
+    assert made.halves["train"].images.equal(task(folder=str(mnist)).halves["train"].images[:20])
+
+
+@pytest.mark.parametrize("option", ["first", "held_out"])
+def test_more_digits_than_there_are_is_told(mnist, option):
+    with pytest.raises(InputError, match=f"data.{option}: expected at most 9[56], got 97"):
+        task(folder=str(mnist), **{option: 97})
 
 
 @pytest.mark.parametrize(("distortion", "side"), [("r", 28), ("rts", 42), ("p", 42), ("e", 28), ("tc", 60)])

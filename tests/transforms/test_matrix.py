@@ -173,3 +173,17 @@ def test_points_on_and_behind_the_horizon_go_to_nan():
     assert torch.isnan(out).any(-1).tolist() == [[False, True, True, False]]
     out[torch.isfinite(out)].sum().backward()
     assert torch.isfinite(theta.grad).all()
+
+
+def test_an_exported_matrix_takes_batches_of_any_size(unchecked):
+    """A batch's size that is asked for by `len` is a number for ever."""
+    names = ["affine", "attention", "projective", "translation", "euclidean", "similarity"]
+    made = [wk.get_transform(name, ndim=ndim) for name in names for ndim in (2, 3)]
+
+    class Matrices(torch.nn.Module):
+        def forward(self, theta):
+            return [each.matrix(theta[:, : each.num_params]) for each in made]
+
+    theta = torch.rand(3, 15)
+    program = torch.export.export(Matrices(), (theta[:2],), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.testing.assert_close(program.module()(theta), Matrices()(theta))

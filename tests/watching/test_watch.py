@@ -11,12 +11,15 @@ import pytest
 import torch
 from strategies import uniform
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import warpkit as wk
 from warpkit.datasets import digits
 from warpkit.transforms.base import transforms
-from warpkit.watching.measures import FIGURES, measure
+from warpkit.watching import watch as watching
+from warpkit.watching.later import Later
+from warpkit.watching.measures import FIGURES, measure, spread
 
 IMAGE = uniform(0, 6, 1, 12, 14, dtype=torch.float32)
 AFFINE = {ndim: {"type": "affine", "ndim": ndim} for ndim in (1, 2, 3)}
@@ -171,20 +174,22 @@ class TestWatching:
         net = told()
         with wk.watch(net, every=3) as watched:
             seen = []
-            for shift in range(5):
+            for shift in range(49):
                 net.localization.say(torch.tensor([[0.0, 0, shift / 10, 0, 0, 0]]))
                 net.eval()(IMAGE)
                 net.train()(IMAGE)
-                seen.append(watched.metrics()["transformer/distance"] * math.sqrt(6))
-        assert seen == pytest.approx([0, 0, 0, 0.3, 0.3])
+                seen.append(round(watched.metrics()["transformer/distance"] * math.sqrt(6) * 10))
+        assert seen[:5] == [0, 0, 2, 2, 4]  # at first every second call
+        assert seen[36:] == [36, 36, 38, 38, 38, 38, 42, 42, 42, 45, 45, 45, 48]
 
     def test_it_keeps_nothing_of_the_graph(self):
         net = told()
         with wk.watch(net) as watched:
             net(IMAGE).sum().backward()
         latest = watched._watched["transformer"].latest
-        assert not latest.measured.requires_grad
-        assert not latest.gradient.requires_grad
+        assert not latest.measured.numbers.requires_grad
+        assert not latest.gradient.numbers.requires_grad
+        assert net.looked is None
 
     def test_the_output_is_the_same(self):
         net = told("thin_plate_spline")
@@ -260,13 +265,13 @@ class TestHooks:
         assert calls == []
 
 
-def trained(net: wk.SpatialTransformer, steps: int, thetas, loss=torch.mean) -> list[str]:
+def trained(net: wk.SpatialTransformer, steps: int, thetas, loss=torch.mean, image=IMAGE) -> list[str]:
     """Warnings while `net` is told `thetas(step)` and learns nothing of it."""
     with warnings.catch_warnings(record=True) as caught, wk.watch(net, every=1) as watched:
         warnings.simplefilter("always")
         for step in range(steps):
             net.localization.say(thetas(step) - net.init.float())
-            loss(net(IMAGE)).backward()
+            loss(net(image)).backward()
     assert [str(c.message) for c in caught] == watched.warnings
     assert all(issubclass(c.category, wk.TransformerWarning) for c in caught)
     return watched.warnings
@@ -297,13 +302,38 @@ class TestTroubles:
         (text,) = trained(told("thin_plate_spline"), 8, lambda step: near(swapped, step))
         assert re.search("it folds its image: .* turned over", text)
 
-    def test_the_same_theta_for_every_image(self):
-        (text,) = trained(told(), 8, lambda step: torch.tensor([[0.9, 0, 0.1, 0, 0.9, 0.1]]))
-        assert re.search("θ is the same for every image", text)
+    @pytest.mark.parametrize("distance", [0, 1e-7, 1e-3, 0.1])
+    def test_features_that_are_the_same_for_every_image(self, distance):
+        (text,) = trained(told(), 8, lambda step: torch.tensor([[1.0, 0, distance, 0, 1, 0]]))
+        assert re.search("θ is the same for every image, since .* the same features .* units may be dead", text)
+
+    def test_images_that_are_all_the_same_have_the_same_features(self):
+        assert (
+            trained(told(), 8, lambda step: torch.tensor([[1.0, 0, 0, 0, 1, 0]]), image=IMAGE[:1].expand(6, -1, -1, -1))
+            == []
+        )
+
+    @pytest.mark.parametrize(("distance", "is_told"), [(3e-4, True), (0.1, True), (3e-5, False)])
+    def test_the_same_theta_whatever_the_features(self, distance, is_told):
+        net = told()
+        with torch.no_grad():
+            net.regression.weight.zero_()
+            net.regression.bias[2] = distance * math.sqrt(6)
+        texts = trained(net, 8, lambda step: near([1.0, 0, 0, 0, 1, 0], step))
+        assert ["θ is the same for every image (it varies by 0), though" in text for text in texts] == [True] * is_told
+
+    def test_a_localization_network_that_is_cut_off(self):
+        net = told()
+        net.localization.register_forward_hook(lambda module, args, features: features.detach())
+        (text,) = trained(net, 8, lambda step: near([1.0, 0, 0, 0, 1, 0], step))
+        assert "no gradient reaches its localization network" in text
 
     @pytest.mark.parametrize("limits", [None, 0])
     def test_one_that_never_moves(self, limits):
-        (text,) = trained(told(limits=limits), 25, lambda step: torch.tensor([[1.0, 0, 0, 0, 1, 0]]))
+        net = told(limits=limits)
+        with torch.no_grad():
+            net.regression.weight.zero_()
+        (text,) = trained(net, 25, lambda step: near([1.0, 0, 0, 0, 1, 0], step))
         assert re.search("θ is still where it started after 20 .* optimizer .* `limits=0`", text)
 
     def test_one_that_no_gradient_reaches(self):
@@ -326,6 +356,111 @@ class TestTroubles:
         assert resumed.warnings[0] in resumed.summary()
         with pytest.raises(wk.InputError, match="state: expected that of transformer"):
             resumed.load_state_dict({})
+
+
+class Eyes(nn.Module):
+    """A small localization network, of whose units `bias` decides whether they live."""
+
+    def __init__(self, bias: float = 0.0) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(49, 16), nn.ReLU())
+        nn.init.constant_(self.layers[2].bias, bias)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(image)
+
+
+class Blind(Eyes):
+    """The same of a blank image."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(0 * image)
+
+
+def short_run(eyes: nn.Module, lr: float, seed: int = 0, seen: float = 1.0, adam: bool = False) -> list[str]:
+    """The warnings of 50 steps on digits, with a classifier that sees the transformer's output times `seen`."""
+    torch.manual_seed(seed)
+    train, _ = digits()
+    net = nn.Sequential(wk.SpatialTransformer(eyes, features=16), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(196, 10))
+    optimizer = (torch.optim.Adam if adam else torch.optim.SGD)(net.parameters(), lr=lr)
+    with warnings.catch_warnings(), wk.watch(net) as watched:
+        warnings.simplefilter("ignore", wk.TransformerWarning)
+        for _ in range(50):
+            drawn = torch.randint(len(train.labels), (32,))
+            warped = net[0](train.images[drawn])
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(net[1:](warped * seen), train.labels[drawn]).backward()
+            optimizer.step()
+    return watched.warnings
+
+
+class TestShortRuns:
+    @pytest.mark.parametrize(("eyes", "options", "said"), [
+        pytest.param(Eyes(bias=-50.0), {"lr": 1e-4}, "the same features for each", id="dead ReLUs"),
+        pytest.param(Eyes(), {"lr": 30.0}, "outside|the same for every|single point", id="too large a rate"),
+        pytest.param(Blind(), {"lr": 1e-3}, "θ is the same for every image", id="a constant θ"),
+        pytest.param(Eyes(), {"lr": 1e-2, "seen": 0.0}, "θ is still where it started", id="no gradient"),
+    ])  # fmt: skip
+    def test_each_is_told_within_fifty_steps(self, eyes, options, said):
+        (text, *_) = short_run(copy.deepcopy(eyes), **options)
+        assert re.search(said, text)
+
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize(("lr", "adam"), [(1e-2, False), (1e-3, True)], ids=["SGD", "Adam"])
+    def test_healthy_ones_are_told_nothing(self, seed, lr, adam):
+        torch.manual_seed(seed)
+        assert short_run(Eyes(), lr, seed, adam=adam) == []
+
+
+class Slow(Later):
+    """Numbers that are still on their way, until the test lets them arrive."""
+
+    arrived = False
+
+    def is_here(self) -> bool:
+        return self.arrived
+
+    def read(self) -> list[float]:
+        assert self.arrived, "somebody would have waited"
+        return super().read()
+
+
+class NoWaiting(TorchDispatchMode):
+    """A mode that refuses what reads a number from a device."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        assert func.name() not in ("aten::_local_scalar_dense", "aten::is_nonzero", "aten::nonzero", "aten::equal")
+        return func(*args, **(kwargs or {}))
+
+
+class TestWaiting:
+    def test_no_step_waits_for_a_device(self, monkeypatch):
+        monkeypatch.setattr(watching, "Later", Slow)
+        net = told()
+        net.localization.say(torch.tensor([[3.0, 0, 0, 0, 3, 0]]))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            watched = wk.watch(net, every=1)
+            for _ in range(8):
+                net(IMAGE).sum().backward()
+            assert caught == []
+            monkeypatch.setattr(Slow, "arrived", True)
+            net(IMAGE)
+            assert len(caught) == 1  # of all those that have come meanwhile
+            assert len(watched._watched["transformer"].history) == 8
+            watched.close()
+
+    @pytest.mark.parametrize("transform", ["affine", "projective", "thin_plate_spline"])
+    def test_measuring_reads_no_number(self, transform):
+        mapping = wk.get_transform(transform)
+        net = wk.SpatialTransformer("conv_localization", mapping)
+        theta = mapping.identity().expand(3, -1)
+        measure(net, theta)  # what is made once is made
+        with NoWaiting():
+            measure(net, theta)
+            spread(IMAGE)
+            with pytest.raises(AssertionError):
+                theta.sum().item()
 
 
 class TestNothingToWarnOf:

@@ -13,7 +13,7 @@ from warpkit.alignment.level import Fit, Level
 from warpkit.alignment.losses import Loss
 from warpkit.alignment.pyramid import pyramid
 from warpkit.alignment.starts import FEW, MANY, affine_starts, imitate, nodes
-from warpkit.sampling.rule import KernelLike
+from warpkit.kernels.base import KernelLike
 from warpkit.transforms.base import Transform, transforms
 
 FOLLOWED = (24, 6, 2)  # starts at the coarsest level, and how many of them at the next ones
@@ -42,8 +42,12 @@ class CoarseToFine:
         """The best θ that is found, `start` included; `search` begins from many other starts too."""
         levels = self.levels(moving, fixed)
         theta, first = self._searched(levels, start) if search else (start[:, None], 0)
-        for number in range(first, len(levels)):
-            theta = self._descended(levels, number, self.transform, theta, keep=1)
+        theta = self._descended(levels, first, self.transform, theta, keep=1)
+        for number in range(first + 1, len(levels)):
+            use = levels[number].follows(levels[number - 1], self.transform, theta[:, 0])
+            if use.any():
+                further = self._descended(levels, number, self.transform, theta, keep=1)
+                theta = torch.where(use[:, None, None], further, theta)
         both = torch.cat([start[:, None], theta], 1)
         found = levels[-1].fit(self.transform, both)
         self.report(1.0, float(found.value[:, 1].mean()))
@@ -56,7 +60,11 @@ class CoarseToFine:
         count = max(map(len, pyramids))
         pairs = zip(*([levels[min(i, len(levels) - 1)] for i in range(count)] for levels in pyramids), strict=True)
         levels = [Level(m, f, self.loss, "bicubic", self.align_corners) for m, f in pairs]
-        return [*levels[:-1], dataclasses.replace(levels[-1], kernel=self.kernel)]  # below, images are blurred anyway
+        # Where both are blurred the kernel makes no difference.
+        whole = [level.moving is moving or level.fixed is fixed for level in levels]
+        return [
+            dataclasses.replace(each, kernel=self.kernel) if w else each for each, w in zip(levels, whole, strict=True)
+        ]
 
     def _searched(self, levels: list[Level], start: Tensor) -> tuple[Float[Tensor, "N K P"], int]:
         """The θ to go on with, a few for each image, and the number of the level to go on at."""

@@ -14,7 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Shaped
@@ -29,7 +29,8 @@ from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import transforms
 from warpkit.transforms.field import FieldTransform
 
-PENALTIES = {"bending": losses.bending, "diffusion": losses.diffusion}
+Regularization = Literal["bending", "diffusion"]
+PENALTIES: dict[Regularization, Callable[..., Tensor]] = {"bending": losses.bending, "diffusion": losses.diffusion}
 _STEPS, _HALVINGS = 12, 5  # at each level, at most
 _LEAST_GAIN = 1e-3  # of the energy: a step that gains less is the last one
 _FIRMER, _MORE = 8, 4  # times that a field that folds is found again, with so many times the weight
@@ -41,7 +42,7 @@ class Dense:
     """The search for θ of a field transform, from coarse to fine, for many images at once."""
 
     transform: FieldTransform
-    penalty: str
+    penalty: Regularization
     weight: float
     is_relative: bool  # whether brightness and contrast of the moving image are free
     align_corners: bool

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit.alignment.losses import Loss
 from warpkit.geometry import lattice, to_pixels
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import wide
-from warpkit.sampling.rule import KernelLike
 from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform
 
 LEAST_OVERLAP = 0.1  # of the fixed image's pixels: below it any loss can be made small
+_STEPPED_OVER = 1.5  # pixels of the moving image for one of the fixed image
 _MOST_POINTS = 2**16  # of the lattice: a few numbers θ are known well from 256²
 
 
@@ -89,6 +90,20 @@ class Level:
             curvature,
             torch.einsum("nkmdp,nkmdq->nkpq", pixels, pixels).to(products.dtype) / m,
         )
+
+    def follows(self, before: "Level", transform: Transform, theta: Float[Tensor, "N P"]) -> Bool[Tensor, " N"]:
+        """Whether it is worth while to go on from the level `before`, with these θ.
+
+        It is not where only the moving image becomes finer and θ steps over its new pixels: between them are details
+        that the fixed image lacks, and the moving image of `before` has their means.
+        """
+        if self.fixed.shape != before.fixed.shape:
+            return torch.ones(len(theta), dtype=torch.bool, device=theta.device)
+        points = lattice((3,) * transform.ndim, align_corners=True, dtype=theta.dtype, device=theta.device)
+        per_pixel = torch.tensor([2 / n for n in reversed(self.fixed.shape[2:])]).to(theta)
+        steps = transform.jacobian(theta, points[None]).flatten(1, -3) * self._pixels_per_unit(theta) * per_pixel
+        widths: Tensor = steps.norm(dim=-2).nan_to_num(1, 1, 1).mean((1, 2))
+        return widths < _STEPPED_OVER
 
     def sampled(self, coords: Float[Tensor, "N M D"]) -> Float[Tensor, "N C M"]:
         """The moving image at these coordinates."""

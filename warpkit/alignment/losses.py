@@ -6,7 +6,7 @@ Newton's: that of m itself is left out, so that it is never negative.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -69,4 +69,5 @@ class Loss(NamedTuple):
     is_relative: bool
 
 
-LOSSES = {"mse": Loss(mean_square, False), "ncc": Loss(cross_correlation, True)}
+LossName = Literal["mse", "ncc"]
+LOSSES: dict[LossName, Loss] = {"mse": Loss(mean_square, False), "ncc": Loss(cross_correlation, True)}

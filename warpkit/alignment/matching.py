@@ -10,18 +10,18 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
-from warpkit.alignment.dense import PENALTIES, Dense, starts
-from warpkit.alignment.losses import LOSSES
+from warpkit.alignment.dense import PENALTIES, Dense, Regularization, starts
+from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.alignment.pyramid import COARSEST
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
-from warpkit.sampling.rule import KernelLike
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.field import FieldTransform
-from warpkit.warping import TransformLike
+from warpkit.transforms.given import TransformLike
 
 _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 
@@ -31,9 +31,9 @@ def align(
     fixed: Tensor,
     transform: TransformLike,
     *,
-    loss: str = "mse",
+    loss: LossName = "mse",
     kernel: KernelLike | Sequence[KernelLike] = "bicubic",
-    regularization: str = "bending",
+    regularization: Regularization = "bending",
     weight: float = 2.0,
     init: Tensor | None = None,
     align_corners: bool = False,
@@ -124,7 +124,7 @@ def align(
 _AFFINE = 0.3  # of the work
 
 
-def _dense(search: Dense, moving: Tensor, fixed: Tensor, start: Tensor | None, loss: str, kernel: Any) -> Tensor:
+def _dense(search: Dense, moving: Tensor, fixed: Tensor, start: Tensor | None, loss: LossName, kernel: Any) -> Tensor:
     """The field, from an affine motion that is found first or from where it is to start."""
     affine = transforms.shared("affine", moving.device, ndim=moving.ndim - 2)
     whole, shift = (1.0, 0.0) if start is not None else (1 - _AFFINE, _AFFINE)
@@ -176,8 +176,8 @@ def _start(transform: Transform, init: Any, like: Tensor, size: Sequence[int]) -
         except InputError as error:
             raise error.hinting("give init, from where to start") from None
     axes = transform.ndim + 1 if transform.is_field else 1
-    start = init[None] if isinstance(init, Tensor) and init.ndim == axes else init
-    check_theta(transform, start)
+    is_one = isinstance(init, Tensor) and (init.ndim == axes or init.shape == transform.theta_shape)
+    start: Tensor = transform.as_theta(init[None] if is_one else init)
     require(bool(start.isfinite().all()), "init", expected="finite numbers")
     return start.detach().to(like)
 

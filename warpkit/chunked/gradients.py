@@ -15,10 +15,11 @@ from warpkit.chunked.sources import Source, source_of, tensor_of
 from warpkit.chunked.tiles import reached, within
 from warpkit.chunked.warping import chunks_of, job_of
 from warpkit.errors import InputError, unknown
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import arithmetic
-from warpkit.sampling.rule import FillLike, KernelLike
+from warpkit.sampling.rule import FillLike
 from warpkit.sampling.sampler import resample
-from warpkit.warping import TransformLike
+from warpkit.transforms.given import TransformLike
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 LOSSES: dict[str, Loss] = {

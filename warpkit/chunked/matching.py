@@ -18,8 +18,8 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import to_normalised, to_pixels
 from warpkit.quoting import Told
 from warpkit.sampling.sampler import sample
-from warpkit.transforms.base import Transform, check_theta, transforms
-from warpkit.warping import TransformLike
+from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.given import TransformLike
 
 _SMALL = 2**19  # pixels of the small copies, which are matched in memory
 _FINER = 4  # from one level to the next
@@ -73,7 +73,7 @@ def align(
     else:
         theta = tensors(init).double()
         theta = theta[None] if theta.ndim == 1 else theta
-        check_theta(mapping, theta)
+        theta = mapping.as_theta(theta)
     while True:
         theta = _refined(source, target, mapping, theta, block)
         if block == 1:

@@ -16,11 +16,12 @@ from warpkit.chunked.sources import Source, source_of, torch_type
 from warpkit.chunked.tiles import Sampling
 from warpkit.errors import InputError
 from warpkit.geometry import check_size
+from warpkit.kernels.base import KernelLike
 from warpkit.quoting import Told
 from warpkit.sampling.backend import named
-from warpkit.sampling.rule import FillLike, KernelLike, rule_for
-from warpkit.transforms.base import Transform, check_theta, leaves, transforms
-from warpkit.warping import TransformLike
+from warpkit.sampling.rule import FillLike, rule_for
+from warpkit.transforms.base import Transform, leaves, transforms
+from warpkit.transforms.given import TransformLike
 
 _TILE = 2**22  # numbers of a tile, unless its size is given
 _CPU = torch.device("cpu")
@@ -130,9 +131,7 @@ def prepared(
         raise InputError("transform", expected=f"one in {d}-D, as {layout.space} is", given=given, hint=hint)
     if lazily and (field := field_of(mapping, theta)) is not None:
         return mapping, field
-    given = tensors(theta)
-    check_theta(mapping, given)
-    return mapping, given
+    return mapping, mapping.as_theta(tensors(theta))
 
 
 def tensors(theta: Any) -> Any:

@@ -32,6 +32,8 @@ _EXTRAS = {  # module: what it is called, and which extra brings it
     "zarr": ("Zarr", "chunked"),
     "starlette": ("Starlette", "play"),
     "uvicorn": ("uvicorn", "play"),
+    "onnx": ("onnx", "onnx"),
+    "onnxscript": ("ONNX Script", "onnx"),
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from warpkit.cli.completing import among, names
+from warpkit.cli.completing import among, names, peers, workloads
 from warpkit.cli.terminal import Terminal
 from warpkit.errors import InputError, quoted, require
 from warpkit.files import check_writable, written_whole
@@ -23,12 +23,14 @@ _INTERRUPTED = 130
 
 
 def bench(
-    workload: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    workload: Annotated[
+        list[str] | None, typer.Option(help="Only this one; repeatable.", autocompletion=workloads)
+    ] = None,
     kernel: Annotated[
         list[str] | None,
         typer.Option(help="Only this one, a plugin's too; repeatable.", autocompletion=names("kernel")),
     ] = None,
-    peer: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.")] = None,
+    peer: Annotated[list[str] | None, typer.Option(help="Only this one; repeatable.", autocompletion=peers)] = None,
     direction: Annotated[
         str,
         typer.Option(help="forward, or both: forward, and with gradients.", autocompletion=among("forward", "both")),

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand
 
-from warpkit.cli.completing import targets
+from warpkit.cli.completing import checks, targets
 from warpkit.cli.terminal import Terminal, say, say_json
 from warpkit.cli.theirs import plugin_packages, told
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options
@@ -56,7 +56,9 @@ def check(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of its constructor, like a=-0.5; repeatable."),
     ] = None,
-    only: Annotated[list[str] | None, typer.Option(metavar="CHECK", help="Only this check; repeatable.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="Only this check; repeatable.", autocompletion=checks)
+    ] = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="1,000 generated inputs for each check instead of 30.")
     ] = False,
@@ -209,8 +211,8 @@ def _draw(made: Any, theta: list[float] | None, path: Path) -> None:
     from torch.utils._pytree import tree_map
 
     from warpkit.kernels.base import Kernel
+    from warpkit.pictures import kernel_figure, transform_figure
     from warpkit.testing.flattened import Flattened
-    from warpkit.testing.pictures import kernel_figure, transform_figure
 
     if isinstance(made, Kernel):
         figure = kernel_figure(made)

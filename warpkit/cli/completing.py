@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.resources
+import re
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -40,6 +41,18 @@ def several(complete: Complete) -> Complete:
     return last
 
 
+def ending(*suffixes: str) -> Complete:
+    """Completes a file to be written: those that are there and end in one of these, and a new name by each of them."""
+
+    def complete(incomplete: str) -> list[str]:
+        folder, slash, name = incomplete.rpartition("/")
+        stem = name.rpartition(".")[0] or name.strip(".")
+        new = [f"{folder}{slash}{stem}{suffix}" for suffix in suffixes if stem]
+        return [*dict.fromkeys([*_files(incomplete, suffixes), *_beginning(incomplete, new)])]
+
+    return complete
+
+
 def targets(incomplete: str) -> list[str]:
     """Completes what `warpkit check` takes: a name, or a file of Python's below the current folder."""
     return [*names("transform", "kernel", "backend")(incomplete), *_files(incomplete, (".py",))]
@@ -59,6 +72,28 @@ def models(ctx: typer.Context, incomplete: str) -> list[str]:
         return _beginning(incomplete, tomllib.loads(file.read_text(encoding="utf-8"))["models"])
     except (OSError, ValueError, LookupError, TypeError):  # there is no such file, or it is of another kind
         return []
+
+
+def checks(incomplete: str) -> list[str]:
+    """Completes a check of the conformance kit, of any kind of component."""
+    return _beginning(incomplete, _written("testing", r"^@checks\.add\((?:.|\n)*?^def (\w+)"))
+
+
+def workloads(incomplete: str) -> list[str]:
+    """Completes a workload of `warpkit bench`."""
+    return _beginning(incomplete, _written("benchmark", r'^ +Workload\("([^"]+)"'))
+
+
+def peers(incomplete: str) -> list[str]:
+    """Completes a peer of `warpkit bench`, installed or not."""
+    found = _written("benchmark", r'^    name(?:, \w+)* = "([^"]+)"')
+    return _beginning(incomplete, [name for name in found if name != "warpkit"])
+
+
+def _written(folder: str, pattern: str) -> list[str]:
+    """Names as the files of a folder of warpkit write them, since importing these would take seconds."""
+    files = sorted((Path(__file__).parent.parent / folder).rglob("*.py"))
+    return sorted({name for file in files for name in re.findall(pattern, file.read_text("utf-8"), re.MULTILINE)})
 
 
 def shipped() -> dict[str, Any]:

@@ -30,18 +30,21 @@ class Placing:
     shift: list[float] | None = None
     center: list[float] | None = None
     matrix: list[str] | None = None
-    convention: str = "opencv"
+    convention: str | None = None
     expand: bool = False
 
     def __post_init__(self) -> None:
         for flag, given in (("--shift", self.shift), ("--center", self.center)):
             require(given is None or len(given) == 2, flag, expected="two numbers, x y in pixels", given=given)
         require(self.scale is None or self.scale > 0, "--scale", expected="a number above 0", given=self.scale)
-        if self.convention not in CONVENTIONS:
+        if self.convention not in (None, *CONVENTIONS):
             raise unknown("--convention", self.convention, CONVENTIONS)
         turned = (self.rotate, self.scale, self.shift, self.center)
         told = "--matrix says all: leave out --rotate, --scale, --shift and --center"
         require(self.matrix is None or all(flag is None for flag in turned), told)
+        require(self.matrix is not None or self.convention is None, "--convention says whose --matrix it is: give one")
+        whole = "--expand: the result holds the whole photograph wherever it is moved, so --shift would change nothing"
+        require(self.shift is None or not self.expand, whole)
 
     @property
     def moves(self) -> bool:
@@ -61,7 +64,7 @@ class Placing:
         from warpkit.pixels import affine
 
         if self.matrix is not None:
-            return _in_opencv_s_words(_numbers(self.matrix), self.convention)
+            return _in_opencv_s_words(_numbers(self.matrix), self.convention or "opencv")
         middle = [(n - 1) / 2 for n in reversed(in_size)]
         center = torch.tensor(self.center or middle, dtype=torch.float64)
         # --rotate goes counter-clockwise, and `affine` does not.

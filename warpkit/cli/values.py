@@ -47,17 +47,17 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
 
 
 def parse_size(given: str) -> tuple[int, int]:
-    """The rows and columns in "480 640", "480,640" or "480x640"."""
+    """The rows and columns in "480 640", "480,640" or "480x640"; of one number, a square's."""
     words = re.findall(r"\d+", given)
     require(
         re.fullmatch(r"[\s\d,xX×()]+", given) is not None
-        and len(words) == 2
+        and len(words) in (1, 2)
         and all(len(word) < 20 and int(word) > 0 for word in words),
         "--size",
-        expected="rows and columns, like 480 640",
+        expected="rows and columns, like 480 640, or one number for both",
         given=given,
     )
-    return int(words[0]), int(words[1])
+    return int(words[0]), int(words[-1])
 
 
 def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:

@@ -70,12 +70,12 @@ def warp(
         ),
     ] = None,
     convention: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Whose matrix that is: opencv (kornia too), inverse, scipy or pillow.",
+            help="Whose matrix that is: opencv (kornia too), inverse, scipy or pillow; opencv if left out.",
             autocompletion=among(*CONVENTIONS),
         ),
-    ] = "opencv",
+    ] = None,
     expand: Annotated[
         bool, typer.Option("--expand", help="Make the result as large as all that the photograph becomes.")
     ] = False,
@@ -87,7 +87,8 @@ def warp(
         typer.Option("--kernel-set", metavar="KEY=VALUE", help="An option of the kernel, like a=-0.5; repeatable."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(metavar="H W", help="Rows and columns of the result; those of IN if left out.")
+        str | None,
+        typer.Option(metavar="H W", help="Rows and columns of the result, or one number; those of IN if left out."),
     ] = None,
     padding: Annotated[
         str,
@@ -257,12 +258,13 @@ def _from_file(transform: "Transform", path: Path) -> "Tensor":
     except (OSError, ValueError, TypeError, EOFError) as error:
         raise InputError(f"--theta: {path} cannot be read: {error}") from None
     axes = transform.ndim + 1 if transform.is_field else 1
-    theta = theta[0] if theta.ndim == axes + 1 and len(theta) == 1 else theta
+    is_one = theta.ndim == axes or theta.shape == transform.theta_shape
     try:
-        transform.check_theta(theta[None])
+        batch: Tensor = transform.as_theta(theta[None] if is_one else theta)
     except InputError as error:
         raise InputError(f"--theta: {path}: {error}") from None
-    return theta
+    require(len(batch) == 1, f"--theta: {path}", expected="one θ", given=len(batch))
+    return batch[0]
 
 
 def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":

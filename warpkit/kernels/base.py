@@ -1,19 +1,20 @@
 """The interface of a kernel: one formula; everything else about it is found out."""
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from warpkit.component import Component
+from warpkit.component import Drawn, Formula
 from warpkit.errors import InputError
 from warpkit.registry import Registry
 
 _FAR = 64  # pixels: more is a blur, for which there are better ways
 
 
-class Kernel(Component):
+class Kernel(Drawn, Formula):
     """A sampling kernel k(d; Φ) of eq. 3: the weight of a pixel at signed distance d = x − m, in pixels.
 
     A subclass gives `radius`, a multiple of ½, and `forward(distance)`, which is evaluated for −radius < d < radius
@@ -100,3 +101,14 @@ class Kernel(Component):
 
 
 kernels: Registry[Kernel] = Registry("kernel", Kernel)
+# Editors complete these names; any other may be a plugin's.
+KernelName = Literal["bicubic", "bilinear", "bspline", "gaussian", "lanczos", "mitchell", "nearest"]
+KernelLike = KernelName | str | dict[str, Any] | Kernel
+
+
+def get_kernel(name: KernelName | str, **options: Any) -> Kernel:
+    """A new kernel of this name, a plugin's too: `get_kernel("bicubic", a=-0.5)` is `Bicubic(a=-0.5)`.
+
+    Raises `InputError` for an unknown name or option, and for an option that is missing.
+    """
+    return kernels.create(name, **options)

@@ -12,6 +12,24 @@ from warpkit.errors import InputError, require
 from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 
 
+class _AdaptiveAvgPool3d(nn.AdaptiveAvgPool3d):
+    """torch's own to one number of cells an axis; in an exported graph a product with a matrix for each axis, since
+    ONNX has no such operator.
+    """
+
+    def forward(self, input: Float[Tensor, "N C *S"]) -> Float[Tensor, "N C *T"]:
+        """The mean of each cell."""
+        sizes = input.shape[2:]
+        if not torch.compiler.is_exporting() or not all(type(n) is int for n in sizes):
+            return super().forward(input)
+        count: int = self.output_size  # type: ignore[assignment]  # as `ConvLocalization` makes it
+        for axis, n in enumerate(sizes, start=2):
+            spans = [(k * n // count, -(-(k + 1) * n // count)) for k in range(count)]
+            means = [[(begin <= i < end) / (end - begin) for begin, end in spans] for i in range(n)]
+            input = (input.movedim(axis, -1) @ input.new_tensor(means)).movedim(-1, axis)
+        return input
+
+
 class ConvLocalization(Component):
     """Convolutions that halve the image, a fixed 4-pixel pooling, one fully connected layer: any size → `[N,
     features]`.
@@ -27,7 +45,7 @@ class ConvLocalization(Component):
         _check_widths("features", [features])
         conv = (LazyConv1d, LazyConv2d, LazyConv3d)[ndim - 1]
         halve = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d)[ndim - 1]
-        pool = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d)[ndim - 1]
+        pool = (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, _AdaptiveAvgPool3d)[ndim - 1]
         layers: list[nn.Module] = []
         for width in channels:
             layers += [conv(width, 3, padding=1), nn.ReLU(), halve(2, ceil_mode=True)]

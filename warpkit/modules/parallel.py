@@ -7,13 +7,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from warpkit.component import Component
+from warpkit.component import Component, Drawn
 from warpkit.errors import require
 from warpkit.modules.base import modules
 from warpkit.modules.spatial_transformer import ThetaFrom
 
 
-class Parallel(Component):
+class Parallel(Drawn, Component):
     """Several transformers on the same input; their results are joined along channels.
 
     They may share a localization network: Jaderberg et al. 2015, section 3.4 and 4.3.

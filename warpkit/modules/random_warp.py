@@ -9,11 +9,12 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from warpkit.antialias import check_antialias
-from warpkit.boundary import check_fill, check_padding
+from warpkit.boundary import PaddingMode, check_fill, check_padding
 from warpkit.boxes import warp_boxes
 from warpkit.component import Component
 from warpkit.errors import require
-from warpkit.kernels.base import Kernel, kernels
+from warpkit.geometry import UNITS, Units
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.pixels.matrices import affine
 from warpkit.pixels.thetas import normalised
 from warpkit.points import warp_points
@@ -74,12 +75,12 @@ class RandomWarp(Component):
         perspective: float = 0.0,
         elastic: float = 0.0,
         grid: int | Sequence[int] = 5,
-        kernel: str | dict[str, Any] | Kernel = "bilinear",
-        padding_mode: str | Sequence[str] = "zeros",
+        kernel: KernelLike = "bilinear",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
         fill: float | Sequence[float] = 0.0,
         align_corners: bool = False,
         antialias: bool | int = False,
-        units: str = "pixels",
+        units: Units = "pixels",
     ) -> None:
         super().__init__()
         self.degrees = _range("degrees", degrees)
@@ -90,7 +91,7 @@ class RandomWarp(Component):
         for name, given, most in (("perspective", perspective, 0.5), ("elastic", elastic, 1.0)):
             right = isinstance(given, int | float) and 0 <= given < most
             require(right, name, expected=f"a number of 0 or more and below {most}", given=given)
-        require(units in ("pixels", "normalized"), "units", expected="'pixels' or 'normalized'", given=units)
+        require(units in UNITS, "units", expected="'pixels' or 'normalized'", given=units)
         self.perspective, self.elastic, self.units = float(perspective), float(elastic), units
         self.kernel, self.padding_mode, self.fill, self.align_corners = kernel, padding_mode, fill, align_corners
         check_padding(padding_mode, 2)

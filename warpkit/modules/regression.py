@@ -1,6 +1,6 @@
 """The layer that ends a localization network: features → what is added to where θ starts. Zero at the start."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -9,6 +9,14 @@ from warpkit.modules.base import LazyConv1d, LazyConv2d, LazyConv3d, LazyLinear
 from warpkit.transforms.base import Transform
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+class Looked(NamedTuple):
+    """What a localization network saw last, and the features that it gave, without their graph."""
+
+    seen: Tensor
+    features: Tensor
+    has_graph: bool  # whether a gradient would come back through the features
 
 
 class Regression(LazyLinear):

@@ -5,12 +5,12 @@ from typing import Any
 
 from torch import nn
 
-from warpkit.component import Component
+from warpkit.component import Component, Drawn
 from warpkit.errors import require
 from warpkit.modules.base import modules
 
 
-class Sequential(Component, nn.Sequential):
+class Sequential(Drawn, Component, nn.Sequential):
     """A sequence of layers: each takes the output of the one before.
 
     `layers`: modules, names or tables.

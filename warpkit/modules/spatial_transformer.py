@@ -1,9 +1,8 @@
 """The spatial transformer: localization network → θ → grid → sampler."""
 
-import numbers
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -13,25 +12,27 @@ from torch.utils.hooks import RemovableHandle
 
 from warpkit import tracing
 from warpkit.antialias import check_antialias
-from warpkit.boundary import check_fill, check_padding, for_each_axis
-from warpkit.component import Component
+from warpkit.boundary import PaddingMode, check_fill, check_padding, for_each_axis
+from warpkit.component import Component, Drawn
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
-from warpkit.kernels.base import kernels
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.modules.base import modules
-from warpkit.modules.regression import alike, regression_for, width_of
+from warpkit.modules.regression import Looked, alike, regression_for, width_of
+from warpkit.modules.start import limits_of, start
 from warpkit.precision import KeepsPrecision, wide, working
-from warpkit.quoting import Told
-from warpkit.sampling.rule import KernelLike
+from warpkit.sampling.rule import missing_axis
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.compose import Compose
-from warpkit.warping import TransformLike, warp
+from warpkit.transforms.given import TransformLike
+from warpkit.warping import warp
 
+LocalizationName = Literal["conv_localization", "dense_localization", "unet_localization", "resnet"]
 ThetaFrom = Tensor | Callable[[Tensor], Tensor]
 ThetaHook = Callable[[Any, Tensor, Tensor], object]
 
 
-class SpatialTransformer(Component, KeepsPrecision):
+class SpatialTransformer(Drawn, Component, KeepsPrecision):
     """A layer that warps its input as its localization network says.
 
     Args:
@@ -48,8 +49,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         align_corners: see `warp`; of a field that is given by name, too.
         antialias: see `warp`: for a window that is larger than the output. Not in a graph of `torch.compile`.
         features: F, else it is found on first use.
-        init: where θ starts, P numbers; the identity unless given. A transform without one needs it. Of a field as of
-            every other, P numbers for all places alike, x, y, z; the same goes for `limits`.
+        init: where θ starts, P numbers, or in the shape that a batch of θ may have, as 2 × 3 for an affine matrix; the
+            identity unless given. A transform without one needs it. Of a field as of every other, P numbers for all
+            places alike, x, y, z; the same goes for `limits`.
         limits: a number, or one for each parameter: θ = init + limits · tanh(given / limits). 0 holds a parameter at
             `init`, inf (the default) frees it.
         steps: above 1, inverse-compositional: each step looks at the image warped so far and adds a transform that
@@ -75,22 +77,23 @@ class SpatialTransformer(Component, KeepsPrecision):
 
     def __init__(
         self,
-        localization: nn.Module | str | dict[str, Any],
+        localization: LocalizationName | str | dict[str, Any] | nn.Module,
         transform: TransformLike = "affine",
         *,
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
         size: int | Sequence[int] | None = None,
-        padding_mode: str | Sequence[str] = "zeros",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
         fill: float | Sequence[float] = 0.0,
         align_corners: bool = False,
         antialias: bool | int = False,
         features: int | None = None,
-        init: Sequence[float] | Tensor | None = None,
+        init: Sequence[float] | Sequence[Sequence[float]] | Tensor | None = None,
         limits: float | Sequence[float] | Tensor | None = None,
         steps: int = 1,
     ) -> None:
         super().__init__()
         self._theta_hooks: OrderedDict[int, ThetaHook] = OrderedDict()
+        self.looked: Looked | None = None  # while there are hooks, for them
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform, align_corners=align_corners)
         ndim, count = self.transform.ndim, self.transform.num_params
@@ -109,9 +112,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         self.padding_mode, self.fill, self.align_corners = padding_mode, fill, align_corners
         self.antialias = antialias
         with tracing.constants():
-            start = _identity(self.transform, count) if init is None else _numbers("init", init, count, finite=True)
-            most = None if limits is None else _limits(limits, count)
-        self.keep("init", start)
+            begin = start(self.transform, init)
+            most = None if limits is None else limits_of(limits, count)
+        self.keep("init", begin)
         self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)
         self.regression: Any = regression_for(self.transform, features)
@@ -124,6 +127,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         if not (tracing.is_traced(theta) or tracing.in_backward()):
             for hook in list(self._theta_hooks.values()):
                 hook(self, image, theta)
+            self.looked = None
         return self.warp(image, theta)
 
     def theta(self, image: Float[Tensor, "N C *S"], theta_from: ThetaFrom | None = None) -> Float[Tensor, "N P *F"]:
@@ -133,7 +137,9 @@ class SpatialTransformer(Component, KeepsPrecision):
         """
         if not isinstance(image, Tensor) or image.ndim != self.transform.ndim + 2:
             given = list(image.shape) if isinstance(image, Tensor) else image
-            raise InputError("image", expected=f"[N, C, *S] with {self.transform.ndim} axes in S", given=given)
+            hint = missing_axis(image) if isinstance(image, Tensor) and image.ndim == self.transform.ndim + 1 else ""
+            told = f"[N, C, *S] with {self.transform.ndim} axes in S"
+            raise InputError("image", expected=told, given=given, hint=hint)
         if self.steps > 1:
             return self._composed(image, theta_from)
         seen = image if theta_from is None else theta_from(image) if callable(theta_from) else theta_from
@@ -163,7 +169,7 @@ class SpatialTransformer(Component, KeepsPrecision):
         return handle
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_theta_hooks": OrderedDict()}
+        return {**vars(self), "_theta_hooks": OrderedDict(), "looked": None}
 
     def spec_options(self) -> dict[str, Any]:
         """The options that would make this transformer again, with its components themselves."""
@@ -176,11 +182,6 @@ class SpatialTransformer(Component, KeepsPrecision):
         return {
             **given, **set_since, "localization": self.localization, "transform": self.transform, "kernel": kernel
         }  # fmt: skip
-
-    def extra_repr(self) -> str:
-        """The options that are no submodules, as `print` shows them."""
-        names = ("size", "padding_mode", "fill", "align_corners", "steps")
-        return ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
 
     def _regress(self, seen: Tensor) -> Float[Tensor, "N P *F"]:
         """The numbers that localization network and regression add to `init`."""
@@ -199,6 +200,8 @@ class SpatialTransformer(Component, KeepsPrecision):
         wanted = width_of(self.regression)
         if wanted not in (0, features.shape[1]):
             raise InputError("localization", expected=f"{wanted} features", given=features.shape[1])
+        if not tracing.is_traced(features) and self._theta_hooks:
+            self.looked = Looked(seen.detach(), features.detach(), features.requires_grad)
         with tracing.no_autocast(features.device):
             given: Tensor = self.regression(features.to(self.regression.weight.dtype))
             return given.to(working(given.dtype))
@@ -254,34 +257,6 @@ class SpatialTransformer(Component, KeepsPrecision):
             align_corners=self.align_corners,
             antialias=self.antialias,
         )
-
-
-def _numbers(
-    what: str, given: Any, count: int, *, low: float = -float("inf"), finite: bool = False
-) -> Float[Tensor, " P"]:
-    """A tensor of `count` numbers, each at least `low`; `InputError` for anything else."""
-    try:
-        found = torch.as_tensor(given, dtype=torch.float64).detach().clone()
-    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
-        raise InputError(what, expected=f"{count} numbers", given=given) from error
-    require(found.shape == (count,), what, expected=f"{count} numbers", given=Told(f"shape {list(found.shape)}"))
-    # NaN is not at least anything.
-    valid = tracing.is_traced(found) or bool(((found >= low) & (found.isfinite() | (not finite))).all())
-    wanted = "finite numbers" if finite else f"numbers of at least {low}"
-    require(valid, what, expected=wanted, given=given)
-    return found
-
-
-def _limits(given: Any, count: int) -> Float[Tensor, " P"]:
-    return _numbers("limits", [given] * count if isinstance(given, numbers.Real) else given, count, low=0)
-
-
-def _identity(transform: Transform, count: int) -> Tensor:
-    try:
-        start = transform.identity()
-    except InputError as error:
-        raise error.hinting("give init, where θ starts") from error
-    return start.flatten() if transform.is_field and start.numel() == count else start
 
 
 def _check_steps(steps: int, transform: Transform) -> int:

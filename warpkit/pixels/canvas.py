@@ -9,20 +9,21 @@ from torch import Tensor
 
 from warpkit.errors import require
 from warpkit.geometry import check_size
-from warpkit.pixels.thetas import SizeLike, TransformLike, from_theta, to_theta
+from warpkit.pixels.thetas import SizeLike, from_theta, to_theta
 from warpkit.precision import wide
+from warpkit.transforms.given import TransformLike
 from warpkit.transforms.matrix import reject
 
 _ROUNDING = 1e-6  # pixels: an edge that lies so little beyond a pixel needs no further one
 
 
 def bounds(
-    transform: TransformLike, theta: Float[Tensor, "N P"], in_size: SizeLike, *, align_corners: bool = False
+    transform: TransformLike, theta: Float[Tensor, "N *P"], in_size: SizeLike, *, align_corners: bool = False
 ) -> tuple[tuple[int, ...], Float[Tensor, "N P"]]:
     """The size of the output, and θ for it, that hold the whole of what an image becomes: nothing is cut off.
 
     Pixels keep their scale: θ is as it was, seen from another frame. `warp(image, transform, theta, size=size)` with
-    what is returned is the picture. Of a batch it is one size for all, which holds each.
+    what is returned is the picture. Of a batch it is one size for all, which holds each; of an empty one the input's.
 
     Args:
         transform: a matrix transform that has `from_matrix`. A wider frame is another scale in normalised coordinates,
@@ -47,6 +48,9 @@ def bounds(
     matrix = from_theta(exact, transform, in_size=in_size, align_corners=align_corners)
     d = matrix.shape[-1] - 1
     edges = [(-0.5, n - 0.5) for n in reversed(check_size(in_size, d))]
+    if len(matrix) == 0:
+        none = to_theta(matrix, transform, in_size=in_size, align_corners=align_corners)
+        return check_size(in_size, d), none.to(theta.dtype)
     corners = matrix.new_tensor([[*corner, 1.0] for corner in itertools.product(*edges)])
     moved = corners @ matrix.mT
     w = moved[..., d:]

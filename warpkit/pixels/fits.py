@@ -1,6 +1,7 @@
 """Least squares: the matrix that takes points to other points, from four clicked corners or a thousand matches."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -11,11 +12,12 @@ from warpkit.pixels.given import ArrayLike, as_floats, together
 from warpkit.precision import wide
 from warpkit.transforms.matrix import reject, scaled, with_last_row
 
+Model = Literal["translation", "euclidean", "similarity", "affine", "projective"]
 _FLAT = 1e-9  # of the largest extent: points that lie closer to a line, or to one point, than that determine nothing
 
 
 def fit(
-    source: ArrayLike, target: ArrayLike, model: str = "affine", weights: ArrayLike | None = None
+    source: ArrayLike, target: ArrayLike, model: Model = "affine", weights: ArrayLike | None = None
 ) -> Float[Tensor, "N E E"]:
     """The matrix of a model that takes points of the input to points of the output, best in the least squares.
 
@@ -123,7 +125,7 @@ def _projective(x: Tensor, y: Tensor, w: Tensor) -> Tensor:
     return scaled(back @ square @ there)
 
 
-_MODELS: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+_MODELS: dict[Model, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
     "translation": _translation,
     "euclidean": _euclidean,
     "similarity": _similarity,

@@ -11,10 +11,10 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
-from warpkit.transforms.base import Transform, check_theta, transforms
+from warpkit.transforms.base import Transform, dimensions_of, transforms
+from warpkit.transforms.given import TransformLike
 from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
-TransformLike = str | dict[str, Any] | Transform
 SizeLike = int | Sequence[int]
 
 
@@ -60,7 +60,7 @@ def to_theta(
 
 
 def from_theta(
-    theta: Float[Tensor, "N P"],
+    theta: Float[Tensor, "N *P"],
     transform: TransformLike = "affine",
     *,
     in_size: SizeLike,
@@ -81,9 +81,9 @@ def from_theta(
     [[1.0, 0.0, 2.0], [0.0, 1.0, 0.0]]
     """
     require(isinstance(theta, Tensor), "theta", expected="a tensor [N, P]", given=theta)
-    d = transform.ndim if isinstance(transform, Transform) else len(check_size(in_size))
+    d = dimensions_of(transform, theta, in_size) or len(check_size(in_size))
     mapping, start, end = _prepared(transform, d, theta, in_size, out_size, align_corners)
-    check_theta(mapping, theta)
+    theta = mapping.as_theta(theta)
     exact = checked_matrix(mapping, theta.to(wide(theta.device)))
     back = pixels_of(start, align_corners, exact) @ exact @ _normalised_of(end, align_corners, exact)
     return scaled(invert(back)).to(theta.dtype)

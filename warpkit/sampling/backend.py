@@ -5,6 +5,7 @@ import threading
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Literal
 
 import torch
 from jaxtyping import Shaped
@@ -123,7 +124,7 @@ _choice = _Choice()
 
 
 @contextlib.contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: Literal["native", "reference"] | str) -> Iterator[None]:
     """Context manager: whatever samples uses this backend in this thread, and raises `InputError` where it cannot.
 
     >>> with use_backend("reference"):
@@ -164,6 +165,8 @@ def refusal(backend: Backend, problem: Problem) -> str | None:
             return "has no forward mode and no vmap: function transforms are the reference backend's"
         if tracing.is_scripting():
             return "is not seen by torch.jit.trace, which records the reference backend's operators"
+        if tracing.is_written_as_onnx():
+            return "has operators of its own, which ONNX does not know: what is exported is the reference backend's"
         if problem.fill.requires_grad:
             return "has no gradient for fill"
     try:

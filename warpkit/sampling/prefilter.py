@@ -4,16 +4,18 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError
+from warpkit.kernels.base import KernelLike
 from warpkit.sampling.coefficients import Coefficients
-from warpkit.sampling.rule import FillLike, KernelLike, filtered, how, rule_for
+from warpkit.sampling.rule import FillLike, filtered, how, rule_for
 
 
 def prefilter(
     image: Tensor,
     kernel: KernelLike | Sequence[KernelLike] = "bspline",
     *,
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
 ) -> Tensor:

@@ -18,6 +18,7 @@ from warpkit import tracing
 from warpkit.boundary import place
 from warpkit.geometry import to_pixels
 from warpkit.precision import arithmetic, wide
+from warpkit.sampling.pixel_means import mean_of_blocks
 from warpkit.sampling.problem import no_fill
 from warpkit.sampling.rule import Rule, filtered
 from warpkit.sampling.sampler import resample
@@ -36,13 +37,16 @@ class Pyramid:
         self.margin = math.ceil(max(kernel.radius for kernel in rule.kernels)) + 1
         self.fill = rule.fill
         one = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
-        self._means: dict[Level, Tensor] = {(): one - self._outside(one)}
-        axes = len(self.size)
-        # Beyond its own edge a level is constant, zero where the image is extended by zeros.
-        self._rule = rule._replace(
-            padding=("border",) * axes, fill=no_fill(image.device), align_corners=False, words=None, marks=False
-        )
-        self._stored: dict[Level, tuple[Tensor, Rule]] = {}
+        if self._has_outside:
+            one = one - self._outside(one)
+        # The image itself ends at its edge. A level goes on, and is constant beyond its own.
+        ends = tuple("border" if mode == "none" else mode for mode in rule.padding)
+        self._about_centres = rule.align_corners and "reflection" in ends
+        plain = rule._replace(fill=no_fill(image.device), words=None, marks=False)
+        self._rule = plain._replace(padding=("border",) * len(ends), align_corners=False)
+        itself = plain._replace(padding=ends, align_corners=self._about_centres)
+        self._image = one
+        self._stored = {(0,) * len(ends): filtered(one, itself) if rule.filters else (one, itself)}
 
     def read(self, level: Level, points: Tensor, images: slice) -> Tensor:
         """The level at points `[1, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
@@ -52,7 +56,7 @@ class Pyramid:
         stored, rule = self._level(level)
         coords = []
         for axis, x in enumerate(points.unbind(-1)):
-            scale, offset = self._place(axis, level[axis])
+            scale, offset = self._place(axis, level)
             coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
         return resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
 
@@ -63,8 +67,8 @@ class Pyramid:
         """
         stored, rule = self._level(level)
         rows = []
-        for axis, exponent in enumerate(level):
-            scale, offset = self._place(axis, exponent)
+        for axis in range(len(level)):
+            scale, offset = self._place(axis, level)
             row = matrix[:, axis] * scale
             rows.append(torch.cat([row[:, :-1], row[:, -1:] + offset + scale * (self.size[-1 - axis] - 1) / 2], dim=1))
         last = matrix.new_tensor([0.0] * len(level) + [1.0]).expand(len(matrix), 1, -1)
@@ -73,29 +77,31 @@ class Pyramid:
         square = torch.cat([torch.stack(rows, dim=1), last], dim=1) * halves
         return resample(stored if len(stored) == 1 else stored[images], square, "affine", out, rule)
 
-    def _place(self, axis: int, exponent: int) -> tuple[float, float]:
+    def _place(self, axis: int, level: Level) -> tuple[float, float]:
         """Normalised coordinate of a level = scale · pixel of the image + offset."""
-        count = self._count(self.size[-1 - axis], exponent)
-        return 2 / (2**exponent * count), (2**-exponent + 2 * self.margin) / count - 1
+        n, block = self.size[-1 - axis], 2 ** level[axis]
+        if any(level):
+            count = -(-n // block) + 2 * self.margin
+            return 2 / (block * count), (1 / block + 2 * self.margin) / count - 1
+        return (2 / max(n - 1, 1), -1.0) if self._about_centres else (2 / n, 1 / n - 1)
 
     def with_fill(self, values: Tensor) -> Tensor:
         """Values, or means of them, as they are in the image."""
-        filled: Tensor = values + self._outside(values)
-        return filled
+        return values + self._outside(values) if self._has_outside else values
 
     def beyond(self, like: Tensor) -> Tensor:
         """What is read where a point has no place."""
-        fill = self.fill.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
-        return like.new_zeros(()) if self.fill.numel() == 0 else fill - self._outside(like)
+        if self._has_outside or self.fill.numel() == 0:
+            return like.new_zeros(())
+        return self._outside(like)
 
-    def _outside(self, like: Tensor) -> Any:
-        """What was taken off the image, which is extended by zeros then."""
-        if "zeros" not in self.padding or self.fill.numel() == 0:
-            return 0.0
+    def _outside(self, like: Tensor) -> Tensor:
+        """`fill`: of what is extended by zeros it is taken off the image."""
         return self.fill.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
 
-    def _count(self, n: int, exponent: int) -> int:
-        return int(-(-n // 2**exponent) + 2 * self.margin)
+    @property
+    def _has_outside(self) -> bool:
+        return "zeros" in self.padding and self.fill.numel() > 0
 
     def _folded(self, x: Tensor, n: int, mode: str) -> Tensor:
         """The place inside the image that the extension repeats at x."""
@@ -112,43 +118,29 @@ class Pyramid:
 
     def _level(self, level: Level) -> tuple[Tensor, Rule]:
         if level not in self._stored:
-            means, rule = self._mean(level), self._rule
-            if rule.filters:
-                means, rule = filtered(means, rule)
-            self._stored[level] = means, rule
+            means, rule = self._image, self._rule
+            for axis, exponent in enumerate(level):
+                means = self._averaged(means, axis, 2**exponent)
+            self._stored[level] = filtered(means, rule) if rule.filters else (means, rule)
         return self._stored[level]
 
-    def _mean(self, level: Level) -> Tensor:
-        """The means along the first axes, x, y …, one axis after the other."""
-        if level not in self._means:
-            before, exponent, axis = self._mean(level[:-1]), level[-1], len(level) - 1
-            n, mode, block = self.size[-1 - axis], self.padding[axis], 2**exponent
-            count = -(-n // block)
-            if mode in ("reflection", "wrap"):
-                index = torch.arange(-self.margin * block, (count + self.margin) * block, device=before.device)
-                means = _blocks(before.index_select(-1 - axis, place(index, n, mode, self.corners)), axis, block)
-            else:  # constant beyond the edge
-                ends = before.narrow(-1 - axis, 0, 1), before.narrow(-1 - axis, n - 1, 1)
-                first, last = (torch.zeros_like(end) if mode == "zeros" else end for end in ends)
-                short = [last] * (count * block - n)
-                means = _blocks(torch.cat([before, *short], dim=-1 - axis) if short else before, axis, block)
-                means = torch.cat([*[first] * self.margin, means, *[last] * self.margin], dim=-1 - axis)
-            self._means[level] = means
-        return self._means[level]
+    def _averaged(self, means: Tensor, axis: int, block: int) -> Tensor:
+        """The means of blocks along one axis, 0 is x, and a margin of them."""
+        n, mode, at = self.size[-1 - axis], self.padding[axis], means.ndim - 1 - axis
+        count = -(-n // block)
+        if mode in ("reflection", "wrap"):
+            index = torch.arange(-self.margin * block, (count + self.margin) * block, device=means.device)
+            return mean_of_blocks(means.index_select(at, place(index, n, mode, self.corners)), at, block)
+        ends = means.narrow(at, 0, 1), means.narrow(at, n - 1, 1)
+        first, last = (torch.zeros_like(end) if mode == "zeros" else end for end in ends)
+        if short := count * block - n:
+            means = torch.cat([means, *[last] * short], dim=at)
+        return torch.cat([*[first] * self.margin, mean_of_blocks(means, at, block), *[last] * self.margin], dim=at)
 
     @property
     def top(self) -> list[float]:
         """The exponent of x, y, z at which one pixel holds the whole axis; there are none above."""
         return [float((n - 1).bit_length()) for n in reversed(self.size)]
-
-
-def _blocks(pixels: Tensor, axis: int, block: int) -> Tensor:
-    """The means of so many neighbours along an axis, 0 is x."""
-    if block == 1:
-        return pixels
-    start, n = pixels.ndim - 1 - axis, pixels.shape[-1 - axis]
-    shape = (*pixels.shape[:start], n // block, block, *pixels.shape[start + 1 :])
-    return pixels.reshape(shape).mean(start + 1)
 
 
 def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:

@@ -14,11 +14,10 @@ from warpkit.geometry import Part, is_dense
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.precision import arithmetic, wide
 from warpkit.quoting import Told
-from warpkit.sampling import plans
+from warpkit.sampling import mixups, plans
 from warpkit.sampling.coefficients import Coefficients, How, Margin, check_how, find
 from warpkit.sampling.problem import Problem, no_fill, tables
 
-KernelLike = str | dict[str, Any] | Kernel
 FillLike = complex | Sequence[complex] | Tensor | np.ndarray
 _FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.complex64, torch.complex128)
 _INTEGERS = (torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8, torch.uint16, torch.uint32, torch.uint64)
@@ -151,8 +150,11 @@ def _check_image(image: Any) -> None:
     if not 3 <= image.ndim <= 5:
         hint = "Are batch and channels missing: image[None, None]?" if image.ndim == 2 else ""
         raise InputError("image", expected="[N, C, *S] with one to three axes in S", given=list(image.shape), hint=hint)
-    if 0 in image.shape[1:]:
-        raise InputError("image", expected="a channel and a pixel at least", given=list(image.shape))
+    shape = image.shape
+    if 0 in shape[1:]:
+        raise InputError("image", expected="a channel and a pixel at least", given=list(shape))
+    if image.ndim > 3 and not tracing.is_recording() and shape[-1] in mixups.CHANNELS:
+        mixups.look_at_image(image)
 
 
 def missing_axis(image: Tensor) -> str:

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError
 from warpkit.geometry import check_coordinates, check_floats, check_size, common_batch, half_extent, is_dense
+from warpkit.kernels.base import KernelLike
 from warpkit.precision import saturated, wide, working
-from warpkit.sampling import operators, plans
+from warpkit.sampling import mixups, operators, plans
 from warpkit.sampling.backend import Backend, choose
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.problem import Problem
-from warpkit.sampling.rule import FillLike, KernelLike, Rule, filtered, missing_axis, rule_for
+from warpkit.sampling.rule import FillLike, Rule, filtered, missing_axis, rule_for
 
 
 def sample(
@@ -22,7 +24,7 @@ def sample(
     coords: Tensor,
     *,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     fill: FillLike = 0.0,
     align_corners: bool = False,
 ) -> Tensor:
@@ -52,6 +54,7 @@ def sample(
     rule = rule_for(image, kernel, padding_mode, fill, align_corners)
     _check_points(coords, image)
     common_batch("image", image, "coords", coords)
+    mixups.look_at_points(coords)
     with tracing.no_autocast(image.device):
         return resample(image, coords.to(working(coords.dtype)), "points", coords.shape[1:-1], rule)
 
@@ -62,7 +65,7 @@ def push(
     size: int | Sequence[int],
     *,
     kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-    padding_mode: str | Sequence[str] = "zeros",
+    padding_mode: PaddingMode | Sequence[PaddingMode] = "zeros",
     align_corners: bool = False,
 ) -> Tensor:
     """Spread values over the pixels around given points, and add up: the adjoint of `sample` in the image.

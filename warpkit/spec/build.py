@@ -152,7 +152,8 @@ class _Builder(Components):
         if "inputs" in table:
             self._inputs = shapes or {}
         table = {key: value for key, value in table.items() if key not in _TOP}
-        shape = next(iter(shapes.values())) if shapes else None
+        self._given = list((shapes or {}).values())
+        shape = self._given[0] if shapes else None
         if self._inputs is not None:
             made: Any = self._network(table, shape)
         elif "type" in table:

@@ -21,7 +21,7 @@ from warpkit.spec.cost import Bounded, Cost
 from warpkit.spec.hints import check, hints_of, input_width, is_offered, registry_of, takes_several
 from warpkit.spec.mistakes import Mistakes, TooManyError, under
 from warpkit.spec.thrifty import Thrifty
-from warpkit.spec.trial import NeedsNumbersError, Shape, shape_after
+from warpkit.spec.trial import NeedsNumbersError, Shape, batch_hint, shape_after
 from warpkit.transforms.base import Transform
 
 Shapes = dict[str, Shape]
@@ -50,6 +50,7 @@ class Components(Mistakes):
         self._searched: set[str] = set()  # kinds for which newly installed packages were looked through
         self.cost, self._bounded = Cost(), Bounded()
         self._inputs: Shapes | None = None  # of a network of several images
+        self._given: list[Shape] = []  # the shapes that the spec gives
         self._is_sized = False
         self._walked: dict[int, tuple[Shape | None, Shape | None]] = {}  # of a sequential: what comes in, and out
         self._last: Shape | None = None
@@ -273,7 +274,8 @@ class Components(Mistakes):
             if not path and child.isdigit() and isinstance(module, nn.Sequential):
                 self.complain(f"layers[{child}]", f"as it is used in the whole: {error}")
                 return None
-            self.complain(path, f"does not fit an input of shape {told}: {error}")
+            hint = batch_hint(error, shapes[0], self._given)
+            self.complain(path, f"does not fit an input of shape {told}: {error}", hint=hint)
             return None
         self.cost.numbers += cost.numbers
         self.cost.work += cost.work

@@ -70,6 +70,13 @@ def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
                 return adapter.validate_python(_tuples(value))
             except ValidationError:
                 pass
+        words = sorted(word for word in _parts(hint) if isinstance(word, str))
+        if words and not {int, float, str, dict} & _parts(hint):  # words alone
+            for word in numbers:
+                if isinstance(word, str) and word not in words:
+                    raise unknown(option, word, words) from error
+            several = ", or a list of these" if takes_several(hint) else ""
+            raise InputError(expected=f"one of {', '.join(words)}{several}", given=value) from error
         expected = inspect.formatannotation(hint) if isinstance(hint, type) else str(hint)
         expected = expected.replace("typing.", "").replace("collections.abc.", "").replace("torch.", "")
         raise InputError(expected=shown(expected), given=value) from error

@@ -126,12 +126,30 @@ def _shape(given: Any) -> Shape:
 
 
 def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
-    """Raise `InputError` where a layer of torch.nn would take an image for one without a batch."""
+    """Raise `InputError` where a layer would take an image for one without a batch, or take none with so many axes.
+
+    The error's `surplus` says how many axes there are too many.
+    """
     name, kind = type(module).__name__, type(module).__module__
     if kind.startswith("torch.nn.") and name[-2:] in ("1d", "2d", "3d") and not name.startswith("Dropout"):
         axes = int(name[-2])
-        right = len(shapes[0]) == axes + 1 or (name == "BatchNorm1d" and len(shapes[0]) == 1)
-        require(right, f"{name} takes images of {axes} axes, [C, *S]")
+    elif isinstance(module, SpatialTransformer):
+        axes = module.transform.ndim
+    else:
+        return
+    surplus = len(shapes[0]) - axes - 1
+    if surplus != 0 and not (name == "BatchNorm1d" and len(shapes[0]) == 1):
+        told = InputError(f"{name} takes images of {axes} axes, [C, *S]")
+        told.surplus = surplus  # type: ignore[attr-defined]
+        raise told
+
+
+def batch_hint(error: InputError, shape: Shape, inputs: Sequence[Shape]) -> str:
+    """What to say where an image has an axis too many because the spec's input has it, as one with a batch has."""
+    written = next((given for given in inputs if len(given) == len(shape)), None)
+    if getattr(error, "surplus", 0) != 1 or written is None:
+        return ""
+    return f"A batch axis is not written: did you mean {list(written[1:])} instead of {list(written)}?"
 
 
 def initialise(module: nn.Module, shapes: Mapping[str, list[Shape]]) -> None:

@@ -1,5 +1,6 @@
 """What a run of the checks found, as an object, as text and as data."""
 
+import html
 import textwrap
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -122,10 +123,32 @@ class Report:
         suggestions = [f"not stated, and found to hold: {', '.join(self.suggestions)}"] if self.suggestions else []
         return "\n\n".join([self.summary(), *map(str, self.told), *suggestions])
 
+    def __repr__(self) -> str:
+        return f"<{self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        """The summary and a table for notebooks: what is not as it should be with all about it, the rest folded up."""
+        others = [result for result in self.results if result not in self.told]
+        suggested = f"not stated, and found to hold: {', '.join(self.suggestions)}" if self.suggestions else ""
+        return (
+            f"<b>{html.escape(self.summary())}</b>{_table(self.told)}<details><summary>{len(others)} others</summary>"
+            f"{_table(others)}</details>{html.escape(suggested)}"
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data for JSON."""
         head = {k: getattr(self, k) for k in ("kind", "component", "seed", "examples", "passed", "suggestions")}
         return {**head, "results": [result.to_dict() for result in self.results]}
+
+
+def _table(results: list[Result]) -> str:
+    """The rows of these results in HTML; texts of a plugin stay texts."""
+    text = ""
+    for it in results:
+        more = "<br>".join(html.escape(f"{word}: {told}") for word, told in it.lines() if word != "claim")
+        cells = (html.escape(it.check.name), html.escape(it.status), more)
+        text += "<tr>" + "".join(f'<td style="text-align:left">{cell}</td>' for cell in cells) + "</tr>"
+    return f"<table>{text}</table>"
 
 
 class ConformanceError(AssertionError):

@@ -26,6 +26,7 @@ from warpkit.training.checkpoints import BEFORE, CheckpointWarning, TwoFiles, fi
 from warpkit.training.experiment import Plan
 from warpkit.training.keeper import Keeper
 from warpkit.training.learner import Batches, Learner
+from warpkit.training.on_cpu import quick_on_cpu
 from warpkit.training.resume import check_same
 from warpkit.training.runs import CHECKPOINT, RESULT, RUN, WEIGHTS, Run, number
 from warpkit.training.timing import step_shares
@@ -75,6 +76,8 @@ class Fitting:
         learner, keeper = Learner(model, task, plan.training, seed), Keeper(run, model)
         trainer = self._trainer(plan, run, keeper)
         device = trainer.strategy.root_device
+        if device.type == "cpu":
+            quick_on_cpu(model)
         with run.held() if trainer.is_global_zero else nullcontext(), _quiet():
             require(run.result == done, f"{run.folder} was trained by another process meanwhile")
             if trainer.is_global_zero and not (run.folder / RUN).exists():

@@ -105,6 +105,7 @@ class Learner(LightningModule):
         has_transformer = bool(transformers_in(model))
         priced = has_transformer and training.outside + training.folds > 0  # else nothing that could fold
         self.penalty = Penalty(model, outside=training.outside, folds=training.folds) if priced else None
+        self._sums: dict[str, tuple[Tensor, int]] = {}  # over the images of an epoch so far, and how many they are
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout by the epoch, so that a run that was stopped goes on as it would have.
@@ -119,15 +120,28 @@ class Learner(LightningModule):
         loss = self._step("train", batch)
         return loss if self.penalty is None else loss + self.penalty()
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the epoch's means with its last batch, before the callbacks of its end read them."""
+        if self.trainer.is_last_batch:
+            self._log_means()
+
     def validation_step(self, batch: Any, index: int) -> None:
         """Note the loss and the error on validation images."""
         self._step("valid", batch)
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the means over the validation images."""
+        self._log_means()
 
     def test_step(self, batch: Any, index: int) -> None:
         """Note the loss, the error and what else the task measures on test images."""
         self._step("test", batch)
         for name, values in self.task.measures(self.model, batch).items():
             self._note(f"test/{name}", values.mean(), len(values))
+
+    def on_test_epoch_end(self) -> None:
+        """Log the means over the test images."""
+        self._log_means()
 
     def _step(self, stage: str, batch: Any) -> Tensor:
         loss, errors = self.task.step(self.model, batch)
@@ -137,14 +151,22 @@ class Learner(LightningModule):
 
     def _note(self, name: str, value: Tensor, count: int) -> None:
         if count > 0:  # a process may have no share of the last batch
-            self.log(name, value, on_step=False, on_epoch=True, sync_dist=True, batch_size=count)
+            total, images = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value * count, images + count
+
+    def _log_means(self) -> None:
+        """Log what was noted: Lightning takes a millisecond for each value it is given, so it gets one an epoch."""
+        for name in list(self._sums):
+            total, images = self._sums.pop(name)
+            self.log(name, total / images, on_step=False, on_epoch=True, sync_dist=True, batch_size=images)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """The optimizer and the schedule that `[training]` asks for."""
         how = self.how
+        on_cpu = all(parameter.device.type == "cpu" for parameter in self.parameters())  # where nothing else is quick
         groups = parameter_groups(self.model, how.rate, localization=how.localization)
         optimizer: torch.optim.Optimizer = (
-            torch.optim.AdamW(groups, weight_decay=how.weight_decay)
+            torch.optim.AdamW(groups, weight_decay=how.weight_decay, fused=on_cpu)
             if how.optimizer == "adam"
             else torch.optim.SGD(groups, momentum=0.9, nesterov=True, weight_decay=how.weight_decay)
         )

@@ -22,9 +22,14 @@ class Affine(MatrixTransform):
         self.num_params = ndim * (ndim + 1)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The entries θ11, θ12, … of the matrix."""
         return tuple(f"θ{i + 1}{j + 1}" for i in range(self.ndim) for j in range(self.ndim + 1))
+
+    @property
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """The matrix's first D rows."""
+        return self.ndim, self.ndim + 1
 
     def identity(self) -> Float[Tensor, " P"]:
         """The identity's θ, 1 0 0 0 1 0 in 2-D."""

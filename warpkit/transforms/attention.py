@@ -29,7 +29,7 @@ class Attention(MatrixTransform):
         self.num_params = ndim + (scale is None)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names s, unless the scale is fixed, then t_x, t_y, t_z."""
         return ("s",) * (self.scale is None) + ("t_x", "t_y", "t_z")[: self.ndim]
 

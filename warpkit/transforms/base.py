@@ -1,8 +1,9 @@
 """The interface of a transform: one mapping of points, from an output pixel's place to where it is sampled."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float
@@ -10,9 +11,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from warpkit import tracing
-from warpkit.component import Component
+from warpkit.component import Formula
 from warpkit.errors import InputError, require
-from warpkit.geometry import Part, check_coordinates, check_floats, common_batch, lattice
+from warpkit.geometry import FLOATS, Part, check_coordinates, check_floats, common_batch, is_dense, lattice
 from warpkit.precision import wide, working
 from warpkit.registry import Registry
 from warpkit.transforms.handles import check_handles, fit, places
@@ -20,14 +21,14 @@ from warpkit.transforms.inversion import preimages
 from warpkit.transforms.newton import each
 
 
-class Transform(Component):
+class Transform(Formula):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
 
     A subclass gives `ndim`, `num_params`, `forward(theta, points)` and, where there is one, `identity()`. Coordinates
     are normalised, in the order x, y, z. Each point's result depends on that point alone.
 
     Optional: `inverse(theta)`, the θ of the inverse in the same family; `matrix(theta)` (see `MatrixTransform`);
-    `anchors()`, or `handles(theta)` with `from_handles(handles)`: what people drag in `warpkit play`.
+    `anchors()`, or `handles(theta)` with `from_handles(handles)`: what people drag in `warpkit play`; `theta_shape`.
     """
 
     ndim: int
@@ -36,10 +37,35 @@ class Transform(Component):
     is_affine: bool = False  # a promise that its last row is 0 … 0 1, so that no point has a horizon
     is_field: bool = False  # whether θ is [N, P, *F], P numbers at each place of any lattice, or a tuple with such
 
-    @property
-    def param_names(self) -> tuple[str, ...]:
-        """The name of each parameter, for messages and tables."""
-        return tuple(f"θ{i + 1}" for i in range(self.num_params))
+    if TYPE_CHECKING:
+        param_names: tuple[str, ...]
+        """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
+    else:  # were it a property for type checkers, each subclass would have to make one too
+
+        @property
+        def param_names(self):
+            """The name of each parameter, for messages and tables: θ1, θ2 … unless a class says others."""
+            return tuple(f"θ{i + 1}" for i in range(self.num_params))
+
+    theta_shape: tuple[int, ...] | None = None
+    """Another shape in which people have the θ of one image, as (2, 3) for an affine matrix; None where it is [P].
+
+    `theta` may then be `[N, *theta_shape]` wherever it is given, and `flattened` makes `[N, P]` of it.
+    """
+
+    def flattened(self, theta: Float[Tensor, "N *S"]) -> Float[Tensor, "N P"]:
+        """θ of what was given as `[N, *theta_shape]`: its numbers, row by row."""
+        return theta.flatten(1)
+
+    def as_theta(self, theta: Any) -> Any:
+        """θ as the formula takes it, of any shape in which it may be given; `InputError` for what the family refuses.
+
+        Every function that is given a θ asks here, and nowhere else. Only a shape decides, never a value.
+        """
+        if isinstance(theta, Tensor) and theta.ndim > 2 and theta.dtype in FLOATS and is_dense(theta):
+            theta = self.flattened(theta) if theta.shape[1:] == self.theta_shape else theta
+        self.check_theta(theta)
+        return theta
 
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is a floating-point tensor [N, num_params]."""
@@ -70,7 +96,7 @@ class Transform(Component):
 
         Points that are not finite stay so, as NaN. Computed in float32 at least. Raises `InputError` for wrong shapes.
         """
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         check_coordinates("points", points, self.ndim)
         batch = shared_batch(theta, "points", points)
         dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
@@ -92,6 +118,7 @@ class Transform(Component):
 
         `part`: of an output of that size, the same numbers as of the whole; [N, *part.size, D].
         """
+        theta = self.as_theta(theta)
         points = (part or Part.all_of(size)).lattice(align_corners, working(theta.dtype), theta.device)[None]
         return self(theta, points) - points
 
@@ -108,7 +135,7 @@ class Transform(Component):
 
     def jacobian(self, theta: Any, points: Tensor) -> Tensor:
         """The Jacobian [N, *T, D, D], with ∂T_i/∂p_j at [i, j]; differentiable in θ and in the points."""
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         check_coordinates("points", points, self.ndim)
         batch = shared_batch(theta, "points", points)
         dtype = working(*(t.dtype for t in leaves(theta)), points.dtype)
@@ -142,8 +169,9 @@ class Transform(Component):
         """
         check_coordinates("points", points, self.ndim)
         require(isinstance(tol, int | float) and tol > 0, "tol", expected="a positive number", given=tol)
-        flat, exact = points.reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim), wide(points.device)
-        none = self(theta, flat[:, :0])  # checks θ and the batches
+        theta, exact = self.as_theta(theta), wide(points.device)
+        flat = points.reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
+        none = self(theta, flat[:, :0])  # checks the batches
         shape = (none.shape[0], *points.shape[1:])
         if math.prod(shape) == 0:
             return none.reshape(shape)
@@ -166,7 +194,7 @@ class Transform(Component):
         """The points of the output whose images in the input are the handles: corners for matrices, else a lattice."""
         return places(self)
 
-    def handles(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K D"]:
+    def handles(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N K D"]:
         """The points of the input that people drag, normalised: where T takes the anchors. NaN where it has no value.
 
         Raises `InputError` for a transform whose θ is a field.
@@ -198,9 +226,30 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
     return torch.where(finite, mapping(torch.where(finite, points, 0.0)), torch.nan)
 
 
-def check_theta(transform: Transform, theta: Any) -> None:
-    """Raise `InputError` unless theta is such as the transform takes."""
-    transform.check_theta(theta)
+def takes(transform: Transform, theta: Any) -> bool:
+    """Whether the transform takes such a θ."""
+    try:
+        transform.as_theta(theta)
+    except InputError:
+        return False
+    return True
+
+
+def dimensions_of(transform: str | dict[str, Any] | Transform, theta: Any, size: Any) -> int | None:
+    """The number of axes that one number for a size stands for: those in which the transform takes θ, 2 if unknown.
+
+    None where `size` says it itself.
+    """
+    if isinstance(transform, Transform):
+        return transform.ndim
+    if isinstance(size, Sequence) or getattr(size, "ndim", 0) > 0:
+        return None
+    found = set()
+    for ndim in (1, 2, 3):
+        with suppress(InputError):  # euclidean in 1-D
+            made = transforms.shared(transform, torch.device("cpu"), ndim=ndim)
+            found |= {made.ndim} if takes(made, theta) else set()
+    return found.pop() if len(found) == 1 else 2
 
 
 def leaves(theta: Any) -> list[Tensor]:
@@ -225,8 +274,23 @@ def check_flat(transform: Transform, theta: Any) -> None:
             )
     if theta.ndim != 2 or theta.shape[1] != transform.num_params:
         names = " ".join(transform.param_names[:12]) + (" …" if transform.num_params > 12 else "")
-        expected = f"[N, {transform.num_params}] for {type(transform).__name__} ({names})"
-        raise InputError("theta", expected=expected, given=list(theta.shape))
+        own = "".join(f", or [N, {', '.join(map(str, shape))}]" for shape in [transform.theta_shape] if shape)
+        expected = f"[N, {transform.num_params}] for {type(transform).__name__} ({names}){own}"
+        raise InputError("theta", expected=expected, given=list(theta.shape), hint=_hint(transform, list(theta.shape)))
+
+
+def _hint(transform: Transform, shape: list[int]) -> str:
+    """What to do with a θ of this shape, if that is clear."""
+    d = transform.ndim
+    if shape == [transform.num_params] or tuple(shape) == transform.theta_shape:
+        return f"theta has no batch axis: theta[None] is {[1, *shape]}"
+    if len(shape) != 3 or not transform.is_matrix or shape[1] not in (d, d + 1) or shape[2] != d + 1:
+        return ""
+    if transform.theta_shape == (d, d + 1):
+        return f"Where its last row is 0 … 0 1, theta[:, :{d}] is meant; projective takes the whole matrix"
+    if transform.theta_shape is not None:
+        return f"A last row, 0 … 0 1 for an affine matrix, makes it {[shape[0], d + 1, d + 1]}"
+    return f"from_matrix makes θ of matrices [N, {d + 1}, {d + 1}], and refuses those that are not of this family"
 
 
 transforms: Registry[Transform] = Registry("transform", Transform)

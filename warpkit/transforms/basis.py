@@ -11,7 +11,7 @@ from warpkit import tracing
 from warpkit.component import edits_of
 from warpkit.geometry import Part, lattice
 from warpkit.precision import wide, working
-from warpkit.transforms.base import Transform, check_theta
+from warpkit.transforms.base import Transform
 
 _KEPT = 8  # lattices for each transform
 # Beside the module, so that no copy, pickle or state_dict holds it.
@@ -40,7 +40,7 @@ class BasisTransform(Transform):
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The shift basis · coefficients(θ) of each pixel of an output of this size, [N, *size, D], or of a part."""
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         dtype = working(theta.dtype)
         learns = any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self))
         if part is not None or tracing.is_recording() or learns:  # of many parts none is met again

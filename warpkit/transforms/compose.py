@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from warpkit.component import written
 from warpkit.errors import InputError, at, require
-from warpkit.geometry import Part
+from warpkit.geometry import Part, common_batch
 from warpkit.precision import wide, working
 from warpkit.quoting import Told
 from warpkit.transforms.base import Transform, check_flat, leaves, of_finite, transforms
+from warpkit.transforms.given import TransformLike
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.matrix import apply, checked_matrix, invert
 from warpkit.transforms.newton import each
@@ -24,8 +25,8 @@ Pair = tuple[Transform, Any]  # and its θ
 class Compose(Transform):
     """Points pass the first transform, then the next: as if the image had been warped by the last one first.
 
-    θ is the parts' θ, one after the other; with a field among the parts it is a tuple, one θ for each part. The image
-    is read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts are matrices
+    θ is the parts' θ, one after the other, or a tuple of them; with a field among the parts it is a tuple. The image is
+    read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts are matrices
     the whole is one, with `matrix(theta)`.
 
     `of`: names, tables or transforms. `ndim` is for those that are given by name, and so is `align_corners`, of fields.
@@ -33,7 +34,7 @@ class Compose(Transform):
 
     def __init__(
         self,
-        of: Sequence[str | dict[str, object] | Transform],
+        of: Sequence[TransformLike],
         ndim: int | None = None,
         align_corners: bool | None = None,
     ) -> None:
@@ -55,7 +56,7 @@ class Compose(Transform):
         return {**super().spec_options(), "of": self._parts()}
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The parts' parameter names, each after the number of its part."""
         return tuple(f"{i}.{name}" for i, part in enumerate(self._parts()) for name in part.param_names)
 
@@ -63,6 +64,19 @@ class Compose(Transform):
         """The parts' identities, `[P]`; with a field among the parts a tuple of them."""
         each = [part.identity() for part in self._parts()]
         return tuple(each) if self.is_field else torch.cat(each)
+
+    def as_theta(self, theta: Any) -> Any:
+        """θ as the formula takes it, each part's of any shape that the part takes; flat ones are put side by side."""
+        parts = self._parts()
+        if not isinstance(theta, tuple) or (self.is_field and len(theta) != len(parts)):
+            return super().as_theta(theta)
+        expected = f"[N, {self.num_params}], or a tuple of {len(parts)}, one for each part"
+        require(len(theta) == len(parts), "theta", expected=expected, given=Told(f"tuple of {len(theta)}"))
+        each = []
+        for i, (part, given) in enumerate(zip(parts, theta, strict=True)):
+            with at(f"part {i}, {type(part).__name__}"):
+                each.append(part.as_theta(given))
+        return tuple(each) if self.is_field else _beside(each)
 
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is [N, num_params], or with fields a tuple of what the parts take."""
@@ -81,7 +95,7 @@ class Compose(Transform):
 
     def inverted(self, theta: Any) -> "tuple[Compose, Any]":
         """The composition of the parts' inverses in reverse order, and its θ. `InputError` where a part has none."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         pairs = [
             part.inverted(t) if isinstance(part, Compose) else (part, part.inverse(t))
             for part, t in reversed(self._with_theta(theta))
@@ -108,7 +122,7 @@ class Compose(Transform):
 
     def shifts(self, theta: Any, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The first part's shifts, taken on by each of the others: exactly zero where all are the identity."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         (transform, first), *_ = pairs = self._with_theta(theta)
         if not transform.is_matrix:
             start = transform.shifts(first, size, align_corners, part)
@@ -119,14 +133,14 @@ class Compose(Transform):
 
     def further(self, theta: Any, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The shifts, taken on by one part after the other."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         return self._carried(self._with_theta(theta), shifts, align_corners, part)
 
     def jacobian(self, theta: Any, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: with fields the product of the parts' own."""
         if not self.is_field:
             return super().jacobian(theta, points)
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         whole: Tensor | None = None
         for part, t in self._with_theta(theta):
             own = part.jacobian(t, points)
@@ -177,6 +191,14 @@ class Compose(Transform):
 
     def _parts(self) -> list[Transform]:
         return list(self.transforms)  # type: ignore[arg-type]  # a ModuleList forgets what its modules are
+
+
+def _beside(each: Sequence[Tensor]) -> Tensor:
+    """Several flat θ as one, of one batch."""
+    batch = each[0]
+    for i, t in enumerate(each[1:], 1):
+        batch = t if common_batch(f"part {i}", t, f"part {i - 1}", batch) != len(batch) else batch
+    return torch.cat([t.expand(len(batch), -1) for t in each], dim=1)
 
 
 def _runs(pairs: Sequence[Pair]) -> Iterator[list[Pair]]:

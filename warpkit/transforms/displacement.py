@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.boundary import PaddingMode
 from warpkit.errors import unknown
-from warpkit.geometry import check_size
-from warpkit.sampling.rule import KernelLike
+from warpkit.geometry import UNITS, Units, check_size
+from warpkit.kernels.base import KernelLike
 from warpkit.transforms.field import FieldTransform, affine_shifts, half_extents, to_normalised
-
-UNITS = ("normalized", "pixels")
 
 
 class Displacement(FieldTransform):
@@ -26,9 +25,9 @@ class Displacement(FieldTransform):
         self,
         ndim: int | None = None,
         *,
-        units: str = "normalized",
+        units: Units = "normalized",
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-        padding_mode: str | Sequence[str] = "border",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "border",
         align_corners: bool = False,
     ) -> None:
         super().__init__(ndim, kernel=kernel, padding_mode=padding_mode, align_corners=align_corners)

@@ -24,7 +24,7 @@ class Euclidean(Turning):
         self.num_params = ndim * (ndim + 1) // 2
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The name angle, or those of the rotation vector, then t_x, t_y, t_z."""
         turn = ("angle",) if self.ndim == 2 else ("r_x", "r_y", "r_z")
         return (*turn, *("t_x", "t_y", "t_z")[: self.ndim])

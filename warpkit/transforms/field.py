@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from warpkit import tracing
-from warpkit.boundary import check_padding, for_each_axis
+from warpkit.boundary import PaddingMode, check_padding, for_each_axis
 from warpkit.errors import InputError, quoted, require
 from warpkit.geometry import (
     Part,
@@ -19,9 +19,9 @@ from warpkit.geometry import (
     index_to_normalised,
     lattice,
 )
-from warpkit.kernels.base import kernels
+from warpkit.kernels.base import KernelLike, kernels
 from warpkit.precision import default, wide, working
-from warpkit.sampling.rule import KernelLike, Rule, filtered, rule_for
+from warpkit.sampling.rule import Rule, filtered, rule_for
 from warpkit.sampling.sampler import resample, slopes
 from warpkit.transforms.base import Transform, shared_batch
 from warpkit.transforms.inversion import preimages
@@ -60,7 +60,7 @@ class FieldTransform(Transform):
         ndim: int | None = None,
         *,
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-        padding_mode: str | Sequence[str] = "border",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "border",
         align_corners: bool = False,
     ) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class FieldTransform(Transform):
         return self.ndim
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The components: x, y, z."""
         return tuple("xyz"[: self.ndim])
 
@@ -123,7 +123,7 @@ class FieldTransform(Transform):
 
     def shifts(self, theta: Tensor, size: tuple[int, ...], align_corners: bool, part: Part | None = None) -> Tensor:
         """The field at each pixel of an output of this size, [N, *size, D]; a view of it where it is of that size."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         field = self.field(theta.to(working(theta.dtype)))
         given = tuple(field.shape[2:])
         if self.is_read_as_is(given, size, align_corners):
@@ -146,7 +146,7 @@ class FieldTransform(Transform):
 
     def further(self, theta: Tensor, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The shifts, and the field at where they lead."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         dtype = working(theta.dtype, shifts.dtype)
         field = self.field(theta.to(dtype))
         size = tuple(shifts.shape[1:-1])
@@ -157,7 +157,7 @@ class FieldTransform(Transform):
 
     def jacobian(self, theta: Tensor, points: Tensor) -> Tensor:
         """[N, *T, D, D], ∂T_i/∂p_j at [i, j]: 1 and the slopes of the field, which the sampler gives."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         check_coordinates("points", points, self.ndim)
         batch, dtype = shared_batch(theta, "points", points), working(theta.dtype, points.dtype)
         with tracing.no_autocast(points.device):

@@ -42,9 +42,14 @@ class FreeForm(FieldTransform):
         return self.ndim * torch.Size(self.grid).numel()
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names x1, y1, x2, … of the control points' displacements."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // self.ndim) for axis in "xyz"[: self.ndim])
+
+    @property
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """How far each control point moves, x y (z)."""
+        return torch.Size(self.grid).numel(), self.ndim
 
     def identity(self, size: Any = None) -> Float[Tensor, " P"]:
         """No displacement of any control point: zeros [P]."""

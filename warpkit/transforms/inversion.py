@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.errors import InputError
 from warpkit.transforms.newton import adjugate, each, jacobian_at, newton
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def _found(
     transform: "Transform", theta: Any, targets: Float[Tensor, "B M D"], guess: Tensor | None, sign: Tensor | None
 ) -> tuple[Float[Tensor, "NB M D"], Float[Tensor, "NB M D D"]]:
     """The certified preimages, and J⁻¹ there, 0 where there is none."""
+    if torch.compiler.is_exporting():
+        told = "inverse_points: how long it searches depends on numbers, which no exported graph sees"
+        raise InputError(told, hint="Export the warp, and search outside")
     cells = _cells(transform, theta, targets)
     images, batch, ndim = len(cells.inverse), targets.shape[0], transform.ndim
     # One θ for all: all points are one set.

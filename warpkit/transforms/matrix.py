@@ -11,7 +11,7 @@ from warpkit import tracing
 from warpkit.errors import InputError, require
 from warpkit.geometry import perspective
 from warpkit.precision import wide
-from warpkit.transforms.base import Transform, check_theta
+from warpkit.transforms.base import Transform
 
 
 class MatrixTransform(Transform):
@@ -30,9 +30,9 @@ class MatrixTransform(Transform):
         """The matrix [N, D + 1, D + 1], in θ's dtype."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define matrix(self, theta)")
 
-    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def inverse(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N P"]:
         """The θ whose transform undoes this one's; `InputError` names batch entries whose matrix is singular."""
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         return self.from_matrix(invert(self.matrix(theta.to(wide(theta.device))))).to(theta.dtype)
 
     def forward(self, theta: Float[Tensor, "N P"], points: Float[Tensor, "B M D"]) -> Float[Tensor, "NB M D"]:

@@ -29,7 +29,7 @@ class Around(Transform):
         self.aspect = check_aspect(aspect, 2)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The centre's names c_x, c_y."""
         return ("c_x", "c_y")
 

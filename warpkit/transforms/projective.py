@@ -5,7 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.precision import default, wide
-from warpkit.transforms.base import check_theta
 from warpkit.transforms.matrix import MatrixTransform, check_matrix, check_ndim, invert, reject
 
 
@@ -23,10 +22,19 @@ class Projective(MatrixTransform):
         self.num_params = (ndim + 1) ** 2 - 1
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The entries θ11, θ12, … of the matrix, without the last one."""
         n = self.ndim + 1
         return tuple(f"θ{i // n + 1}{i % n + 1}" for i in range(self.num_params))
+
+    @property
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """The whole matrix, of any scale."""
+        return self.ndim + 1, self.ndim + 1
+
+    def flattened(self, theta: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:
+        """The matrix's entries divided by the last one; `InputError` where that is 0."""
+        return self.from_matrix(theta)
 
     def identity(self) -> Float[Tensor, " P"]:
         """The identity's θ, 1 0 0 0 1 0 0 0 in 2-D."""
@@ -43,13 +51,13 @@ class Projective(MatrixTransform):
         reject("the centre is on the horizon", ~(last > 1e-12 * matrix.detach().flatten(1).abs().amax(1)))
         return (matrix / matrix[:, -1:, -1:]).flatten(1)[:, :-1]
 
-    def inverse(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N P"]:
+    def inverse(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N P"]:
         """The θ whose transform undoes this one's.
 
         `InputError` names the batch entries whose matrix is singular, and those where the centre of the input is seen
         by no point of the output, since the inverse has it on or behind its horizon.
         """
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         inverse = invert(self.matrix(theta.to(wide(theta.device))))
         # θ stands for a matrix whose last entry is 1: another sign would exchange what lies before and behind.
         reject("the centre is on or behind the inverse's horizon", ~(inverse[:, -1, -1].detach() > 0))

@@ -23,7 +23,7 @@ class Similarity(Turning):
         self.num_params = 4 if ndim == 2 else 7
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names a, b, t_x, t_y, or r_x, r_y, r_z, log_s, t_x, t_y, t_z."""
         return ("a", "b", "t_x", "t_y") if self.ndim == 2 else ("r_x", "r_y", "r_z", "log_s", "t_x", "t_y", "t_z")
 

@@ -11,7 +11,6 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import lattice
 from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.quoting import Told
-from warpkit.transforms.base import check_theta
 from warpkit.transforms.basis import BasisTransform
 from warpkit.transforms.handles import check_handles
 
@@ -43,9 +42,14 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         self.keep("solved", solved)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names x1, y1, x2, … of the control points' coordinates."""
         return tuple(f"{axis}{i + 1}" for i in range(self.num_params // 2) for axis in "xy")
+
+    @property
+    def theta_shape(self) -> tuple[int, int]:  # type: ignore[override]
+        """Where each control point is sampled from, x y."""
+        return len(self.control), 2
 
     def identity(self) -> Float[Tensor, " P"]:
         """The identity's θ, which is the control points themselves."""
@@ -55,9 +59,9 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
         """The control points, which θ says where to sample."""
         return self.control
 
-    def handles(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N K 2"]:
+    def handles(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N K 2"]:
         """Where the control points are sampled from, which is θ itself."""
-        check_theta(self, theta)
+        theta = self.as_theta(theta)
         return theta.reshape(theta.shape[0], len(self.control), 2)
 
     def from_handles(self, handles: Float[Tensor, "N K 2"]) -> Float[Tensor, "N P"]:

@@ -22,7 +22,7 @@ class Translation(MatrixTransform):
         self.ndim = self.num_params = check_ndim(ndim)
 
     @property
-    def param_names(self) -> tuple[str, ...]:
+    def param_names(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names t_x, t_y, t_z."""
         return ("t_x", "t_y", "t_z")[: self.ndim]
 
@@ -32,7 +32,7 @@ class Translation(MatrixTransform):
 
     def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
         """The matrix [[1, 0, t_x], [0, 1, t_y], [0, 0, 1]]."""
-        one = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device).expand(len(theta), -1, -1)
+        one = torch.eye(self.ndim, dtype=theta.dtype, device=theta.device).expand(theta.shape[0], -1, -1)
         return with_last_row(torch.cat([one, theta[..., None]], dim=-1))
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:

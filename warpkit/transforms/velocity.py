@@ -8,8 +8,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.boundary import PaddingMode
 from warpkit.errors import require
-from warpkit.sampling.rule import KernelLike
+from warpkit.geometry import Units
+from warpkit.kernels.base import KernelLike
 from warpkit.transforms.displacement import Displacement
 from warpkit.transforms.field import half_extents
 from warpkit.transforms.matrix import check_matrix, logarithm
@@ -40,9 +42,9 @@ class Velocity(Displacement):
         ndim: int | None = None,
         *,
         steps: int | None = None,
-        units: str = "normalized",
+        units: Units = "normalized",
         kernel: KernelLike | Sequence[KernelLike] = "bilinear",
-        padding_mode: str | Sequence[str] = "border",
+        padding_mode: PaddingMode | Sequence[PaddingMode] = "border",
         align_corners: bool = False,
     ) -> None:
         super().__init__(ndim, units=units, kernel=kernel, padding_mode=padding_mode, align_corners=align_corners)
@@ -54,7 +56,7 @@ class Velocity(Displacement):
 
     def inverse(self, theta: Float[Tensor, "N D *F"]) -> Float[Tensor, "N D *F"]:
         """The θ of the inverse flow, which is −θ."""
-        self.check_theta(theta)
+        theta = self.as_theta(theta)
         return -theta
 
     def _generator(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N E E"]:

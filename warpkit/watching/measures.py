@@ -12,6 +12,7 @@ from warpkit.modules.regression import alike
 from warpkit.modules.spatial_transformer import SpatialTransformer
 
 CELLS, FINEST = 8, 64  # along each axis of the output, from edge to edge; as many as a field has places, at most
+_FEW = 2048
 FIGURES = ("outside", "area", "area_spread", "folds", "distance", "variety")
 
 
@@ -31,9 +32,24 @@ def measure(transformer: SpatialTransformer, theta: Float[Tensor, "N P *F"]) -> 
             (known - area).square().nanmean().sqrt(),
             (oriented(known) <= 0).to(theta.dtype).mean(),
             (theta - alike(transformer.init, theta)).square().mean().sqrt(),
-            (theta - theta.mean(dim=0)).square().mean().sqrt(),
+            _variety(theta),
         ]
     )
+
+
+@torch.no_grad()
+def spread(given: Float[Tensor, "N *S"]) -> Float[Tensor, ""]:
+    """How far images, or features, differ from the first of them, as a part of their size; of each a few thousand."""
+    few = given.flatten(1)
+    few = few[:, :: max(1, few.shape[1] // _FEW)].to(torch.float32)
+    few = few / few.abs().amax().clamp(min=torch.finfo(torch.float32).tiny)  # so that no square overflows
+    size = few.square().mean()
+    return torch.where(size > 0, ((few - few[:1]).square().mean() / size).sqrt(), 0 * size)
+
+
+def _variety(theta: Float[Tensor, "N *P"]) -> Float[Tensor, ""]:
+    apart = theta - theta[:1]  # exactly 0 where all are the same: a mean of them is rounded
+    return (apart - apart.mean(dim=0)).square().mean().sqrt()
 
 
 def corners(transformer: SpatialTransformer, theta: Float[Tensor, "N P *F"]) -> Float[Tensor, "N *T D"]:

@@ -6,13 +6,18 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from warpkit.errors import require
 from warpkit.modules.spatial_transformer import SpatialTransformer
-from warpkit.watching.measures import FIGURES, measure
+from warpkit.watching.later import Later
+from warpkit.watching.measures import FIGURES, measure, spread
 from warpkit.watching.transformers import transformers_of
 from warpkit.watching.troubles import MANY, Figures, trouble
+
+_WARM = 2 * MANY  # calls, of which every second one is measured
+_UNTOLD = ("learns", "cut", "seen", "features")
 
 
 class TransformerWarning(UserWarning):
@@ -22,7 +27,8 @@ class TransformerWarning(UserWarning):
 def watch(model: nn.Module, *, every: int = 10) -> "Watch":
     """Measure the spatial transformers of a model while it is trained, and warn once of each thing that goes wrong.
 
-    At each `every`-th call of a transformer in training mode its θ is measured, on 8 × 8 cells from edge to edge of its
+    At each `every`-th call of a transformer in training mode, and in the first 40 at every second one, so that a short
+    run is told too, its θ is measured, on 8 × 8 cells from edge to edge of its
     output (8 in 1-D, 8 × 8 × 8 in 3-D), in normalised coordinates:
 
     - `outside`: the share of cells whose middle is sampled from outside of the image, or from nowhere (not finite);
@@ -36,7 +42,9 @@ def watch(model: nn.Module, *, every: int = 10) -> "Watch":
     - `gradient`: the norm for each image of the gradient of what `backward` was called on (a scaled loss with a scaler)
       with respect to θ, averaged; left out until there is one.
 
-    What is measured is read, and judged, at the next measurement, when the gradient has come. Parts that are compiled
+    What is measured is read, and judged, at the next measurement, when the gradient has come; where a GPU has not got
+    so far yet, at a later one: nothing waits for it but what asks for numbers (`metrics`, `summary`, `state_dict` and
+    `close`). Parts that are compiled
     or exported, or run under `torch.func`, are not measured: leave a transformer that should be watched eager. Copies
     and files of the model are not watched.
 
@@ -80,7 +88,7 @@ class Watch:
             f"{path}/{figure}": value
             for path, watched in self._watched.items()
             for figure, value in watched.figures().items()
-            if figure != "learns"
+            if figure not in _UNTOLD
         }
 
     def summary(self) -> str:
@@ -97,7 +105,7 @@ class Watch:
     def state_dict(self) -> dict[str, Any]:
         """The measurements and warnings so far: a resumed training is judged as if it had not been stopped."""
         for path, watched in self._watched.items():
-            self._judge(path, watched)
+            self._judge(path, watched, wait=True)
         return {
             "warnings": {path: dict(said) for path, said in self._said.items()},
             "calls": {path: watched.calls for path, watched in self._watched.items()},
@@ -112,6 +120,7 @@ class Watch:
         self._said = {path: dict(each) for path, each in state["warnings"].items()}
         for path, watched in self._watched.items():
             watched.calls, watched.latest = state["calls"][path], None
+            watched.unjudged.clear()
             watched.history = deque((dict(figures) for figures in state["history"][path]), maxlen=MANY)
 
     def close(self) -> None:
@@ -119,7 +128,7 @@ class Watch:
         for handle in self._handles:
             handle.remove()
         for path, watched in self._watched.items():
-            self._judge(path, watched)
+            self._judge(path, watched, wait=True)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_handles": []}  # a copy looks at nothing
@@ -135,28 +144,30 @@ class Watch:
             return
         watched = self._watched[path]
         watched.calls += 1
-        if watched.calls % self.every == 1 % self.every:  # at the first, too
+        if (watched.calls - 1) % (min(2, self.every) if watched.calls <= _WARM else self.every) == 0:
             self._judge(path, watched)
             watched.latest = _Measurement(transformer, theta)
+            watched.unjudged.append(watched.latest)
 
-    def _judge(self, path: str, watched: "_Watched") -> None:
-        if watched.latest is None or watched.latest.is_judged:
-            return
-        watched.latest.is_judged = True
-        watched.history.append(watched.figures())
-        found = trouble(watched.history, watched.latest.ndim)
-        if found is not None and found[0] not in self._said[path]:
-            kind, text = found
-            self._said[path][kind] = f"{path}: {text}"
-            warnings.warn(self._said[path][kind], TransformerWarning, stacklevel=2)
+    def _judge(self, path: str, watched: "_Watched", wait: bool = False) -> None:
+        """Judge the measurements that are here; with `wait` all."""
+        while watched.unjudged and (wait or watched.unjudged[0].is_here()):
+            measured = watched.unjudged.popleft()
+            watched.history.append(measured.figures())
+            found = trouble(watched.history, measured.ndim)
+            if found is not None and found[0] not in self._said[path]:
+                kind, text = found
+                self._said[path][kind] = f"{path}: {text}"
+                warnings.warn(self._said[path][kind], TransformerWarning, stacklevel=2)
 
 
 class _Watched:
-    """One transformer: the count of its calls, its latest measurement, and the figures of those before."""
+    """One transformer: the count of its calls, its latest measurement, those to be judged, and figures of others."""
 
     def __init__(self) -> None:
         self.calls = 0
         self.latest: _Measurement | None = None
+        self.unjudged: deque[_Measurement] = deque()
         self.history: deque[Figures] = deque(maxlen=MANY)
 
     def figures(self) -> Figures:
@@ -165,24 +176,36 @@ class _Watched:
 
 
 class _Measurement:
-    """A few numbers, kept as tensors on the device until somebody asks; the gradient comes later."""
+    """A few numbers, which stay on the device until somebody asks; the gradient comes later."""
 
     def __init__(self, transformer: SpatialTransformer, theta: Tensor) -> None:
-        self.measured, self.gradient = measure(transformer, theta), None
-        self.images, self.ndim, self.is_judged = len(theta), transformer.transform.ndim, False
-        parts = (transformer.localization, transformer.regression)
-        self.learns = theta.requires_grad and any(p.requires_grad for part in parts for p in part.parameters())
+        self.images, self.ndim = len(theta), transformer.transform.ndim
+        eyes, looked = list(transformer.localization.parameters()), transformer.looked
+        learning = any(p.requires_grad for p in eyes)
+        own = any(p.requires_grad for p in transformer.regression.parameters())
+        self.facts = {"learns": theta.requires_grad and (learning or own)}
+        measured = measure(transformer, theta)
+        if looked is not None:
+            self.facts["cut"] = learning and torch.is_grad_enabled() and not looked.has_graph
+            spreads = torch.stack([spread(looked.seen), spread(looked.features)])
+            measured = torch.cat([measured, spreads.to(measured)])
+        self.measured = Later(measured)
+        self.gradient: Later | None = None
         if theta.requires_grad:
             theta.register_hook(self._see)  # type: ignore[no-untyped-call]
 
+    def is_here(self) -> bool:
+        """Whether the figures can be read at once."""
+        return self.measured.is_here() and (self.gradient is None or self.gradient.is_here())
+
     def figures(self) -> Figures:
         """The figures by name; waits for the device."""
-        found = dict(zip(FIGURES, self.measured.tolist(), strict=True)) | {"learns": self.learns}
+        found = dict(zip((*FIGURES, "seen", "features"), self.measured.read(), strict=False)) | self.facts
         if self.images == 1:
-            del found["variety"]
+            found = {key: value for key, value in found.items() if key not in ("variety", "seen", "features")}
         if self.gradient is not None:
-            found["gradient"] = self.gradient.item()
+            (found["gradient"],) = self.gradient.read()
         return found
 
     def _see(self, gradient: Tensor) -> None:
-        self.gradient = gradient.detach().flatten(1).norm(dim=1).mean()
+        self.gradient = Later(gradient.detach().flatten(1).norm(dim=1).mean()[None])

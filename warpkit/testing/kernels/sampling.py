@@ -5,6 +5,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
+from warpkit.boundary import PaddingMode
 from warpkit.kernels.base import Kernel
 from warpkit.sampling.sampler import sample
 from warpkit.testing import inputs
@@ -46,7 +47,7 @@ def _image(kernel: Kernel, seed: int, batch: int = 1, channels: int = 1) -> Tens
     padding=inputs.padding,
     aligned=inputs.aligned,
 )
-def identity_warp(kernel: Kernel, size: list[int], seed: int, padding: str, aligned: bool) -> None:
+def identity_warp(kernel: Kernel, size: list[int], seed: int, padding: PaddingMode, aligned: bool) -> None:
     """An identity warp gives the image back, for a kernel that interpolates.
 
     Why:
@@ -98,7 +99,7 @@ def images_do_not_mix(kernel: Kernel, places: list[float], seed: int) -> None:
 
 
 @checks.add(*SAMPLED, "table_agrees_with_formula", places=_places, seed=inputs.seed, padding=inputs.padding)
-def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding: str) -> None:
+def linear_in_the_image(kernel: Kernel, places: list[float], seed: int, padding: PaddingMode) -> None:
     """A sum of images gives the sum of the results, and a multiple the multiple.
 
     Why:

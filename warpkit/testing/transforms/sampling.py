@@ -5,6 +5,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
+from warpkit.boundary import PaddingMode
 from warpkit.geometry import lattice
 from warpkit.sampling.sampler import sample
 from warpkit.testing import inputs
@@ -45,7 +46,7 @@ def warp_agrees_with_sample(
     out: list[int],
     seed: int,
     kernel: str,
-    padding: str,
+    padding: PaddingMode,
     aligned: bool,
 ) -> None:
     """Warping an image samples it where the transform takes the lattice, with every kernel, padding and size.
@@ -71,7 +72,7 @@ def warp_agrees_with_sample(
 
 
 @checks.add(*BASICS, "identity", size=_size, seed=inputs.seed, kernel=_kernel, padding=inputs.padding)
-def identity_warp(transform: Transform, size: list[int], seed: int, kernel: str, padding: str) -> None:
+def identity_warp(transform: Transform, size: list[int], seed: int, kernel: str, padding: PaddingMode) -> None:
     """Warping by identity() gives the image back, with every kernel and padding.
 
     Why:

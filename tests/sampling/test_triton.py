@@ -1,0 +1,419 @@
+"""The Triton backend against the reference, on Triton's interpreter.
+
+    TRITON_INTERPRET=1 pytest tests/sampling/test_triton.py
+
+Triton reads the variable when it is imported, so it has to be set for the whole process. What the interpreter cannot
+say is whether the kernels compile: they are compiled for an NVIDIA and an AMD GPU, neither of which need be there.
+"""
+
+import importlib
+import importlib.util
+import io
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from strategies import uniform
+from torch import Tensor
+
+import warpkit as wk
+from warpkit.sampling import gpu, triton
+from warpkit.sampling.backend import backends, choose
+from warpkit.testing.backends import derivatives, values
+from warpkit.testing.backends.case import REFERENCE, Case
+from warpkit.testing.backends.kernels import EVERY, STANDARD, Learned
+
+needs = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+interpreted = pytest.mark.skipif(not gpu.INTERPRETED, reason="TRITON_INTERPRET=1 is not set")
+pytestmark = pytest.mark.usefixtures("unchecked")
+DOORS = ("points", "shifts", "affine", "projective")
+MODES = ("zeros", "border", "reflection", "wrap", "none")
+ALLOCATING = ("launch", "derivatives", "ordered")
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several programs for each image, each with a part that is masked."""
+    for module in ("launch", "maps", "derivatives", "ordered"):
+        loaded = importlib.import_module(f"warpkit.sampling.gpu.{module}")
+        monkeypatch.setattr(loaded, "blocks", lambda channels, last: (8, 2), raising=False)
+
+
+def backend() -> triton.Triton:
+    return backends.shared("triton", torch.device("cpu"))
+
+
+def near(found: Tensor, expected: Tensor, tolerance: float) -> None:
+    assert found.shape == expected.shape
+    assert found.dtype == expected.dtype
+    scale = 1 + (expected.abs().max().item() if expected.numel() else 0)
+    torch.testing.assert_close(found, expected, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+def generated(seed: int, **fixed) -> Case:
+    """A small problem of any kind, near nothing that rounding decides."""
+    draw = random.Random(seed)
+    d = 1 + seed % 3
+    door = fixed.pop("door", DOORS[seed % 4])
+    images, sets = draw.choice([(2, 2), (1, 2), (2, 1)])
+    kernels = tuple(draw.choice(EVERY[:2] if d == 3 else EVERY) for _ in range(d))
+    paddings = fixed.pop("paddings", MODES)
+    return Case(**{
+        "door": door, "images": images, "sets": sets, "channels": draw.choice((1, 3)),
+        "size": tuple(draw.randint(1, 6) for _ in range(d)),
+        "out": (draw.randint(3, 9),) if door == "points" else tuple(draw.randint(1, 4) for _ in range(d)),
+        "kernels": kernels, "padding": tuple(draw.choice(paddings) for _ in range(d)),
+        "fill": draw.choice((0.0, 2.5)), "aligned": draw.random() < 0.5,
+        "dtype": draw.choice((torch.float32, torch.float64)), "seed": 2 * draw.randint(0, 500),
+        **fixed,
+    })  # fmt: skip
+
+
+def results(case: Case, one, image: Tensor, where: Tensor) -> list[Tensor]:
+    """What is pulled, what is pushed, and the gradients in image, place and Φ."""
+    image, where = image.detach().requires_grad_(), where.detach().requires_grad_()
+    phi = [p for kernel in case.kernels for p in kernel.parameters()][:1]
+    pulled = case.sample(one, image, derivatives._free(case, where))
+    weights = torch.linspace(-1, 2, pulled.numel(), dtype=pulled.dtype).reshape(pulled.shape)
+    with torch.no_grad():
+        pushed = case.push(one, weights, where)
+    return [pulled.detach(), pushed, *torch.autograd.grad(pulled, [image, where, *phi], weights)]
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("seed", range(12))
+def test_pull_push_and_gradients(seed):
+    case = generated(seed)
+    found, expected = (results(case, one, case.image(), case.where()) for one in (backend(), REFERENCE))
+    for a, b in zip(found, expected, strict=True):
+        near(a, b, 1e-9 if case.dtype == torch.float64 else 1e-4)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("seed", [0, 5, 10])
+def test_pull_and_push_are_adjoint(seed):
+    case = generated(seed, fill=0.0, dtype=torch.float64)
+    u, v, where = case.image(), case.values(), case.where()
+    left, right = (case.push(backend(), v, where) * u).sum(), (v * case.sample(backend(), u, where)).sum()
+    assert abs(left - right) < 1e-10 * (1 + abs(left))
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize(("axis", "door"), [(0, "points"), (1, "affine")])
+def test_differentiated_tables(axis, door):
+    case = Case(door=door, channels=2, out=(2, 3), kernels=(EVERY[1], EVERY[3]), padding=("zeros", "wrap"), fill=2.0)
+    image, where = case.image(), case.where()
+    slope = case.problem(image, where).derivative(axis)
+    near(backend().pull(image, slope), REFERENCE.pull(image, slope), 1e-9)
+
+
+@needs
+@interpreted
+def test_second_derivatives():
+    derivatives.second_derivatives(
+        backend(), Case(channels=2, kernels=(Learned(), EVERY[1]), padding=("none", "zeros"))
+    )
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("dtype", [
+    torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16, torch.int32,
+], ids=str)  # fmt: skip
+def test_numbers_are_read_as_they_are_stored(dtype):
+    points = 1.4 * uniform(1, 1, 30, 1)
+    image = (120 * uniform(0, 1, 2, 9)).to(dtype if dtype.is_signed else torch.int32).abs().to(dtype)
+    found, expected = (on(name, image, points, kernel="bicubic", fill=3) for name in ("triton", "reference"))
+    near(found, expected, 0 if not dtype.is_floating_point else torch.finfo(dtype).eps)
+
+
+def on(name: str, image: Tensor, points: Tensor, **how) -> Tensor:
+    with wk.use_backend(name):
+        return wk.sample(image, points, **how)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.complex64, torch.float16], ids=str)
+def test_labels_are_copied(dtype):
+    image = (9 * uniform(0, 2, 3, 4, 5)).to(torch.int8).to(dtype)
+    points = 1.5 * uniform(1, 2, 4, 2)
+    points[0, 1] = torch.nan
+    fill = True if dtype == torch.bool else 7
+    found, expected = (on(name, image, points, kernel="nearest", fill=fill) for name in ("triton", "reference"))
+    assert torch.equal(found, expected)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize("seed", [1, 2, 4, 7])
+def test_nothing_outside_is_read_or_written(seed, deterministic, small_blocks, monkeypatch):
+    """Image, places and outputs lie in larger buffers full of NaN; whole numbers, in ones of −7."""
+    guarded = []
+
+    def fresh(shape, dtype, device, zeros=False):
+        poison = torch.nan if dtype.is_floating_point else -7
+        buffer = torch.full((*(n + 2 for n in shape[:-1]), shape[-1] + 2), poison, dtype=dtype)
+        inner = buffer[tuple(slice(1, -1) for _ in shape)]
+        if zeros:
+            inner.zero_()
+        guarded.append((buffer, shape))
+        return inner
+
+    case = generated(seed, channels=3, paddings=("zeros",) if deterministic and seed == 2 else MODES, images=2)
+    expected = results(case, REFERENCE, case.image(), case.where())
+    for module in ALLOCATING:
+        loaded = importlib.import_module(f"warpkit.sampling.gpu.{module}")
+        monkeypatch.setattr(loaded, "fresh", whole(fresh) if module == "ordered" else fresh)
+    found = within(case, deterministic)
+    for a, b in zip(found, expected, strict=True):
+        near(a, b, 1e-9 if case.dtype == torch.float64 else 1e-4)
+    assert guarded
+    for buffer, shape in guarded:
+        edge = torch.ones_like(buffer, dtype=torch.bool)
+        edge[tuple(slice(1, -1) for _ in shape)] = False
+        assert bool((buffer[edge].isnan() if buffer.is_floating_point() else buffer[edge] == -7).all())
+
+
+def whole(fresh):
+    """The same, where a kernel counts on numbers in a row: guarded in front and behind."""
+
+    def made(shape, dtype, device, zeros=False):
+        flat = fresh((torch.Size(shape).numel(),), dtype, device, zeros)
+        return flat.view(shape)
+
+    return made
+
+
+def within(case: Case, deterministic: bool) -> list[Tensor]:
+    """The results of the backend, for an image and places that are views of poisoned buffers."""
+    image, where = case.image(), case.where()
+    if case.door in DOORS[:2]:
+        buffer = torch.full([n + 2 for n in where.shape], torch.nan, dtype=where.dtype)
+        inner = buffer[tuple(slice(1, -1) for _ in where.shape)]
+        where = inner.copy_(where)
+    buffer = torch.full([n + 4 for n in image.shape], torch.nan, dtype=image.dtype)
+    image = buffer[tuple(slice(2, -2) for _ in image.shape)].copy_(image)
+    torch.use_deterministic_algorithms(deterministic)
+    try:
+        return results(case, backend(), image, where)
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize(("seed", "door", "paddings"), [
+    (1, "affine", ("zeros",)), (2, "affine", ("zeros",)), (4, "points", MODES), (5, "projective", MODES),
+    (7, "affine", ("border", "zeros")), (8, "shifts", MODES), (3, "affine", ("zeros",)),
+])  # fmt: skip
+def test_the_deterministic_way_back_is_right_and_adds_nothing_in_a_race(seed, door, paddings, monkeypatch):
+    pushing = importlib.import_module("warpkit.sampling.gpu.push")
+    monkeypatch.setattr(pushing, "push", None)
+    case = generated(seed, door=door, paddings=paddings)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = [case.push(backend(), case.values(), case.where()) for _ in range(2)]
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(*found)
+    near(found[0], case.push(REFERENCE, case.values(), case.where()), 1e-9 if case.dtype == torch.float64 else 1e-4)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("rows", [
+    [[0.0, 0, 0.1], [0, 0, 0.2]], [[0.5, 1, 0], [0.25, 0.5, 0]], [[0.1, 0, 0], [0, 4, 0]], [[0, -1, 0.01], [1, 0, 0.02]],
+    [[torch.nan, 0, 0], [0, 1, 0]], [[1e300, 1e300, 0], [-1e300, 1e300, 0]],
+], ids=["collapsed", "singular", "stretched", "turned", "no number", "huge"])  # fmt: skip
+def test_a_gather_by_any_matrix(rows):
+    case = Case(door="affine", channels=2, size=(4, 5), out=(6, 7), kernels=(EVERY[1], EVERY[0]))
+    where = torch.tensor([[*rows, [0, 0, 1.0]]], dtype=torch.float64)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = case.push(backend(), case.values(), where)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    near(found, case.push(REFERENCE, case.values(), where), 1e-9)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("value", [torch.nan, -torch.inf, 1e30])
+@pytest.mark.parametrize("modes", [("zeros", "none"), ("wrap", "border")])
+def test_coordinates_that_are_no_numbers(value, modes):
+    case = Case(channels=2, out=(5,), padding=modes, fill=0.25, kernels=(EVERY[1], EVERY[0]))
+    where = case.where()
+    where[0, 1, 0] = where[0, 3, 1] = value
+    found, expected = (results(case, one, case.image(), where) for one in (backend(), REFERENCE))
+    for a, b in zip(found, expected, strict=True):
+        assert not a.isnan().any()
+        near(a, b, 1e-9)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize(("door", "kernel"), [("points", STANDARD[2]), ("points", STANDARD[0]), ("affine", EVERY[4])])
+def test_joints(door, kernel):
+    case = Case(door=door, size=(3,), out=(3,), kernels=(kernel,), padding=("zeros",))
+    derivatives.agrees_on_joints(backend(), 41, case, torch.float32)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("layout", ["channels last", "transposed", "expanded", "sliced"])
+def test_layouts(layout):
+    values.agrees_on_layouts(backend(), Case(images=2, sets=2, channels=3, out=(2, 3)), layout)
+
+
+@needs
+@interpreted
+def test_the_result_is_laid_out_like_the_image():
+    image = uniform(0, 1, 5, 4, 6).contiguous(memory_format=torch.channels_last).requires_grad_()
+    with wk.use_backend("triton"):
+        out = wk.warp(image, "affine", 0.9 * torch.eye(2, 3).flatten()[None])
+        out.square().sum().backward()
+    assert out.is_contiguous(memory_format=torch.channels_last)
+    assert image.grad.is_contiguous(memory_format=torch.channels_last)
+
+
+@needs
+@interpreted
+def test_many_channels_are_shared_among_programs(small_blocks):
+    case = Case(images=2, sets=2, channels=7, out=(11,), kernels=(EVERY[5], EVERY[0]), fill=(1.0, 2, 3, 4, 5, 6, 7))
+    found, expected = (results(case, one, case.image(), case.where()) for one in (backend(), REFERENCE))
+    for a, b in zip(found, expected, strict=True):
+        near(a, b, 1e-9)
+
+
+@needs
+@interpreted
+def test_what_is_stored_goes_on_beyond_the_edge():
+    image, points = uniform(0, 1, 2, 6, 5), 1.3 * uniform(1, 1, 9, 2)
+    for padding in ("zeros", "reflection"):
+        with wk.use_backend("triton"):
+            found = wk.sample(image, points, kernel="bspline", padding_mode=padding, fill=0.5)
+        near(found, on("reference", image, points, kernel="bspline", padding_mode=padding, fill=0.5), 1e-9)
+
+
+@needs
+@interpreted
+def test_indices_of_64_bits(monkeypatch):
+    launch = importlib.import_module("warpkit.sampling.gpu.launch")
+    monkeypatch.setattr(launch, "_span", lambda tensor: 2**31)
+    case = generated(1, channels=3)
+    found, expected = (results(case, one, case.image(), case.where()) for one in (backend(), REFERENCE))
+    for a, b in zip(found, expected, strict=True):
+        near(a, b, 1e-9 if case.dtype == torch.float64 else 1e-4)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("deterministic", [False, True])
+@pytest.mark.parametrize(("images", "sets", "out"), [(0, 1, (3,)), (1, 0, (3,)), (2, 2, (0,))])
+def test_nothing_at_all(images, sets, out, deterministic):
+    case = Case(images=images, sets=sets, channels=2, out=out)
+    pushed = torch.zeros(0 if 0 in (images, sets) else 2, 2, *out, dtype=torch.float64)
+    torch.use_deterministic_algorithms(deterministic)
+    try:
+        found = case.sample(backend(), case.image(), case.where())
+        image = case.push(backend(), pushed, case.where())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert found.shape == (len(pushed), 2, *out)
+    assert image.shape == (images, 2, 4, 5)
+    assert not image.any()
+
+
+@needs
+@interpreted
+def test_compiled_exported_and_in_mixed_precision(compiler):
+    image, theta = uniform(0, 1, 2, 5, 4).float(), 0.8 * torch.eye(2, 3).flatten()[None]
+
+    def step(u, t):
+        return wk.warp(u, "affine", t, kernel="bicubic", padding_mode="reflection")
+
+    class Warp(torch.nn.Module):
+        def forward(self, u, t):
+            return step(u, t)
+
+    grads = []
+    with wk.use_backend("triton"):
+        for call in (step, torch.compile(step, fullgraph=True, backend="aot_eager")):
+            u, t = image.clone().requires_grad_(), theta.clone().requires_grad_()
+            call(u, t).square().sum().backward()
+            grads.append((u.grad, t.grad))
+        file = io.BytesIO()
+        torch.export.save(torch.export.export(Warp(), (image, theta)), file)
+        file.seek(0)
+        exported = torch.export.load(file).module()
+        with torch.autocast("cpu", torch.bfloat16):
+            half = step(image.bfloat16(), theta)
+    for a, b in zip(*grads, strict=True):
+        near(a, b, 1e-6)
+    near(exported(image, theta), step(image, theta), 1e-5)
+    near(half.float(), step(image, theta), 2e-2)
+
+
+@needs
+@interpreted
+def test_it_is_used_where_it_is_named_and_nowhere_else_on_the_cpu():
+    problem = Case().problem(Case().image(), Case().where())
+    assert choose(problem)[0] != "triton"
+    with wk.use_backend("triton"):
+        assert choose(problem)[0] == "triton"
+    assert "interpreted" in backend().describe()
+
+
+def test_without_triton_it_says_what_is_missing(monkeypatch):
+    monkeypatch.setattr(triton, "_is_there", False)
+    case = Case()
+    assert "needs Triton" in triton.Triton().refuses(case.problem(case.image(), case.where()))
+    monkeypatch.setattr(triton, "INTERPRETED", False)
+    assert triton.Triton().priority > backends.shared("native", torch.device("cpu")).priority
+    assert triton.Triton().describe() == ""
+    triton._tell.cache_clear()
+    with pytest.warns(UserWarning, match="Triton backend needs Triton"):
+        triton._tell("cuda")
+    triton._tell("cuda")  # one notice is enough: another would be an error here
+
+
+def test_on_the_cpu_it_refuses_and_says_why(monkeypatch):
+    monkeypatch.setattr(triton, "_is_there", True)
+    monkeypatch.setattr(triton, "INTERPRETED", False)
+    case = Case()
+    problem = case.problem(case.image(), case.where())
+    assert "the image is on the CPU" in triton.Triton().refuses(problem)
+    monkeypatch.setattr(triton, "INTERPRETED", True)
+    assert "up to 8 bytes" in triton.Triton().refuses(Case(kernels=STANDARD[2:] * 2).problem(
+        torch.zeros(1, 1, 4, 5, dtype=torch.complex128), case.where()))  # fmt: skip
+    assert "int64" in triton.Triton().refuses(problem._replace(stored=torch.int64))
+
+
+def test_warpkit_loads_no_triton():
+    code = "import sys, torch, warpkit as wk\n"
+    code += "wk.sample(torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 2)); print('triton' in sys.modules)"
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@needs
+def test_every_kernel_compiles_for_gpus_that_need_not_be_there(tmp_path):
+    """What the interpreter lets pass and a compiler does not."""
+    environment = {k: v for k, v in os.environ.items() if k != "TRITON_INTERPRET"}
+    environment["TRITON_CACHE_DIR"] = str(tmp_path)
+    script = Path(__file__).parent.parent / "compiled_kernels.py"
+    done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    kernels = {"pull", "copy", "push", "slopes", "weights", "gather", "number", "collect"}
+    assert {line.split()[0] for line in done.stdout.splitlines()} == kernels
+    assert {line.split()[1] for line in done.stdout.splitlines()} == {"cuda", "hip"}

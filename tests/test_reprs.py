@@ -1,0 +1,145 @@
+"""What is printed of components, and what notebooks show of them."""
+
+import dataclasses
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+import warpkit as wk
+from warpkit import notebook
+
+PUBLIC = {name: getattr(wk, name) for name in wk.__all__}
+EXPRESSIONS = [
+    "Affine()",
+    "Affine(ndim=3)",
+    "Attention(scale=0.5)",
+    "Euclidean(aspect=2.0)",
+    "Similarity(ndim=3)",
+    "Projective(ndim=1)",
+    "Translation(ndim=3)",
+    "ThinPlateSpline(grid=(3, 3))",
+    "ThinPlateSpline(points=((0.0, 0.0), (1.0, 0.0), (0.0, 1.0)))",
+    "FreeForm(grid=(3, 5))",
+    "Polar(log=True, radius=0.5)",
+    "InversePolar(inner=0.1)",
+    "Displacement(ndim=3, units='pixels', kernel=BSpline(degree=2), align_corners=True)",
+    "Velocity(steps=3, kernel=('bilinear', Bicubic(a=-0.5)), padding_mode='wrap')",
+    "Compose(of=('affine', ThinPlateSpline(grid=(3, 3)), {'type': 'attention', 'scale': 2}), ndim=2)",
+    "Nearest()",
+    "Bilinear()",
+    "Bicubic()",
+    "Bicubic(a=-0.5, learnable=True)",
+    "BSpline(degree=2, prefilter=False)",
+    "Gaussian(sigma=2.0, radius=9)",
+    "Lanczos(a=2, normalized=True)",
+    "Mitchell(b=0.0, c=0.5)",
+]
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_a_transform_or_kernel_is_printed_as_the_call_that_makes_it(expression):
+    made = eval(expression, dict(PUBLIC))
+    assert repr(made) == expression
+    assert repr(nn.Sequential(made)) == f"Sequential(\n  (0): {expression}\n)"
+
+
+def test_so_is_every_one_of_them():
+    kinds = {
+        name for name, cls in PUBLIC.items() if isinstance(cls, type) and issubclass(cls, wk.Kernel | wk.Transform)
+    }
+    abstract = {"Kernel", "Transform", "MatrixTransform", "BasisTransform", "FieldTransform"}
+    assert {expression.partition("(")[0] for expression in EXPRESSIONS} == kinds - abstract
+
+
+def test_options_are_as_they_were_given_or_set_since():
+    kernel = wk.get_kernel("bicubic", a=-1)
+    assert repr(kernel) == "Bicubic(a=-1)"
+    kernel = wk.Bicubic(-0.5)
+    kernel.a = -0.6
+    assert repr(kernel) == "Bicubic(a=-0.6)"
+
+
+def test_a_plugin_needs_nothing_for_it_and_may_say_more(unchecked):
+    class Weighted(wk.Kernel):
+        radius = 1.0
+
+        def __init__(self, weights, base=None, **more) -> None:
+            super().__init__()
+
+    assert repr(Weighted(torch.ones(2), base=wk.Bicubic(), x=1)) == "Weighted(weights=(1.0, 1.0), base=Bicubic(), x=1)"
+    assert repr(Weighted(torch.ones(9, 9))) == "Weighted(weights=<Tensor [9, 9] float32>)"  # long, or without numbers
+    assert repr(Weighted(torch.ones(2, device="meta"))) == "Weighted(weights=<Tensor [2] float32>)"
+    assert len(repr(Weighted("x" * 10_000))) < 120
+
+    class Odd(wk.Transform):
+        ndim, num_params = 2, 1
+
+        def extra_repr(self) -> str:
+            return "odd"
+
+    assert repr(Odd()) == "Odd(odd)"
+
+
+def test_a_network_shows_its_parts_and_the_options_that_are_none():
+    transformer = wk.SpatialTransformer(
+        wk.DenseLocalization(hidden=(8,)), wk.ThinPlateSpline(grid=(3, 3)), kernel=wk.Bicubic(a=-0.5), limits=0.5
+    )
+    assert repr(transformer).splitlines()[:3] == [
+        "SpatialTransformer(",
+        "  limits=0.5",
+        "  (localization): DenseLocalization(",
+    ]
+    assert "  (transform): ThinPlateSpline(grid=(3, 3))\n" in repr(transformer)
+    assert "(0): Bicubic(a=-0.5)" in repr(transformer)
+    assert repr(wk.RandomWarp(degrees=20)) == "RandomWarp(\n  degrees=20\n  (transform): Affine()\n)"
+
+
+def drawn() -> list[nn.Module]:
+    """A kernel, and networks."""
+    transformer = wk.SpatialTransformer("conv_localization", "affine")
+    spec = {"version": 1, "input": [1, 28, 28], "layers": ["Flatten", {"type": "Linear", "out_features": 2}]}
+    return [wk.Bicubic(), transformer, wk.Parallel([transformer, transformer]), wk.build(spec)]
+
+
+def test_notebooks_show_kernels_and_networks_as_pictures(monkeypatch):
+    for made in drawn():
+        shown = made._repr_html_()
+        assert shown.startswith(f'<img alt="{type(made).__name__}" style="')
+        assert 'src="data:image/png;base64,iVBOR' in shown
+        assert len(shown) < 100_000
+    monkeypatch.setattr(notebook, "_MOST", 1000)
+    assert wk.Bicubic()._repr_html_() is None  # too large, and so the text is shown
+
+
+def test_without_matplotlib_they_show_the_text(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith(("warpkit.pictures", "warpkit.spec.diagram"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for name in [name for name in sys.modules if name.startswith("matplotlib.")]:
+        monkeypatch.setitem(sys.modules, name, None)
+    assert [made._repr_html_() for made in drawn()] == [None] * 4
+
+
+def test_a_name_cannot_leave_its_picture():
+    evil = type('"><script>', (wk.Bicubic,), {})
+    assert evil()._repr_html_().startswith('<img alt="&quot;&gt;&lt;script&gt;" ')
+
+
+def test_a_report_is_a_table_in_which_texts_stay_texts():
+    class Jumps(wk.Kernel):
+        radius, symmetric = 1.0, True
+
+        def forward(self, distance):
+            raise ValueError("<script>")
+
+    report = wk.testing.run.run(wk.testing.run.session_for("kernel", Jumps()), ["symmetric"])
+    assert not report.passed
+    report = dataclasses.replace(report, component="<i>")
+    assert repr(report).startswith("<kernel <i>: ")
+    shown = report._repr_html_()
+    assert shown.startswith("<b>kernel &lt;i&gt;: ")
+    assert "&lt;script&gt;" in shown
+    assert "<script>" not in shown
+    assert "found: " in shown.partition("<details>")[0]

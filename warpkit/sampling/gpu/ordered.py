@@ -1,0 +1,99 @@
+"""Push in a fixed order, where PyTorch is asked for deterministic algorithms: the same bits each time."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from warpkit.boundary import place
+from warpkit.sampling.gpu.cells import collect, number
+from warpkit.sampling.gpu.gather import gather
+from warpkit.sampling.gpu.launch import (
+    Call,
+    blocks,
+    fresh,
+    image_strides,
+    is_last,
+    laid_out,
+    point_strides,
+    start,
+    three,
+)
+from warpkit.sampling.problem import Problem
+
+
+def push(values: Tensor, problem: Problem, images: int) -> Tensor:
+    """Eq. 6: by an affine matrix under "zeros" a gather, which needs no memory; else by sorting the points."""
+    if problem.kind == "affine" and set(problem.padding) == {"zeros"}:
+        return _gathered(values, problem, images)
+    return _sorted(values, problem, images)
+
+
+def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
+    channels = values.shape[1]
+    image = laid_out((images, channels, *problem.size), values, values.dtype, zeros=True)
+    call = Call(problem, values.dtype, image, values)
+    flat, strides = point_strides(values, call.points)
+    shape, pixels = blocks(channels, is_last(image)), math.prod(problem.size)
+    sets = values.shape[0] if images == 1 else 1
+    start(
+        gather, call.programs(images, channels, shape, pixels), image.device, flat, call.where, call.table, image,
+        channels, pixels, sets, call.axes, image_strides(image), strides, call.where_strides, call.how, *shape,
+    )  # fmt: skip
+    return image
+
+
+def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
+    channels = values.shape[1]
+    taps = problem.kernels[1::6][::-1]  # rows first, as all here but the kernels' arguments
+    cells = [
+        _cells(n, t, mode, problem.align_corners)
+        for n, t, mode in zip(problem.size, taps, problem.padding[::-1], strict=True)
+    ]
+    larger = [n + t - 1 for n, t in zip(cells, taps, strict=True)]
+    lattice = fresh((images, channels, *larger), values.dtype, values.device, zeros=True)
+    call = Call(problem, values.dtype, lattice, values)
+    keys = fresh((call.where.shape[0], call.points), torch.int64, values.device)
+    shape = blocks(1, False)
+    start(
+        number, call.programs(keys.shape[0], 1, shape), values.device, call.where, call.table, keys, call.points,
+        call.axes, call.where_strides, three(cells), call.how, shape[0],
+    )  # fmt: skip
+    keys, order = keys.sort(dim=1, stable=True)
+    every = torch.arange(math.prod(cells) + 1, device=values.device).expand(keys.shape[0], -1).contiguous()
+    starts = torch.searchsorted(keys, every)
+    flat, strides = point_strides(values, call.points)
+    shape, places = blocks(channels, False), math.prod(larger)
+    sets = values.shape[0] if images == 1 else 1
+    start(
+        collect, call.programs(images, channels, shape, places), values.device, flat, call.where, call.table, order,
+        starts, lattice, channels, places, call.points, sets, call.axes, strides, call.where_strides, three(cells),
+        three(larger), call.how, *shape,
+    )  # fmt: skip
+    folded = _folded(lattice, problem, taps)
+    image = laid_out(folded.shape, values, values.dtype)
+    return image.copy_(folded)
+
+
+def _cells(n: int, taps: int, mode: str, align_corners: bool) -> int:
+    """How many cells along an axis are told apart."""
+    if mode == "wrap":
+        return n
+    if mode == "reflection":
+        return max(2 * n - 2, 1) if align_corners else 2 * n
+    return n + taps - 1
+
+
+def _folded(lattice: Tensor, problem: Problem, taps: tuple[int, ...]) -> Tensor:
+    """The larger lattice brought onto the image by the boundary's rule, axis by axis."""
+    for axis, (n, t, mode) in enumerate(zip(problem.size, taps, problem.padding[::-1], strict=True)):
+        places = torch.arange(lattice.shape[2 + axis], device=lattice.device)
+        if mode == "zeros":
+            lattice = lattice.narrow(2 + axis, t - 1, n)
+            continue
+        if mode in ("border", "none"):
+            places = places - (t - 1)
+        shape = [*lattice.shape[: 2 + axis], n, *lattice.shape[3 + axis :]]
+        at = place(places, n, mode, problem.align_corners)
+        lattice = lattice.new_zeros(shape).index_add(2 + axis, at, lattice)
+    return lattice

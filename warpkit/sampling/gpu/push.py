@@ -1,0 +1,44 @@
+"""Push, eq. 6, the fast way: each value is added to the taps of its point, by atomic additions in whatever order."""
+
+from typing import no_type_check
+
+import triton
+import triton.language as tl
+
+from warpkit.sampling.gpu.points import locate
+from warpkit.sampling.gpu.pull import block, tap, taps_along
+
+
+@triton.jit
+@no_type_check
+def push(
+    values, where, table, image, channels, points, axes, strides, value_strides, where_strides,
+    HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
+):  # fmt: skip
+    """Eq. 6. `strides`: of the image, as in `pull`; one image for all has a stride of 0."""
+    n, m, c = block(channels, points, BM, BC)
+    live = m < points
+    here = c < channels
+    m = m.to(tl.int64) if HOW.long else m
+    c = c.to(tl.int64) if HOW.long else c
+    x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
+    ax = taps_along(x, table, 0, False, axes, HOW)
+    ay = taps_along(x, table, 1, False, axes, HOW)
+    az = taps_along(x, table, 2, False, axes, HOW)
+    both = alive[:, None] & here[None, :]
+    from_ = values + n * value_strides[2] + m[:, None] * value_strides[0] + c[None, :] * value_strides[1]
+    value = tl.load(from_, mask=both, other=0.0)
+    image += n * strides[4] + c[None, :] * strides[3]
+    along_x = ()
+    for t in tl.static_range(HOW.taps[0]):
+        along_x = along_x + (tap(ax, table, t, 0, axes, HOW),)
+    for tz in range(HOW.taps[2]):
+        jz, rz, wz = tap(az, table, tz, 2, axes, HOW)
+        for ty in range(HOW.taps[1]):
+            jy, ry, wy = tap(ay, table, ty, 1, axes, HOW)
+            row = jz * strides[2] + jy * strides[1]
+            for tx in tl.static_range(HOW.taps[0]):
+                jx, rx, wx = along_x[tx]
+                given = both & (rx & ry & rz)[:, None]
+                at = image + (row + jx * strides[0])[:, None]
+                tl.atomic_add(at, (wz * wy * wx)[:, None] * value, mask=given, sem="relaxed")

@@ -1,0 +1,125 @@
+"""The Triton backend: pull, push and all first derivatives on a GPU, for any kernel that has a table.
+
+NOTE: how an image is sampled on a GPU, file by file.
+
+Triton compiles Python to a GPU's code when a kernel is first started, and nothing when warpkit is installed. What a
+problem is but for numbers and sizes (dimensions, paddings, taps, degree, pieces) is a constant of a compilation:
+
+    gpu/how.py       these constants.
+    gpu/launch.py    tensors and a `Problem` → a kernel's arguments. Image, output and coordinates are read and written
+                     by their strides: planes, channels last and views alike, without a copy.
+    gpu/tables.py    the kernels' tables on the device.
+    gpu/points.py    output index → pixel coordinates, in float64 for matrices; no grid is stored.
+    gpu/taps.py      pixel coordinate → cell → taps: which pixels, what weights, what lies outside.
+    gpu/pull.py      eq. 3, and eq. 4 for kernels that copy.
+    gpu/push.py      eq. 6, by atomic additions.
+
+A program takes a block of output points and a block of channels: coordinates and weights are computed once for all of
+its channels. Nothing is read or written but under a mask: a tap outside, a dead point (see `csrc/problem.h`) and what
+is left of a last block are not touched.
+
+With TRITON_INTERPRET=1 in the environment Triton runs the same kernels on the CPU, with NumPy: slow, and the way in
+which they are tested where there is no GPU.
+"""
+
+import functools
+import importlib
+import importlib.util
+import warnings
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from warpkit import tracing
+from warpkit.sampling.backend import Backend
+from warpkit.sampling.gpu import INTERPRETED
+from warpkit.sampling.problem import Problem
+
+_SUMMED = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
+    torch.int32,
+)  # fmt: skip
+_MAX_TAPS = 16
+_is_there = importlib.util.find_spec("triton") is not None
+
+
+class Triton(Backend):
+    """Kernels in Triton, on NVIDIA's and AMD's GPUs, for any kernel with a table of up to 16 taps.
+
+    It is chosen by itself for images on a GPU where Triton can be imported, and on the CPU never: there Triton's
+    interpreter serves those who name it, with TRITON_INTERPRET=1 in the environment.
+    """
+
+    reads_halves = True
+
+    def __init__(self) -> None:
+        # Below the reference, which refuses nothing: an interpreter is used where it is asked for.
+        self.priority = -1 if INTERPRETED else 20
+
+    def refuses(self, problem: Problem) -> str | None:
+        """Why this is another backend's work: no Triton, no GPU, another type, or too many taps."""
+        device = problem.where.device
+        if not _is_there:
+            _tell(device.type)
+            return "needs Triton, which comes with PyTorch for CUDA and ROCm: pip install triton"
+        if device.type == "cpu" and not INTERPRETED:
+            return (
+                "samples on a GPU, the image is on the CPU: TRITON_INTERPRET=1 in the environment runs it there, slowly"
+            )
+        if device.type not in ("cpu", "cuda"):
+            return f"samples on CUDA and ROCm devices, the image is on {device}"
+        if problem.kind != "points" and problem.whole != problem.target:
+            return "samples whole outputs, and what is asked for is a part of one"
+        if problem.copies:
+            return None if problem.stored.itemsize <= 8 else f"copies numbers of up to 8 bytes, not {problem.stored}"
+        if problem.stored not in _SUMMED:
+            return f"copies {problem.stored} images by nearest, and samples them in no other way"
+        most = problem.most_taps
+        return f"takes up to {_MAX_TAPS} taps, one of the kernels has {most}" if most > _MAX_TAPS else None
+
+    def describe(self) -> str:
+        """The version of Triton, and whether it is interpreted."""
+        if not _is_there:
+            return ""
+        version = importlib.import_module("triton").__version__
+        return f"Triton {version}" + (", interpreted on the CPU" if INTERPRETED else "")
+
+    def pull(self, image: Shaped[Tensor, "N C *S"], problem: Problem) -> Shaped[Tensor, "NB C *target"]:
+        """Eq. 3, a block of output points and channels at a time."""
+        found: Tensor = _gpu("maps").pull(image, problem)
+        return found
+
+    def push(
+        self, values: Float[Tensor, "NB C *target"], problem: Problem, images: int
+    ) -> Float[Tensor, "images C *S"]:
+        """Eq. 6, by atomic additions; in a fixed order where PyTorch is asked for deterministic algorithms."""
+        found: Tensor = _gpu("maps").push(values, problem, images)
+        return found
+
+    def gradients(
+        self,
+        grad: Float[Tensor, "NB C *target"],
+        image: Float[Tensor, "N C *S"],
+        problem: Problem,
+        wants: tuple[bool, bool, bool],
+    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Eq. 6 and eq. 7; what is not the image's gradient is the same each time, in whatever mode."""
+        found: tuple[Tensor | None, Tensor | None, Tensor | None]
+        found = _gpu("derivatives").gradients(grad, image, problem, wants)
+        return found
+
+
+@tracing.constant
+@functools.cache
+def _tell(device: str) -> None:
+    """One notice to those whose GPU waits for Triton."""
+    if device == "cuda":
+        why = "warpkit's Triton backend needs Triton, which is not installed."
+        warnings.warn(f"{why} Until then the slower reference backend serves images on a GPU.", stacklevel=2)
+
+
+def _gpu(module: str) -> Any:
+    """A module with kernels, which is loaded when it is first needed: Triton takes its time."""
+    return importlib.import_module(f"warpkit.sampling.gpu.{module}")
