@@ -1,5 +1,6 @@
 """Images larger than memory are brought onto each other, as small ones show."""
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -47,6 +48,23 @@ def test_it_goes_on_from_a_start_in_any_family():
     ways = {"axes": "CYX", "init": torch.zeros(2)}
     theta = chunked.align(moving[0].numpy(), fixed[0].numpy(), "translation", **ways)
     torch.testing.assert_close(theta, shift, atol=1e-5, rtol=0)
+
+
+def test_levels_of_an_image_are_read_where_they_are_blocks(tmp_path, monkeypatch):
+    from warpkit.chunked import matching
+
+    size = (203, 290)
+    monkeypatch.setattr("warpkit.chunked.matching._SMALL", 4000)
+    moving = scene(*size)
+    fixed = wk.warp(moving, "affine", AFFINE, kernel="bicubic", padding_mode="reflection")
+    for name, pixels in (("moving", moving), ("fixed", fixed)):
+        whole = da.from_array(pixels[0, 0].numpy(), chunks=(128, 128))
+        chunked.save(whole, tmp_path / name, axes="YX", levels=3)
+    levels = matching._Image.of(tmp_path / "moving", None, "moving")
+    assert sorted(levels.levels) == [1, 2, 4]
+    plain = matching._Image.of(moving[0, 0].numpy(), None, "moving")
+    torch.testing.assert_close(levels.small(4), plain.small(4))
+    assert apart(chunked.align(tmp_path / "moving", tmp_path / "fixed"), size) < 0.05
 
 
 def test_what_cannot_be_aligned_is_refused():

@@ -140,6 +140,21 @@ def test_a_zarr_array_is_read_by_the_tiles_and_may_lack_chunks(tmp_path, kernel)
     check(pixels, "affine", AFFINE, axes="YX", array=da.from_zarr(array), **ways)
 
 
+@pytest.mark.parametrize("lattice", [(103, 141), (20, 31)])
+@pytest.mark.parametrize("ways", [{}, {"units": "pixels", "kernel": "bspline"}, {"padding_mode": "wrap"}])
+def test_a_large_field_stays_where_it_is(tmp_path, monkeypatch, ways, lattice):
+    monkeypatch.setattr("warpkit.chunked.fields._LARGE", 0)
+    transform = wk.get_transform("displacement", **ways)
+    theta = noise(2, 2, *lattice, scale=0.7 if "units" in ways else 0.1)
+    held = zarr.create_array(tmp_path / "theta", shape=theta.shape, chunks=(1, 2, 16, 16), dtype="float32")
+    held[:] = theta.numpy()
+    pixels = image(2, 1, 103, 141)
+    expected = wk.warp(pixels, transform, theta).numpy()
+    for given in (held, da.from_zarr(held)):
+        lazy = chunked.warp(pixels.numpy(), transform, given, axes="NCYX", chunks=(64, 90))
+        np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), expected)
+
+
 def test_nothing_is_read_before_it_is_computed_and_then_only_what_a_tile_reaches():
     read = []
 

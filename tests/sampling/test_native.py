@@ -198,7 +198,7 @@ def test_the_operators_are_what_torch_expects(kind):
         uniform(1, 2, 4, 6, 2).float() if kind == "shifts" else torch.eye(3, dtype=torch.float64).expand(2, 3, 3) * 0.9
     )
     table = wk.get_kernel("bicubic").table().flatten()
-    how = (kind, [1, 4, 3, 1, 0, 0] * 2, [0, 0], [5, 6], [4, 6], [5, 6], [0, 0], False)
+    how = (kind, [1, 4, 3, 1, 0, 0] * 2, [0, 0], [5, 6], [4, 6], [5, 6], [0, 0], [4, 6], [0, 0], False)
     rest = (torch.empty(0, dtype=torch.float64), *how)
     inputs = [x.clone().requires_grad_() for x in (image, where.contiguous(), table)]
     torch.library.opcheck(torch.ops.warpkit.pull.default, (*inputs, *rest, "native"))

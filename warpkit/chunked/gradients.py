@@ -79,7 +79,7 @@ def gradient(
     source, target = source_of(moving, what="moving"), source_of(fixed, what="fixed")
     layout = layout_of(target.axes if axes is None else axes, target.array.shape)
     given = {"kernel": kernel, "padding_mode": padding_mode, "fill": fill, "align_corners": align_corners}
-    job, shape = job_of(source, transform, theta, layout.size_of(layout.space), axes=axes, **given)
+    job, shape = job_of(source, transform, theta, layout.size_of(layout.space), axes=axes, lazily=False, **given)
     if shape != layout.shape:
         expected = f"the shape of the warped array, {list(shape)}"
         raise InputError("fixed", expected=expected, given=list(layout.shape))

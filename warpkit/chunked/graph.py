@@ -14,6 +14,7 @@ from torch import Tensor
 
 from warpkit.chunked.axes import Layout
 from warpkit.chunked.coefficients import read_along
+from warpkit.chunked.fields import Field
 from warpkit.chunked.reading import Box, Read
 from warpkit.chunked.sources import tensor_of
 from warpkit.chunked.tiles import Sampling, reached, warp_tile
@@ -90,7 +91,10 @@ class Job:
         read = source.name if source is not None else (str(self.array.store_path), self.array.shape)
         words = (read, each, *(getattr(sampling, f) for f in ("padding", "fill", "align_corners", "size", "out")))
         found = hashlib.sha256(repr((words, sampling.dtype, self.lead, self.layout, self.backend, chunks)).encode())
-        for numbers in (*leaves(self.theta), *learned):
+        if isinstance(self.theta, Field):
+            found.update(self.theta.name.encode())
+        theta = [] if isinstance(self.theta, Field) else leaves(self.theta)
+        for numbers in (*theta, *learned):
             found.update(numbers.cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return found.hexdigest()[:32]
 
@@ -105,6 +109,8 @@ def entry_of(theta: Any, k: int) -> Any:
     """One θ of a batch, or the one that there is."""
     if isinstance(theta, tuple):
         return tuple(entry_of(part, k) for part in theta)
+    if isinstance(theta, Field):
+        return theta.of(k)
     return theta if theta.shape[0] == 1 else theta[k : k + 1]
 
 

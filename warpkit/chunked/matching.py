@@ -1,6 +1,7 @@
 """The θ that brings an image larger than memory onto another one: from a small copy of both to tiles of the finest."""
 
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from warpkit.alignment import align as align_in_memory
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.reading import Box
-from warpkit.chunked.sources import Source, source_of, tensor_of
+from warpkit.chunked.sources import levels_of, opened, source_of, tensor_of
 from warpkit.chunked.warping import tensors
 from warpkit.errors import InputError, require
 from warpkit.geometry import to_normalised, to_pixels
@@ -37,10 +38,11 @@ def align(
 ) -> Tensor:
     """Find the θ with which `chunked.warp(moving, transform, θ, size=fixed's)` looks like `fixed`.
 
-    Both are averaged over blocks to a small copy, a chunk at a time, which `wk.align` matches. From there Gauss and
-    Newton's steps go on, at a quarter of the block after each level, down to the pixels themselves; they look at 64
-    tiles (512 in 3-D) that are spread over the fixed image, so that what is read does not grow with the images. The
-    mean square of the difference is compared, of all channels, where the moving image shows something.
+    Both are averaged over blocks to a small copy, from the levels of an OME-Zarr image where it has
+    such, and `wk.align` matches these. From there Gauss and Newton's steps go on, at a quarter of the block after each
+    level, down to the pixels themselves; they look at 64 tiles (512 in 3-D) that are spread over the fixed image, so
+    that what is read does not grow with the images. The mean square of the difference is compared, of all channels,
+    where the moving image shows something.
 
     Args:
         moving: as the array of `chunked.warp`: one image, of as many channels as `fixed`.
@@ -80,18 +82,27 @@ def align(
 
 
 class _Image(NamedTuple):
-    """One image that is read in boxes."""
+    """One image that is read in boxes: its levels, by the pixels of the finest that make one of theirs."""
 
-    source: Source
+    levels: dict[int, Any]
     layout: Layout
 
     @staticmethod
     def of(given: Any, axes: str | None, what: str) -> "_Image":
+        given = opened(given, what) if isinstance(given, str | os.PathLike) else given
         source = source_of(given, what=what)
         layout = layout_of(source.axes if axes is None else axes, source.array.shape)
         images = math.prod(layout.size_of(layout.images))
         require(images == 1, what, expected="one image", given=Told(f"{images} of {layout.axes}"))
-        return _Image(source, layout)
+        found = _Image({1: source.array}, layout)
+        for path in levels_of(given)[1:] if hasattr(given, "array_keys") else []:
+            coarser = given[path]
+            own = Layout(layout.axes, tuple(coarser.shape)).size_of(layout.space)
+            block = round(max(found.size) / max(own))
+            # Others are not means over whole blocks of pixels, and would lie elsewhere.
+            if all(n // block <= m <= -(-n // block) for n, m in zip(found.size, own, strict=True)):
+                found.levels[block] = coarser
+        return found
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -103,16 +114,18 @@ class _Image(NamedTuple):
 
     def block(self) -> int:
         """How many pixels along an axis make one of the small copy: a power of 4."""
-        d, block = len(self.size), 1
+        block = 1
         while math.prod(n // block for n in self.size) > _SMALL and min(self.size) // (_FINER * block) >= 16:
             block *= _FINER
-        return block if d else 1
+        return block
 
     def read(self, box: Box, block: int) -> Tensor:
         """The means over whole blocks, `[1, C, *box]` in float64; the box counts blocks."""
+        held = max(size for size in self.levels if block % size == 0)
+        block //= held
         fine = tuple((start * block, stop * block) for start, stop in box)
         where = self.layout.slices([0] * len(self.layout.images), slice(0, self.channels), fine)
-        values = self.source.array[where]
+        values = self.levels[held][where]
         values = values.compute() if hasattr(values, "compute") else values
         found = self.layout.to_images(tensor_of(values)).double()
         for axis in range(2, found.ndim):
@@ -123,7 +136,7 @@ class _Image(NamedTuple):
     def small(self, block: int) -> Tensor:
         """The whole in blocks, a band of rows at a time; what is left of a block at the end is left out."""
         count = [n // block for n in self.size]
-        rows = max(1, 2**25 // (self.channels * block ** len(count) * math.prod(count[1:])))
+        rows = max(1, 2**23 // (self.channels * block ** len(count) * math.prod(count[1:])))
         bands = range(0, count[0], rows)
         rest = tuple((0, n) for n in count[1:])
         return torch.cat([self.read(((k, min(count[0], k + rows)), *rest), block) for k in bands], dim=2).float()

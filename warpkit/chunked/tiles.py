@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from warpkit.chunked.coefficients import coefficients, margins_of
+from warpkit.chunked.fields import Field
 from warpkit.chunked.reading import Read, gather
 from warpkit.chunked.windows import Reach, reaches
 from warpkit.geometry import Part
@@ -21,6 +22,7 @@ from warpkit.precision import saturated, wide
 from warpkit.sampling.rule import Rule, Within, rule_for
 from warpkit.sampling.sampler import resample
 from warpkit.transforms.base import Transform
+from warpkit.transforms.field import FieldTransform
 from warpkit.transforms.matrix import checked_matrix
 
 _BLOCK = 64  # columns, from which the native backend counts on: a part that begins in between would round otherwise
@@ -51,6 +53,9 @@ class Sampling:
     def where(self, theta: Any, part: Part) -> tuple[Tensor, str]:
         """Where the points of a part lie, and what that is: a matrix, or their shifts."""
         mapping = self.mapping
+        if isinstance(theta, Field):
+            assert isinstance(mapping, FieldTransform)
+            return theta.shifts(mapping, self.out, self.align_corners, part), "shifts"
         if mapping.is_matrix:
             matrix = checked_matrix(mapping, theta.to(wide(theta.device)))
             return matrix, "affine" if mapping.is_affine else "projective"

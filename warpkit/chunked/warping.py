@@ -10,6 +10,7 @@ from torch import Tensor
 
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.coefficients import check_prefilters
+from warpkit.chunked.fields import Field, field_of
 from warpkit.chunked.graph import Job, dask_array
 from warpkit.chunked.sources import Source, source_of, torch_type
 from warpkit.chunked.tiles import Sampling
@@ -50,7 +51,8 @@ def warp(
             the latter two.
         transform: as in `warp`, and so are `theta`, `kernel`, `padding_mode`, `fill` and `align_corners`.
         theta: `[N, P]`, of a field `[N, D, *F]`; a tensor, or an array of NumPy, Dask or Zarr. N is 1 or the number of
-            images: the product of the axes that are neither space nor channels.
+            images: the product of the axes that are neither space nor channels. A large `displacement` of Dask or Zarr
+            stays where it is, and a tile reads the part that it needs; every other θ is kept in memory.
         size: the output's in space, rows first; the image's unless given.
         chunks: the output's, in the words of Dask: a number or a tuple for the axes of space, or one for all axes;
             "auto" makes tiles of some four million numbers.
@@ -97,11 +99,12 @@ def job_of(
     fill: Any,
     align_corners: Any,
     axes: str | None,
+    lazily: bool = True,
 ) -> tuple[Job, tuple[int, ...]]:
     """What a tile of such a warp needs, checked, and the shape of the output."""
     layout = layout_of(source.axes if axes is None else axes, source.array.shape)
     dtype = torch_type(source.array.dtype)
-    mapping, given = prepared(transform, theta, layout, align_corners)
+    mapping, given = prepared(transform, theta, layout, align_corners, lazily)
     like = torch.empty(1, *layout.size_of("C"), *[1] * len(layout.space), dtype=dtype)
     rule = rule_for(like, kernel, padding_mode, fill, align_corners)
     check_prefilters(rule.kernels)
@@ -116,14 +119,18 @@ def job_of(
     return Job(sampling, given, layout, lead, array, named()), shape
 
 
-def prepared(transform: TransformLike, theta: Any, layout: Layout, align_corners: Any) -> tuple[Transform, Any]:
-    """The transform for such an array, and θ as tensors, checked."""
+def prepared(
+    transform: TransformLike, theta: Any, layout: Layout, align_corners: Any, lazily: bool
+) -> tuple[Transform, Any]:
+    """The transform for such an array, and θ, checked: as tensors, or `lazily` as a field that stays where it is."""
     d = len(layout.space)
     mapping = transforms.shared(transform, _CPU, ndim=d, align_corners=align_corners)
     if mapping.ndim != d:
         given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
         hint = f'axes={layout.axes!r}: is one of them missing, as in "ZYX"?' if mapping.ndim > d else ""
         raise InputError("transform", expected=f"one in {d}-D, as {layout.space} is", given=given, hint=hint)
+    if lazily and (field := field_of(mapping, theta)) is not None:
+        return mapping, field
     return mapping, mapping.as_theta(tensors(theta))
 
 
@@ -143,8 +150,9 @@ def tensors(theta: Any) -> Any:
 def lead_of(layout: Layout, theta: Any) -> tuple[int, ...]:
     """The sizes of the output's axes that count images."""
     sizes = layout.size_of(layout.images)
-    images, sets = math.prod(sizes), max(leaf.shape[0] for leaf in leaves(theta))
-    if sets in (1, images) and all(leaf.shape[0] in (1, sets) for leaf in leaves(theta)):
+    each = [theta.shape[0]] if isinstance(theta, Field) else [leaf.shape[0] for leaf in leaves(theta)]
+    images, sets = math.prod(sizes), max(each)
+    if sets in (1, images) and all(n in (1, sets) for n in each):
         return sizes
     if images == 1 and len(sizes) == 1:
         return (sets,)

@@ -44,10 +44,11 @@ class Backend(ABC):
     float32 or float64 (halves as they are, where `reads_halves`), integers and complex numbers as they are, unless
     `refuses` says no; the result has the image's type.
 
-    A tap's cell is i₀ = ⌊x − r⌋ + 1 for a pixel coordinate x and a kernel of radius r. Where a kernel, or a table that
-    was differentiated, jumps at a joint, what lies up to `problem.rounding(n)` to its left counts as on its right:
-    i₀ = ⌊x − r + ε⌋ + 1. Coordinates that are finite are limited to ±2³⁰ pixels, where every index is outside, and have
-    no slope there.
+    A tap's cell is i₀ = ⌊x − r⌋ + 1 for a pixel coordinate x and a kernel of radius r; among the pixels that are stored
+    it is i₀ − `problem.begin`, subtracted once i₀ is a whole number, and there the boundary's rule holds. Where a
+    kernel, or a table that was differentiated, jumps at a joint, what lies up to `problem.rounding(n)` to its left
+    counts as on its right: i₀ = ⌊x − r + ε⌋ + 1. Coordinates that are finite are limited to ±2³⁰ pixels, where every
+    index is outside, and have no slope there.
 
     `priority`: of the backends that do not refuse, the one with the highest is used. One that cannot be made, or fails
     when it is asked, is passed over.

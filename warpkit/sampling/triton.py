@@ -76,6 +76,8 @@ class Triton(Backend):
             return f"samples on CUDA and ROCm devices, the image is on {device}"
         if _damage():
             return f"cannot load Triton: {_damage()}"
+        if problem.kind != "points" and problem.whole != problem.target:
+            return "samples whole outputs, and what is asked for is a part of one"
         if problem.copies:
             return None if problem.stored.itemsize <= 8 else f"copies numbers of up to 8 bytes, not {problem.stored}"
         if problem.stored not in _SUMMED:

@@ -39,6 +39,12 @@ class Displacement(FieldTransform):
         """The displacements θ in normalised coordinates, whatever their units are."""
         return to_normalised(theta, self.align_corners) if self.units == "pixels" else theta
 
+    def part_of_field(self, theta: Float[Tensor, "N D *P"], size: tuple[int, ...]) -> Float[Tensor, "N D *P"] | None:
+        """The part of the field that a part of θ gives; None for a subclass that makes something else of θ."""
+        if type(self).displacement is not Displacement.displacement:
+            return None
+        return to_normalised(theta, self.align_corners, size) if self.units == "pixels" else theta
+
     def from_matrix(self, matrix: Float[Tensor, "N E E"], size: int | Sequence[int] = 2) -> Float[Tensor, "N D *F"]:
         """The θ of an affine map on a lattice of this size; `InputError` for a matrix with a horizon.
 

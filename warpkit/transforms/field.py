@@ -78,6 +78,10 @@ class FieldTransform(Transform):
         """The field that is added to the points, in normalised coordinates; in θ's type."""
         raise NotImplementedError(f"{type(self).__name__} has no formula: define displacement(self, theta)")
 
+    def part_of_field(self, theta: Float[Tensor, "N D *P"], size: tuple[int, ...]) -> Float[Tensor, "N D *P"] | None:
+        """The part of the field that a part of a θ of this size gives, where each place counts alone; else None."""
+        return None
+
     @property
     def num_params(self) -> int:  # type: ignore[override]
         """D: the numbers at each place of θ."""
@@ -122,13 +126,23 @@ class FieldTransform(Transform):
         theta = self.as_theta(theta)
         field = self.field(theta.to(working(theta.dtype)))
         given = tuple(field.shape[2:])
-        if align_corners == self.align_corners and self._is_exact(given) and tracing.are_equal(given, tuple(size)):
+        if self.is_read_as_is(given, size, align_corners):
             return (field if part is None else field[(slice(None), slice(None), *part.slices)]).movedim(1, -1)
-        # From the output's lattice to the field's: a matrix, whose pixel coordinates are exact and never stored.
+        matrix = self.to_field(given, size, align_corners, field.device)
+        return self._sampled(field, matrix, "affine", size if part is None else part.size, part).movedim(1, -1)
+
+    def is_read_as_is(self, given: tuple[int, ...], size: tuple[int, ...], align_corners: bool) -> bool:
+        """Whether a field of the size `given` says of each pixel of an output of `size` itself where it goes."""
+        same = align_corners == self.align_corners and self._is_exact(given)
+        return same and tracing.are_equal(given, tuple(size))
+
+    def to_field(
+        self, given: tuple[int, ...], size: tuple[int, ...], align_corners: bool, device: torch.device
+    ) -> Float[Tensor, "1 E E"]:
+        """From the output's lattice to the field's: a matrix, whose pixel coordinates are exact and never stored."""
         pairs = zip(size[::-1], self.extent(given), strict=True)
         scale = [_relative(n, align_corners, self.align_corners) / reach for n, reach in pairs]
-        matrix = torch.tensor([*scale, 1.0], dtype=wide(field.device), device=field.device).diag()[None]
-        return self._sampled(field, matrix, "affine", size if part is None else part.size, part).movedim(1, -1)
+        return torch.tensor([*scale, 1.0], dtype=wide(device), device=device).diag()[None]
 
     def further(self, theta: Tensor, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """The shifts, and the field at where they lead."""
@@ -149,7 +163,7 @@ class FieldTransform(Transform):
         with tracing.no_autocast(points.device):
             field = self.field(theta.to(dtype))
             at = self._on_field(points.to(dtype), field)
-            along = _masked(field, at, self._rule(field), slopes)  # [N, D, D, *T]
+            along = _masked(field, at, self.rule(field.device), slopes)  # [N, D, D, *T]
             reach = torch.tensor(self.extent(tuple(field.shape[2:])), dtype=dtype, device=points.device)
             found = along.movedim((1, 2), (-2, -1)) / reach + torch.eye(self.ndim, dtype=dtype, device=points.device)
         nowhere = ~points.isfinite().all(-1)[..., None, None]
@@ -181,19 +195,22 @@ class FieldTransform(Transform):
         self, field: Tensor, where: Tensor, kind: str, target: Sequence[int], part: Part | None = None
     ) -> Tensor:
         """The field there, [N, D, *target]; `part`: of the output, where the target is one."""
-        rule = self._rule(field)
+        rule = self.rule(field.device)
         if part is not None:
             if rule.filters:
                 field, rule = filtered(field, rule)
             rule = rule.parted(tuple(field.shape[2:]), part)
+        return self.sampled(field, where, kind, target, rule)
+
+    def sampled(self, field: Tensor, where: Tensor, kind: str, target: Sequence[int], rule: Rule) -> Tensor:
+        """The field, or a part of it, by a rule; NaN where the taps meet what is no number."""
         return _masked(field, where, rule, lambda f, w, rule: resample(f, w, kind, target, rule))
 
-    def _rule(self, field: Tensor) -> Rule:
+    def rule(self, device: torch.device) -> Rule:
+        """How the field is read between its places."""
         each = list(self.kernels)
         kernel: Any = each if len(each) > 1 else each[0]
-        return rule_for(
-            None, kernel, self.padding_mode, 0.0, self.align_corners, dimensions=self.ndim, device=field.device
-        )
+        return rule_for(None, kernel, self.padding_mode, 0.0, self.align_corners, dimensions=self.ndim, device=device)
 
     def _is_exact(self, size: tuple[int, ...]) -> bool:
         """Whether the field at its own places is what it says there."""
@@ -221,17 +238,21 @@ def axes_of(d: int) -> str:
     return ", ".join("DHW"[-d:])
 
 
-def to_normalised(field: Float[Tensor, "N D *F"], align_corners: bool) -> Float[Tensor, "N D *F"]:
+def to_normalised(
+    field: Float[Tensor, "N D *F"], align_corners: bool, size: Sequence[int] | None = None
+) -> Float[Tensor, "N D *F"]:
     """Displacements in pixels of the field's own lattice → normalised."""
-    halves = half_extents(field, align_corners)
+    halves = half_extents(field, align_corners, size)
     # An aligned axis of one pixel has one coordinate: nothing moves along it.
     return field * torch.where(halves > 0, 1 / halves, 0.0).reshape(-1, *[1] * len(halves))
 
 
-def half_extents(field: Float[Tensor, "N D *F"], align_corners: bool) -> Float[Tensor, " D"]:
-    """Pixels of the field's lattice for a normalised 1 along x, y, z."""
+def half_extents(
+    field: Float[Tensor, "N D *F"], align_corners: bool, size: Sequence[int] | None = None
+) -> Float[Tensor, " D"]:
+    """Pixels of the field's lattice for a normalised 1 along x, y, z; `size`: of it, where this is a part."""
     one = field.new_ones(())  # times a size that may still be open
-    return torch.stack([one * half_extent(n, align_corners) for n in reversed(field.shape[2:])])
+    return torch.stack([one * half_extent(n, align_corners) for n in reversed(size or field.shape[2:])])
 
 
 def _masked(field: Tensor, where: Tensor, rule: Rule, sampled: Sampled) -> Tensor:
