@@ -8,7 +8,6 @@ the sub-points, their footprints and the levels.
 """
 
 import functools
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -24,7 +23,7 @@ from warpkit.precision import saturated, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.pixel_means import mean_of_blocks, pixel_means
-from warpkit.sampling.pyramid import Pyramid, pixels_of, pyramid_of
+from warpkit.sampling.pyramid import FINE, SAME, Pyramid, corners, levels, pixels_of, pyramid_of, read_footprints
 from warpkit.sampling.rule import Rule
 from warpkit.sampling.sampler import resample
 from warpkit.transforms.base import Transform, leaves
@@ -34,9 +33,7 @@ Size = tuple[int, ...]
 
 MOST = 4  # sub-points along an axis, unless another number is asked for
 _AT_ONCE = 2**18  # sub-points that are worked on together
-_SAME = 1e-6  # a footprint that is larger than a pixel by no more than this share is one
-_BLEND = 0.125  # pixels over which one more sub-point comes in, so that nothing jumps
-_FINE = 1 + _BLEND  # pixels that a sub-point may cover and be read from the image itself
+_BLEND = FINE - 1  # pixels over which one more sub-point comes in, so that nothing jumps
 
 
 def check_antialias(given: Any, kernels: Iterable[Kernel]) -> int:
@@ -96,7 +93,7 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
             coords = mapping(_entry(theta, entry), points.reshape(1, -1, len(out)))
             step = (steps[entry, where] / steps.new_tensor(along)).repeat_interleave(math.prod(along), 0)
             images = slice(None) if steps.shape[0] == 1 else slice(entry, entry + 1) if len(image) > 1 else slice(1)
-            values = _read(pyramid, pixels_of(coords, size, corners), step.norm(dim=-1), images)
+            values = read_footprints(pyramid, pixels_of(coords, size, corners), step.norm(dim=-1), images)
             values = torch.where(_inside(coords, rule.padding), values, pyramid.beyond(values))
             means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight.to(values.real.dtype)
             for k, mean in enumerate(means):
@@ -133,14 +130,16 @@ def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: i
     for entries, numbers, weight in _alike(matrix[:, :, :-1], most):
         pyramid = pyramid or pyramid_of(image, rule)
         changed[entries] = True
-        low, above = _levels((matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1), pyramid)
+        low, above = levels((matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1), pyramid)
         for level in torch.unique(low, dim=0):
             mine = (low == level).all(-1)
-            each, parts = entries[mine], list(_corners(above[mine]))
+            each, parts = entries[mine], list(corners(above[mine]))
             bands = []
             for band, moved in _bands(matrix[each], out, numbers):
                 images = slice(None) if shared else each
-                read = (_times(pyramid.read_matrix(_up(level, up), moved, band, images), share) for up, share in parts)
+                read = (
+                    _times(pyramid.read_matrix(above(level, up), moved, band, images), share) for up, share in parts
+                )
                 means = functools.reduce(torch.add, read)
                 for axis, number in enumerate(reversed(numbers), start=2):
                     means = mean_of_blocks(means, axis, number)
@@ -230,8 +229,8 @@ def _counted(steps: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
     The rest of the share has one sub-point less.
     """
     lengths = steps.norm(dim=-2)  # along the axes of the output
-    large = (lengths.detach() > 1 + _SAME).any(-1) & lengths.detach().isfinite().all(-1)
-    covered = (lengths / (1 + _SAME)).nan_to_num(1).clamp(1, most)
+    large = (lengths.detach() > 1 + SAME).any(-1) & lengths.detach().isfinite().all(-1)
+    covered = (lengths / (1 + SAME)).nan_to_num(1).clamp(1, most)
     counts = covered.detach().ceil()
     shares = torch.where(counts > 1, ((covered - counts + 1) / _BLEND).clamp(max=1), 1.0)
     return large, counts.long(), shares
@@ -239,7 +238,7 @@ def _counted(steps: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:
 
 def _near(counts: Tensor, shares: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """The numbers of sub-points that have a part in the result, and how large it is."""
-    for less, weight in _corners(1 - shares):
+    for less, weight in corners(1 - shares):
         yield counts - counts.new_tensor(less), weight
 
 
@@ -249,55 +248,7 @@ def _offsets(along: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.stack(torch.meshgrid(*each, indexing="ij"), dim=-1).flatten(0, -2)
 
 
-def _read(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
-    """The image around points `[1, M, D]`, averaged over footprints of these widths `[M, D]`: `[N, C, M]`."""
-    low, above = _levels(widths, pyramid)
-    code = functools.reduce(lambda a, b: 64 * a + b, low.unbind(-1))
-    code = torch.where((widths.detach() <= _FINE).all(-1), -1, code)  # the image alone is read there
-    parts, order = [], []
-    for each in torch.unique(code):
-        mine = (code == each).nonzero().flatten()
-        level, shares = low[mine[0]], above[mine]
-        order.append(mine)
-        weighed = []
-        for up, weight in _corners(shares.detach() if each < 0 else shares):
-            values = pyramid.read(_up(level, up), pixels[:, mine], images)
-            weighed.append(values * weight.to(values.real.dtype))
-        parts.append(functools.reduce(torch.add, weighed))
-    if len(parts) == 1:
-        found: Tensor = parts[0]
-        return found
-    back = torch.empty_like(code)
-    back[torch.cat(order)] = torch.arange(len(back), device=back.device)
-    return torch.cat(parts, dim=-1).index_select(-1, back)
-
-
-def _levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
-    """The level whose pixels are as wide as footprints, or the one below, and the share of the one above: `[…, D]`."""
-    if bool((widths.detach() <= _FINE).all()):
-        return torch.zeros_like(widths, dtype=torch.long), torch.zeros_like(widths.detach())
-    exponents = widths.clamp(min=_FINE).log2()
-    fine = math.log2(_FINE)  # from here to 1 the image gives way to the first level
-    exponents = torch.where(exponents < 1, (exponents - fine) / (1 - fine), exponents)
-    exponents = torch.minimum(exponents, widths.new_tensor(pyramid.top))
-    low = (exponents.detach() + _SAME).floor()  # rounding alone asks for no other level
-    return low.long(), exponents - low
-
-
-def _corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Between a level and the next along each axis, linearly: which of the two, and the weight of both, `[M]`."""
-    for up in itertools.product((0, 1), repeat=shares.shape[-1]):
-        weight = functools.reduce(torch.mul, (s if u else 1 - s for s, u in zip(shares.unbind(-1), up, strict=True)))
-        if shares.requires_grad or bool((weight.abs() > 2 * _SAME).any()):
-            yield up, weight
-
-
-def _up(level: Tensor, by: tuple[int, ...]) -> tuple[int, ...]:
-    """The exponents of a level so many above."""
-    return tuple(int(exponent) + more for exponent, more in zip(level, by, strict=True))
-
-
 def _inside(coords: Tensor, padding: tuple[str, ...]) -> Tensor:
     """Where a point has a place in the extended image; an axis that is not extended ends at −1 and 1."""
-    limits = coords.new_tensor([1 + _SAME if mode == "none" else math.inf for mode in padding])
+    limits = coords.new_tensor([1 + SAME if mode == "none" else math.inf for mode in padding])
     return (coords.isfinite() & (coords.abs() <= limits)).all(-1)

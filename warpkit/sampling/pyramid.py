@@ -6,8 +6,10 @@ boundary's rule before it is averaged, and the levels go on beyond its edge; so 
 whole, and what is read there is the mean of what the rule puts there.
 """
 
+import functools
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +26,8 @@ from warpkit.sampling.rule import Rule, filtered
 from warpkit.sampling.sampler import resample
 
 Level = tuple[int, ...]  # the exponent of each axis, x first
+SAME = 1e-6  # a footprint that is larger than a pixel by no more than this share is one
+FINE = 1.125  # pixels: the largest footprint that is read from the image itself
 
 # Per image: its version, and pyramids by rule. Only of images without a gradient: a graph is used up.
 _kept: Any = WeakTensorKeyDictionary()
@@ -154,6 +158,54 @@ def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
         _kept[image] = (image._version, rule.words), made
     pyramid: Pyramid = made
     return pyramid
+
+
+def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
+    """The image around points `[1, M, D]`, averaged over footprints of these widths `[M, D]`: `[N, C, M]`."""
+    low, above = levels(widths, pyramid)
+    code = functools.reduce(lambda a, b: 64 * a + b, low.unbind(-1))
+    code = torch.where((widths.detach() <= FINE).all(-1), -1, code)  # the image alone is read there
+    parts, order = [], []
+    for each in torch.unique(code):
+        mine = (code == each).nonzero().flatten()
+        level, shares = low[mine[0]], above[mine]
+        order.append(mine)
+        weighed = []
+        for up, weight in corners(shares.detach() if each < 0 else shares):
+            values = pyramid.read(above(level, up), pixels[:, mine], images)
+            weighed.append(values * weight.to(values.real.dtype))
+        parts.append(functools.reduce(torch.add, weighed))
+    if len(parts) == 1:
+        found: Tensor = parts[0]
+        return found
+    back = torch.empty_like(code)
+    back[torch.cat(order)] = torch.arange(len(back), device=back.device)
+    return torch.cat(parts, dim=-1).index_select(-1, back)
+
+
+def levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+    """The level whose pixels are as wide as footprints, or the one below, and the share of the one above: `[…, D]`."""
+    if bool((widths.detach() <= FINE).all()):
+        return torch.zeros_like(widths, dtype=torch.long), torch.zeros_like(widths.detach())
+    exponents = widths.clamp(min=FINE).log2()
+    fine = math.log2(FINE)  # from here to 1 the image gives way to the first level
+    exponents = torch.where(exponents < 1, (exponents - fine) / (1 - fine), exponents)
+    exponents = torch.minimum(exponents, widths.new_tensor(pyramid.top))
+    low = (exponents.detach() + SAME).floor()  # rounding alone asks for no other level
+    return low.long(), exponents - low
+
+
+def corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
+    """Between a level and the next along each axis, linearly: which of the two, and the weight of both, `[M]`."""
+    for up in itertools.product((0, 1), repeat=shares.shape[-1]):
+        weight = functools.reduce(torch.mul, (s if u else 1 - s for s, u in zip(shares.unbind(-1), up, strict=True)))
+        if shares.requires_grad or bool((weight.abs() > 2 * SAME).any()):
+            yield up, weight
+
+
+def above(level: Tensor, by: tuple[int, ...]) -> tuple[int, ...]:
+    """The exponents of a level so many above."""
+    return tuple(int(exponent) + more for exponent, more in zip(level, by, strict=True))
 
 
 def pixels_of(coords: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:

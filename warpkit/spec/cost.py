@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
-from torch.utils.flop_counter import flop_registry
 
 from warpkit.errors import InputError
 
@@ -24,7 +23,10 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        from torch.utils.flop_counter import flop_registry  # it imports Triton, where that is installed
+
         self.numbers = self.work = 0
+        self._works: dict[Any, Any] = flop_registry
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run the operator on shapes, then count."""
@@ -35,8 +37,8 @@ class Cost(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self.numbers += tensor.numel()
                 if tensor.numel() > _LARGEST:
                     raise InputError(f"it makes {list(tensor.shape)}, more than {_LARGEST:.0e} numbers")
-            if func.overloadpacket in flop_registry:
-                work = flop_registry[func.overloadpacket](*args, **(kwargs or {}), out_val=given)
+            if func.overloadpacket in self._works:
+                work = self._works[func.overloadpacket](*args, **(kwargs or {}), out_val=given)
                 self.work += work
                 if func is torch.ops.aten.convolution.default:  # the patches that it may write out on the way
                     self.numbers += work // max(2 * args[1].shape[0], 1)
