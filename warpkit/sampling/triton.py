@@ -25,7 +25,6 @@ With TRITON_INTERPRET=1 in the environment Triton runs the same kernels on the C
 which they are tested where there is no GPU.
 """
 
-import functools
 import importlib
 import importlib.util
 import warnings
@@ -117,24 +116,27 @@ class Triton(Backend):
         return found
 
 
+_known: dict[str, str] = {}  # no functools.cache: torch.compile looks behind one
+
+
 @tracing.constant
-@functools.cache
 def _tell(device: str) -> None:
     """One notice to those whose GPU waits for Triton."""
-    if device == "cuda":
-        why = "warpkit's Triton backend needs Triton, which is not installed."
-        warnings.warn(f"{why} Until then the slower reference backend serves images on a GPU.", stacklevel=2)
+    if device == "cuda" and "told" not in _known:
+        _known["told"] = "warpkit's Triton backend needs Triton, which is not installed."
+        warnings.warn(f"{_known['told']} Until then the slower reference backend serves images on a GPU.", stacklevel=2)
 
 
 @tracing.constant
-@functools.cache
 def _damage() -> str:
     """Why Triton cannot be loaded although it is installed; empty where it can."""
-    try:
-        importlib.import_module("warpkit.sampling.gpu.maps")
-    except Exception as error:  # whatever a damaged installation, or one without a driver, does
-        return f"{type(error).__name__}: {reason(error)}"
-    return ""
+    if "damage" not in _known:
+        try:
+            importlib.import_module("warpkit.sampling.gpu.maps")
+            _known["damage"] = ""
+        except Exception as error:  # whatever a damaged installation, or one without a driver, does
+            _known["damage"] = f"{type(error).__name__}: {reason(error)}"
+    return _known["damage"]
 
 
 def _gpu(module: str) -> Any:
