@@ -23,7 +23,17 @@ from warpkit.precision import saturated, wide
 from warpkit.quoting import Told
 from warpkit.sampling.coefficients import Coefficients, size_of
 from warpkit.sampling.pixel_means import mean_of_blocks, pixel_means
-from warpkit.sampling.pyramid import FINE, SAME, Pyramid, corners, levels, pixels_of, pyramid_of, read_footprints
+from warpkit.sampling.pyramid import (
+    FINE,
+    SAME,
+    Pyramid,
+    corners,
+    levels,
+    pixels_of,
+    pyramid_of,
+    raised,
+    read_footprints,
+)
 from warpkit.sampling.rule import Rule
 from warpkit.sampling.sampler import resample
 from warpkit.transforms.base import Transform, leaves
@@ -137,9 +147,7 @@ def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: i
             bands = []
             for band, moved in _bands(matrix[each], out, numbers):
                 images = slice(None) if shared else each
-                read = (
-                    _times(pyramid.read_matrix(above(level, up), moved, band, images), share) for up, share in parts
-                )
+                read = [_times(pyramid.read_matrix(raised(level, up), moved, band, images), w) for up, w in parts]
                 means = functools.reduce(torch.add, read)
                 for axis, number in enumerate(reversed(numbers), start=2):
                     means = mean_of_blocks(means, axis, number)

@@ -172,7 +172,7 @@ def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: sl
         order.append(mine)
         weighed = []
         for up, weight in corners(shares.detach() if each < 0 else shares):
-            values = pyramid.read(above(level, up), pixels[:, mine], images)
+            values = pyramid.read(raised(level, up), pixels[:, mine], images)
             weighed.append(values * weight.to(values.real.dtype))
         parts.append(functools.reduce(torch.add, weighed))
     if len(parts) == 1:
@@ -203,7 +203,7 @@ def corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
             yield up, weight
 
 
-def above(level: Tensor, by: tuple[int, ...]) -> tuple[int, ...]:
+def raised(level: Tensor, by: tuple[int, ...]) -> tuple[int, ...]:
     """The exponents of a level so many above."""
     return tuple(int(exponent) + more for exponent, more in zip(level, by, strict=True))
 
