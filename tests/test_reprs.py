@@ -143,3 +143,11 @@ def test_a_report_is_a_table_in_which_texts_stay_texts():
     assert "&lt;script&gt;" in shown
     assert "<script>" not in shown
     assert "found: " in shown.partition("<details>")[0]
+
+
+def test_what_has_learnt_is_printed_as_it_is_now():
+    kernel = wk.Gaussian(sigma=0.7, learnable=True)
+    assert repr(kernel) == "Gaussian(sigma=0.7, learnable=True)"
+    with torch.no_grad():
+        kernel.sigma.fill_(2.1)
+    assert repr(kernel) == "Gaussian(sigma=2.1, learnable=True)"

@@ -74,8 +74,6 @@ if TYPE_CHECKING or not _waits:
     list_kernels, register_kernel = _kernels.names, _kernels.register
     list_modules, register_module = _modules.names, _modules.register
 
-    importlib.import_module("warpkit.sampling.graphs")  # registers the operators that graphs name
-
 __all__ = [
     "Affine",
     "Attention",

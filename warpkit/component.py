@@ -58,7 +58,8 @@ class Component(nn.Module):
 class Formula(Component):
     """A component that is no network: its repr is the call that makes it, such as `Bicubic(a=-0.5)`.
 
-    Options that equal their defaults are left out, and those that are long are cut. What learns stands as it was given.
+    Options that equal their defaults are left out, and those that are long are cut. A number that learns stands as it
+    is now.
     """
 
     def extra_repr(self) -> str:
@@ -86,11 +87,20 @@ def _arguments(made: Component, given: Mapping[str, Any]) -> str:
         now = vars(made).get(name)
         if type(now) is type(value) and isinstance(now, bool | int | float | str):
             value = now
+        learnt = made._parameters.get(name)
+        if learnt is not None and learnt.ndim == 0 and not learnt.is_meta:
+            value = _shortest(float(learnt.detach()), value)
         if parameter.kind is parameter.VAR_KEYWORD:
             told += [f"{key}={_told(each)}" for key, each in given.get(name, {}).items()]
         elif parameter.kind is not parameter.VAR_POSITIONAL and value is not parameter.empty:
             told += [f"{name}={_told(value)}"] if _told(value) != _told(parameter.default) else []
     return ", ".join(told)
+
+
+def _shortest(learnt: float, given: Any) -> float:
+    """A number of float32 in the digits that it has; the given one where it is still that."""
+    is_given = isinstance(given, int | float) and math.isclose(learnt, given, rel_tol=1e-6)
+    return given if is_given else float(f"{learnt:.7g}")
 
 
 def _told(value: Any) -> str:

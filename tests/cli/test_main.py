@@ -77,6 +77,18 @@ def test_a_plugin_finds_every_public_name_in_the_command_too():
     assert done.stdout == "False\n"
 
 
+def test_a_spec_that_warps_on_fake_tensors_is_tried_in_the_command(tmp_path):
+    """Which imports no more than it needs: the operators too that such tensors go through."""
+    spec = tmp_path / "net.toml"
+    layer = 'type = "spatial_transformer"\nantialias = true\nlocalization = "conv_localization"\n'
+    spec.write_text(f"version = 1\ninput = [1, 28, 28]\n[[layers]]\n{layer}")
+    program = (
+        "import sys; sys.argv = ['/usr/bin/warpkit', 'validate', sys.argv[1]]; from warpkit.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(spec)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_version_is_the_distribution_s():
     assert run("--version").stdout == f"warpkit {version('torch-warpkit')}\n"
 

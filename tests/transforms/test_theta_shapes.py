@@ -161,3 +161,16 @@ def test_graphs_take_a_matrix():
     theta = near(wk.get_transform("affine"), 9).reshape(3, 2, 3)
     compiled = torch.compile(lambda t: wk.warp(IMAGE, "affine", t), fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(theta), wk.warp(IMAGE, "affine", theta))
+
+
+def test_the_matrix_of_a_matrix():
+    two = torch.eye(3).repeat(2, 1, 1)
+    torch.testing.assert_close(wk.Affine().matrix(two[:, :2]), two)
+    torch.testing.assert_close(wk.Projective().matrix(5 * two), two)
+
+
+def test_the_matrix_and_the_handles_of_another_shape_are_refused(unchecked):
+    for wrong in (torch.eye(3).repeat(2, 1, 1), [[1.0, 0, 0, 0, 1, 0]]):
+        for ask in (wk.Affine().matrix, wk.Affine().handles):
+            with pytest.raises(wk.InputError, match="theta"):
+                ask(wrong)

@@ -313,6 +313,11 @@ class TestTroubles:
             == []
         )
 
+    def test_one_image_alone_gets_one_theta(self):
+        """As where somebody tries whether a network can learn a single image."""
+        image = IMAGE[:1].expand(6, -1, -1, -1)
+        assert trained(told(), 8, lambda step: torch.tensor([[1.0, 0, 0.1, 0, 1, 0]]), image=image) == []
+
     @pytest.mark.parametrize(("distance", "is_told"), [(3e-4, True), (0.1, True), (3e-5, False)])
     def test_the_same_theta_whatever_the_features(self, distance, is_told):
         net = told()

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+import warpkit.sampling.graphs  # noqa: F401 registers the operators that graphs, and who looks on, see
 from warpkit import tracing
 from warpkit.boundary import PaddingMode
 from warpkit.errors import InputError

@@ -35,8 +35,9 @@ class Affine(MatrixTransform):
         """The identity's θ, 1 0 0 0 1 0 in 2-D."""
         return torch.eye(self.ndim, self.ndim + 1, dtype=default()).flatten()
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
+    def matrix(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N E E"]:
         """The matrix [[θ11, θ12, θ13], [θ21, θ22, θ23], [0, 0, 1]]."""
+        theta = theta if getattr(theta, "ndim", 0) == 2 else self.as_theta(theta)
         return with_last_row(theta.reshape(-1, self.ndim, self.ndim + 1))
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:

@@ -202,6 +202,7 @@ class Transform(Formula):
         if self.is_field:
             hint = "free_form has control points"
             raise InputError(f"{type(self).__name__} has no handles, since its θ is a field", hint=hint)
+        theta = self.as_theta(theta)
         return self(theta, self.anchors().to(theta.device, working(theta.dtype))[None])
 
     def from_handles(self, handles: Float[Tensor, "N K D"]) -> Float[Tensor, "N P"]:

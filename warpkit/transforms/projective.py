@@ -40,8 +40,9 @@ class Projective(MatrixTransform):
         """The identity's θ, 1 0 0 0 1 0 0 0 in 2-D."""
         return torch.eye(self.ndim + 1, dtype=default()).flatten()[:-1]
 
-    def matrix(self, theta: Float[Tensor, "N P"]) -> Float[Tensor, "N E E"]:
+    def matrix(self, theta: Float[Tensor, "N *P"]) -> Float[Tensor, "N E E"]:
         """The matrix [[θ11, θ12, θ13], [θ21, θ22, θ23], [θ31, θ32, 1]]."""
+        theta = theta if getattr(theta, "ndim", 0) == 2 else self.as_theta(theta)
         return torch.cat([theta, torch.ones_like(theta[:, :1])], dim=1).reshape(-1, self.ndim + 1, self.ndim + 1)
 
     def from_matrix(self, matrix: Float[Tensor, "N E E"]) -> Float[Tensor, "N P"]:

@@ -67,7 +67,8 @@ def trouble(history: Sequence[Figures], ndim: int) -> tuple[str, str] | None:
             "parameters are to learn. Is something detached in it, or computed under `torch.no_grad`?"
         )
     alike = ALIKE if mean["distance"] > FAR else ALIKE_NEAR
-    if mean["distance"] > MOVED and mean["variety"] < alike * mean["distance"]:
+    unlike = all(h.get("seen", 1) > UNLIKE for h in several)  # of images that are all the same nothing else is to come
+    if unlike and mean["distance"] > MOVED and mean["variety"] < alike * mean["distance"]:
         return "alike", (
             f"θ is the same for every image (it varies by {mean['variety']:.2g}), though it has moved by "
             f"{mean['distance']:.2g} from where it started. Its localization network may be dead (ReLUs that are all "
