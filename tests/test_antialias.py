@@ -165,20 +165,20 @@ def test_types(dtype):
 @pytest.mark.parametrize("padding", MODES)
 @pytest.mark.parametrize(("transform", "theta"), [("affine", 1.1 * TURNED), ("projective", HORIZON)])
 def test_gradients_are_those_of_the_values(transform, theta, padding):
-    image = scene(1, 1, 13, 12).requires_grad_()
+    image = scene(1, 1, 8, 9).requires_grad_()
     theta = (theta + 0.0131).requires_grad_()
 
     def warped(image, theta):
-        return wk.warp(image, transform, theta, size=(3, 4), kernel="bicubic", padding_mode=padding, antialias=True)
+        return wk.warp(image, transform, theta, size=(2, 3), kernel="bicubic", padding_mode=padding, antialias=True)
 
     assert torch.autograd.gradcheck(warped, (image, theta))
 
 
 def test_second_derivatives_and_forward_mode():
-    image, theta = scene(1, 1, 13, 12).requires_grad_(), (1.1 * TURNED).requires_grad_()
+    image, theta = scene(1, 1, 6, 7).requires_grad_(), (1.1 * TURNED).requires_grad_()
 
     def warped(image, theta):
-        return wk.warp(image, "affine", theta, size=(3, 4), kernel="bspline", padding_mode="border", antialias=2)
+        return wk.warp(image, "affine", theta, size=(2, 2), kernel="bspline", padding_mode="border", antialias=2)
 
     assert torch.autograd.gradgradcheck(warped, (image, theta))
     assert torch.autograd.gradcheck(warped, (image, theta), check_forward_ad=True, check_backward_ad=False)

@@ -171,7 +171,7 @@ class Part(NamedTuple):
 
     @staticmethod
     def all_of(size: Sequence[int]) -> "Part":
-        """The whole itself."""
+        """The part that is the whole lattice of this size."""
         return Part(tuple(size), tuple(size), (0,) * len(size))
 
     @property

@@ -74,7 +74,7 @@ class Space:
 
     @property
     def ndim(self) -> int:
-        """The number of axes."""
+        """The number of the space's axes."""
         return len(self.size)
 
     @property

@@ -62,8 +62,8 @@ def test_what_may_be_meant_is_not_told(coords):
 
 
 def test_later_calls_are_looked_at_ever_less(monkeypatch):
-    looked = []
-    monkeypatch.setattr(mixups.tracing, "is_plain", lambda: looked.append(mixups._calls) and False)
+    looked, isfinite = [], torch.Tensor.isfinite
+    monkeypatch.setattr(torch.Tensor, "isfinite", lambda few: looked.append(mixups._calls) or isfinite(few))
     for _ in range(70):
         mixups.look_at_points(torch.zeros(1, 5, 2))
     assert looked == [*range(1, 17), 32, 64]

@@ -140,10 +140,10 @@ def test_with_fields_pixels_go_where_points_go(first, aligned):
 
 
 def test_with_fields_the_image_is_read_once_and_the_identity_is_exact(monkeypatch):
-    from warpkit import warping
+    from warpkit import antialias
 
     read = []
-    monkeypatch.setattr(warping, "resample", lambda *given: read.append(given[2]) or resample(*given))
+    monkeypatch.setattr(antialias, "resample", lambda *given: read.append(given[2]) or resample(*given))
     from warpkit.sampling.sampler import resample
 
     both, image = wk.Compose(PARTS), uniform(0, 2, 1, 9, 14, dtype=torch.float32)

@@ -29,12 +29,12 @@ class Field:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """That of θ."""
+        """The shape of the θ that is meant, `[N, D, *F]`."""
         return (self.array.shape[0] if self.entry is None else 1, *self.array.shape[1:])
 
     @property
     def dtype(self) -> torch.dtype:
-        """That of θ."""
+        """The type of θ's numbers, as torch names it."""
         return torch_type(self.array.dtype, "theta")
 
     @property

@@ -152,4 +152,4 @@ def _datasets(axes: str, levels: int) -> Iterator[dict[str, Any]]:
 
 
 def _silent(done: int, whole: int) -> None:
-    """Say nothing."""
+    """Report nothing to anybody about the progress."""

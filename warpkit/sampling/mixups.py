@@ -26,8 +26,10 @@ _calls = 0
 def look_at_points(coords: Tensor) -> None:
     """Warn, once, where nearly all of these finite normalised points `[N, *T, D]` are what pixels would be."""
     global _calls
+    if not (tracing.is_plain() and coords.is_cpu):  # before all else: a compiler would guard what it meets
+        return
     _calls += 1
-    if "points" in _told or (_calls > _FIRST and _calls & (_calls - 1)) or not (tracing.is_plain() and coords.is_cpu):
+    if "points" in _told or (_calls > _FIRST and _calls & (_calls - 1)):
         return
     few = coords.detach()[tuple(slice(None, None, max(1, n // _ALONG)) for n in coords.shape[:-1])]
     finite = few.isfinite().all(-1)
@@ -44,7 +46,7 @@ def look_at_points(coords: Tensor) -> None:
 
 def look_at_image(image: Tensor) -> None:
     """Warn, once, where an image `[N, C, *S]`, whose last axis is one of `CHANNELS`, looks like `[N, *S, C]`."""
-    if "image" not in _told and tracing.is_plain() and min(image.shape[1:-1]) >= _LARGE:
+    if tracing.is_plain() and "image" not in _told and min(image.shape[1:-1]) >= _LARGE:
         shape, axes = list(image.shape), ", ".join("DHW"[2 - image.ndim :])
         right = [shape[0], shape[-1], *shape[1:-1]]
         _tell(
