@@ -13,6 +13,7 @@ from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
 from warpkit.alignment.dense import PENALTIES, Dense, Regularization, starts
 from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.alignment.pyramid import COARSEST
+from warpkit.component import as_number
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.kernels.base import KernelLike
@@ -92,6 +93,7 @@ def align(
     require(isinstance(mapping, FieldTransform) or not mapping.is_field, f"{type(mapping).__name__}: {told}")
     if regularization not in PENALTIES:
         raise unknown("regularization", regularization, PENALTIES)
+    weight = as_number(weight)
     right = isinstance(weight, int | float) and 0 <= weight < math.inf
     require(right, "weight", expected="a finite number, 0 or more", given=weight)
     if not isinstance(loss, str) or loss not in LOSSES:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from warpkit import tracing
-from warpkit.component import Formula
+from warpkit.component import Formula, as_number
 from warpkit.errors import InputError, require
 from warpkit.geometry import FLOATS, Part, check_coordinates, check_floats, common_batch, is_dense, lattice
 from warpkit.precision import wide, working
@@ -168,6 +168,7 @@ class Transform(Formula):
         entries it names.
         """
         check_coordinates("points", points, self.ndim)
+        tol = as_number(tol)
         require(isinstance(tol, int | float) and tol > 0, "tol", expected="a positive number", given=tol)
         theta, exact = self.as_theta(theta), wide(points.device)
         flat = points.reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
