@@ -96,7 +96,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
         self.looked: Looked | None = None  # while there are hooks, for them
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform, align_corners=align_corners)
-        ndim, count = self.transform.ndim, self.transform.num_params
+        ndim = self.transform.ndim
         alone = not (isinstance(self.transform, Compose) and self.transform.is_field)
         require(alone, "transform: a composition with a field takes several θ, and a transformer gives one")
         self.kernels = nn.ModuleList(map(kernels.own, for_each_axis("kernel", kernel, ndim)))
@@ -114,7 +114,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
         self.antialias = antialias
         with tracing.constants():
             begin = start(self.transform, init)
-            most = None if limits is None else limits_of(limits, count)
+            most = None if limits is None else limits_of(self.transform, limits)
         self.keep("init", begin)
         self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)

@@ -255,7 +255,7 @@ def dimensions_of(transform: str | dict[str, Any] | Transform, theta: Any, size:
 
 def leaves(theta: Any) -> list[Tensor]:
     """The tensors of θ: itself, or those of a composition's tuple."""
-    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple) else [theta]
+    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple | list) else [theta]
 
 
 def shared_batch(theta: Any, other: str, b: Tensor) -> int:
@@ -291,6 +291,8 @@ def _hint(transform: Transform, shape: list[int]) -> str:
         return f"Where its last row is 0 … 0 1, theta[:, :{d}] is meant; projective takes the whole matrix"
     if transform.theta_shape is not None:
         return f"A last row, 0 … 0 1 for an affine matrix, makes it {[shape[0], d + 1, d + 1]}"
+    if type(transform).from_matrix is Transform.from_matrix:
+        return ""
     return f"from_matrix makes θ of matrices [N, {d + 1}, {d + 1}], and refuses those that are not of this family"
 
 
