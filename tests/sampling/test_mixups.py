@@ -85,7 +85,7 @@ def test_channels_that_are_last_are_told_once(shape, right):
 
 
 @pytest.mark.parametrize(
-    "shape", [(8, 3, 28, 28), (2, 64, 1, 1), (2, 64, 7, 3), (1, 3, 20, 4), (2, 40, 3), (2, 64, 20, 20)]
+    "shape", [(8, 3, 28, 28), (2, 64, 1, 1), (2, 64, 7, 3), (1, 3, 20, 4), (2, 40, 3), (2, 64, 20, 20), (8, 32, 100, 4)]
 )
 def test_images_and_feature_maps_are_not_told(shape):
     theta = wk.get_transform("affine", ndim=len(shape) - 2).identity()[None]
