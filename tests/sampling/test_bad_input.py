@@ -169,7 +169,7 @@ def test_every_complaint_is_a_value_error():
         (lambda: wk.get_transform("affine", ndim="2"), "ndim: expected 1, 2 or 3, got '2'"),
         (lambda: wk.get_transform("attention", scale=0), "scale: expected a finite number other than 0"),
         (lambda: wk.get_transform("attention", scale=NAN), "scale: .*nan"),
-        (lambda: wk.get_transform("compose"), "'compose' needs of"),
+        (lambda: wk.get_transform("compose"), "transform 'compose' needs its option 'of'"),
         (lambda: wk.get_kernel(3), "kernel: expected a name, got 3"),
         (lambda: wk.get_kernel(["bilinear"]), "kernel: expected a name"),
     ],

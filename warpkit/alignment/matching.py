@@ -19,6 +19,7 @@ from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
+from warpkit.sampling import mixups
 from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.field import FieldTransform
@@ -151,6 +152,7 @@ def _checked(moving: Any, fixed: Any) -> list[Tensor]:
         given = Told(f"{image.dtype} {list(image.shape)}") if isinstance(image, Tensor) else image
         require(right, name, expected="a real tensor [N, C, *S] with one to three axes in S", given=given)
         require(0 not in image.shape[1:], name, expected="a channel and a pixel at least", given=list(image.shape))
+        mixups.look_at_image(image)
     same = moving.ndim == fixed.ndim and moving.shape[1] == fixed.shape[1]
     expected = f"as many channels and dimensions as moving has, {list(moving.shape)}"
     require(same, "fixed", expected=expected, given=list(fixed.shape))
