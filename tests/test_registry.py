@@ -129,6 +129,13 @@ def test_a_package_cannot_take_a_built_in_name(install, fresh):
         assert type(fresh.create("bilinear")).__module__.startswith("warpkit.")
 
 
+def test_a_table_is_taken_for_a_name_with_options_beside_it():
+    assert repr(wk.get_transform({"type": "attention", "scale": 0.5}, ndim=3)) == "Attention(scale=0.5, ndim=3)"
+    assert repr(wk.get_kernel({"type": "bicubic"}, a=-0.5)) == "Bicubic(a=-0.5)"
+    with pytest.raises(wk.InputError, match="kernel: expected a name, a table"):
+        wk.get_kernel({"a": -0.5})
+
+
 def test_an_unknown_name_gets_the_nearest_and_the_list():
     with pytest.raises(
         wk.InputError, match=r"unknown transform 'afine'. Did you mean 'affine'.*Known: affine, .*thin_plate_spline"

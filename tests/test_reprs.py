@@ -2,7 +2,9 @@
 
 import dataclasses
 import sys
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -151,3 +153,38 @@ def test_what_has_learnt_is_printed_as_it_is_now():
     with torch.no_grad():
         kernel.sigma.fill_(2.1)
     assert repr(kernel) == "Gaussian(sigma=2.1, learnable=True)"
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "expected"),
+    [
+        (wk.Bicubic, {"a": np.float32(-0.5)}, "Bicubic(a=-0.5)"),
+        (wk.Gaussian, {"sigma": torch.tensor(2.0), "radius": np.array(9)}, "Gaussian(sigma=2.0, radius=9)"),
+        (wk.BSpline, {"degree": np.int64(2)}, "BSpline(degree=2)"),
+        (wk.Lanczos, {"a": np.uint8(4)}, "Lanczos(a=4)"),
+        (wk.Mitchell, {"b": np.float64(0), "c": Fraction(1, 2)}, "Mitchell(b=0.0, c=0.5)"),
+        (wk.Euclidean, {"aspect": np.float32(2)}, "Euclidean(aspect=2.0)"),
+        (wk.Polar, {"radius": np.float16(0.5)}, "Polar(radius=0.5)"),
+        (wk.Attention, {"scale": np.float32(0.5)}, "Attention(scale=0.5)"),
+        (wk.Velocity, {"steps": np.int32(3)}, "Velocity(steps=3)"),
+        (wk.ThinPlateSpline, {"grid": np.int64(3)}, "ThinPlateSpline(grid=3)"),
+    ],
+)
+def test_numbers_of_numpy_and_torch_become_pythons(cls, options, expected, unchecked):
+    made = cls(**options)
+    assert repr(made) == expected
+    assert repr(eval(repr(made), dict(PUBLIC))) == expected
+    assert all(type(made.spec_options()[name]) in (int, float) for name in options)
+
+
+def test_a_truth_value_of_numpy_is_no_number_and_one_that_learns_keeps_its_gradient(unchecked):
+    for given in (np.True_, torch.tensor(True), torch.tensor(-0.5, requires_grad=True)):
+        with pytest.raises(wk.InputError, match="a: expected a finite number"):
+            wk.Bicubic(a=given)
+
+
+def test_a_spec_takes_numbers_of_numpy(unchecked):
+    kernel = {"type": "bicubic", "a": np.float32(-0.5)}
+    spec = {"type": "spatial_transformer", "localization": "conv_localization", "kernel": kernel, "steps": np.int64(2)}
+    made = wk.build({"version": 1, "layers": [spec]})[0]
+    assert (repr(made.kernels[0]), made.steps) == ("Bicubic(a=-0.5)", 2)

@@ -3,10 +3,13 @@
 import importlib
 import inspect
 import math
+import numbers
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from warpkit import tracing
@@ -14,6 +17,7 @@ from warpkit.quoting import quoted
 
 _OPTIONS, _LABEL, _INFERRED, _INPUTS = "_made_with", "_made_as", "_inferred", "_inputs"
 _SHORT = 64  # numbers that a repr shows
+_NO_NUMBERS = (str, list, tuple, dict, nn.Module, type(None))
 T = TypeVar("T")
 NOTES = (_OPTIONS, _LABEL, _INFERRED, _INPUTS)
 
@@ -132,7 +136,7 @@ def _plain_attributes(module: nn.Module) -> tuple[tuple[str, Any], ...]:
 
 def note_options(made: Any, options: Mapping[str, Any]) -> None:
     """Remember the options that `made` was made with."""
-    kept = {key: type(value)(value) if type(value) in (list, dict) else value for key, value in options.items()}
+    kept = {k: type(v)(v) if type(v) in (list, dict) else as_number(v) for k, v in options.items()}
     object.__setattr__(made, _OPTIONS, kept)
 
 
@@ -167,6 +171,24 @@ def note_inputs(made: Any, inputs: dict[str, tuple[int, ...]]) -> None:
 def inputs_of(module: Any) -> dict[str, tuple[int, ...]] | None:
     """The shapes [C, *S] of one image that a spec gave, by name, in the order in which the module takes them."""
     return vars(module).get(_INPUTS)  # type: ignore[no-any-return]
+
+
+def as_number(value: Any) -> Any:
+    """The Python number of a NumPy scalar, of an array or tensor without axes, of a fraction; anything else as it is.
+
+    A truth value of NumPy or torch is no number, and neither is a tensor that learns or whose number cannot be read.
+    """
+    if type(value) in (bool, int, float) or isinstance(value, _NO_NUMBERS):
+        return value
+    if isinstance(value, Tensor | np.ndarray):
+        is_hidden = isinstance(value, Tensor) and (value.requires_grad or tracing.is_traced(value))
+        if value.ndim > 0 or is_hidden or value.dtype in (torch.bool, np.bool_):
+            return value
+        value = value.item()
+    with suppress(OverflowError):
+        if isinstance(value, numbers.Real) and not isinstance(value, int):
+            return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return value
 
 
 def is_plain(value: Any) -> bool:

@@ -103,6 +103,7 @@ _ELSEWHERE: dict[str, str | dict[str, object]] = {
     "trilinear": "bilinear",
     "cubic": "bicubic",
     "catmull_rom": {"type": "bicubic", "a": -0.5},
+    "catmull-rom": {"type": "bicubic", "a": -0.5},
     "constant": "zeros",
     "fill": "zeros",
     "grid-constant": "zeros",
@@ -124,6 +125,9 @@ _ELSEWHERE: dict[str, str | dict[str, object]] = {
     "stn": "spatial_transformer",
     "svf": "velocity",
     "flow": "displacement",
+    "dense": "displacement",
+    "crop": "attention",
+    "zoom": "attention",
     "ffd": "free_form",
     "warp_polar": "polar",
     **{f"lanczos{a}": {"type": "lanczos", "a": a} for a in range(2, 9)},
@@ -147,4 +151,8 @@ def unknown(what: str, given: object, known: Iterable[str]) -> InputError:
     elsewhere = [ours] if (ours["type"] if isinstance(ours, dict) else ours) in known else []
     near = [quoted(name) for name in elsewhere or map(lowered.get, difflib.get_close_matches(wanted, lowered, n=3))]
     hint = f"Did you mean {' or '.join(near)}?" if near else ""
+    if wanted in ("area", "box") and "bilinear" in known:
+        hint = "The mean over an area is antialias=True, with any kernel."
+    if wanted in ("bspline", "b-spline") and "free_form" in known:
+        hint = "Did you mean 'free_form'?"
     return InputError(what, given=given, expected=tuple(known), hint=hint)

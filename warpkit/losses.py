@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from warpkit import tracing
+from warpkit.component import as_number
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_floats, check_size, half_extent
 from warpkit.transforms.base import Transform, dimensions_of, leaves, transforms
@@ -92,6 +93,7 @@ def folding_hinge(
     det is the area (volume) of each, 1 where nothing moves. `margin`: below which a loss begins; above 0 it keeps cells
     from being pressed flat. What goes nowhere has no say. Arguments and errors as in `diffusion`.
     """
+    margin = as_number(margin)
     right = isinstance(margin, int | float) and abs(margin) < float("inf")
     require(right, "margin", expected="a finite number", given=margin)
     u = _moved(transform, theta, size, align_corners, least=2)

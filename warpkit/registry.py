@@ -135,7 +135,7 @@ class Registry(Generic[T]):
         missing = [
             k for k, p in known.items() if p.default is p.empty and p.kind < p.VAR_POSITIONAL and k not in options
         ]
-        require(not missing, f"{self.kind} {quoted(name)} needs {', '.join(missing)}")
+        require(not missing, f"{self.kind} {quoted(name)} needs its option {', '.join(map(quoted, missing))}")
         made = cls(**options)
         if isinstance(made, nn.Module) and not isinstance(made, Component):
             note_options(made, options)

@@ -21,7 +21,7 @@ from warpkit.transforms.base import Transform, dimensions_of, leaves, shared_bat
 from warpkit.transforms.given import TransformLike
 
 _checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...], bool]] = plans.Kept()  # calls by name, by all that was met
-ThetaLike = Tensor | tuple[Any, ...]
+ThetaLike = Tensor | tuple[Any, ...] | list[Any]
 
 
 def warp(

@@ -111,6 +111,7 @@ def test_a_file_that_cannot_be_imported_is_named(tmp_path, text):
     result = run(tmp_path / "stray.py:Triangle")
     assert result.exit_code == 2
     assert "stray.py cannot be imported" in " ".join(result.output.split())
+    assert ("stray.py, line 1, in <module>" in " ".join(result.output.split())) == (text != "def broken(")
 
 
 def test_json_is_the_report(triangle):

@@ -119,6 +119,17 @@ def test_theta_may_be_typed_in_many_ways(tmp_path, grey, typed):
     assert (load(tmp_path / "typed.png") != load(grey)).any()
 
 
+def test_a_homography_may_be_given_whole_and_of_any_scale(tmp_path, grey):
+    flip = ["--transform", "projective", "--theta"]
+    ok(grey, tmp_path / "whole.png", *flip, "[[-2, 0, 0], [0, 2, 0], [0, 0.2, 2]]")
+    ok(grey, tmp_path / "eight.png", *flip, "-1 0 0 0 1 0 0 0.1")
+    assert (load(tmp_path / "whole.png") == load(tmp_path / "eight.png")).all()
+    out = tmp_path / "out.png"
+    assert "--theta: the centre is on the horizon" in complaint(grey, out, *flip, "1 0 0 0 1 0 0 0 0")
+    told = complaint(grey, out, "--theta", "[[1, 0, 0], [0, 1, 0], [0, 0, 1]]")
+    assert "got 9: 9 numbers are a whole matrix, which projective takes" in told
+
+
 def test_without_theta_nothing_moves(tmp_path, grey):
     for transform in ("affine", "projective", "thin_plate_spline"):
         ok(grey, tmp_path / "out.png", "--transform", transform)

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from cases import WITH_IDENTITY, identity, transform
@@ -196,6 +197,19 @@ def test_each_transformer_owns_the_components_that_it_names():
     assert all(p.requires_grad for p in a.parameters())
 
 
+def test_init_and_limits_may_have_a_batch_of_one(unchecked):
+    theta = torch.tensor([[0.9, 0.1, 0.0], [-0.1, 0.9, 0.2]])
+    limits = [[1, 1, 0.1], [1, 1, 0.2]]
+    flat = wk.SpatialTransformer(nn.Flatten(), init=theta.flatten(), limits=limits[0] + limits[1])
+    for init, most in ((theta[None], limits), (theta.reshape(1, 6), [limits]), (theta, np.array(limits).reshape(1, 6))):
+        made = wk.SpatialTransformer(nn.Flatten(), init=init, limits=most)
+        assert torch.equal(made.init, flat.init)
+        assert torch.equal(made.limits, flat.limits)
+    assert wk.SpatialTransformer(nn.Flatten(), limits=np.float32(0.5)).limits.tolist() == [0.5] * 6
+    line = wk.SpatialTransformer(nn.Flatten(), wk.Affine(ndim=1), init=[[2.0, 1.0]])
+    assert line.init.tolist() == [2, 1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "words"),
     [
@@ -204,6 +218,11 @@ def test_each_transformer_owns_the_components_that_it_names():
         ((nn.Flatten(), {"type": "attention", "scale": 0.5}), {}, "identity"),
         ((nn.Flatten(),), {"init": [1.0, 0]}, "init: expected 6 numbers"),
         ((nn.Flatten(),), {"init": [1.0, 0, 0, 0, math.nan, 0]}, "init"),
+        (
+            (nn.Flatten(),),
+            {"init": torch.eye(3)[None]},
+            r"expected 6 numbers, got shape \[3, 3\]. .* init\[:2\] is meant",
+        ),
         ((nn.Flatten(),), {"limits": [1.0, 0]}, "limits.*6"),
         ((nn.Flatten(),), {"limits": -1.0}, "limits"),
         ((nn.Flatten(),), {"limits": math.nan}, "limits"),

@@ -204,7 +204,7 @@ def test_options_make_other_handles(page):
 
 def test_an_option_that_is_missing_is_asked_for(page):
     page.get_by_label("Transform").select_option("compose")
-    sync.expect(page.get_by_role("alert")).to_have_text("transform 'compose' needs of")
+    sync.expect(page.get_by_role("alert")).to_have_text("transform 'compose' needs its option 'of'")
     page.locator("#options input[name=of]").fill('["translation", "polar"]')
     page.locator("#options input[name=of]").press("Enter")
     page.wait_for_selector("#sliders >> text=1.c_x")

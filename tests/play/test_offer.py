@@ -126,7 +126,7 @@ def test_a_plugin_s_error_is_told_in_one_line(page):
         ("affin", {}, "Did you mean 'affine'"),
         ("displacement", {}, "its θ is a field"),
         ("affine", {"ndim": "3"}, "affine is in 3-D"),
-        ("compose", {}, "needs of"),
+        ("compose", {}, "needs its option 'of'"),
         ("thin_plate_spline", {"grid": "[1, 1]"}, "each at least 2"),
         ("thin_plate_spline", {"grid": "[[["}, "neither JSON nor TOML"),
         ("free_form", {"grid": "30000"}, "at most 200 parameters"),

@@ -169,7 +169,7 @@ def test_every_complaint_is_a_value_error():
         (lambda: wk.get_transform("affine", ndim="2"), "ndim: expected 1, 2 or 3, got '2'"),
         (lambda: wk.get_transform("attention", scale=0), "scale: expected a finite number other than 0"),
         (lambda: wk.get_transform("attention", scale=NAN), "scale: .*nan"),
-        (lambda: wk.get_transform("compose"), "'compose' needs of"),
+        (lambda: wk.get_transform("compose"), "transform 'compose' needs its option 'of'"),
         (lambda: wk.get_kernel(3), "kernel: expected a name, got 3"),
         (lambda: wk.get_kernel(["bilinear"]), "kernel: expected a name"),
     ],
@@ -177,3 +177,10 @@ def test_every_complaint_is_a_value_error():
 def test_wrong_components_are_told(call, words):
     with pytest.raises(wk.InputError, match=words):
         call()
+
+
+def test_a_picture_whose_channels_are_last_is_told_its_axes():
+    words = r"a picture \[H, W, C\]\? Then image.permute\(2, 0, 1\)\[None\], \[1, 3, 60, 51\], is meant"
+    for transform in ("affine", wk.Affine()):
+        with pytest.raises(wk.InputError, match=words):
+            wk.warp(torch.rand(60, 51, 3), transform, torch.eye(2, 3)[None])

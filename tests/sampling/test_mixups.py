@@ -84,8 +84,14 @@ def test_channels_that_are_last_are_told_once(shape, right):
     assert said(lambda: wk.sample(torch.rand(shape), torch.zeros(1, 5, len(shape) - 2))) == []
 
 
+def test_aligning_tells_the_shape_that_was_given():
+    image = torch.rand(1, 18, 20, 3)
+    told = said(lambda: wk.align(image, image[:, :, :, :1].expand_as(image), "translation"))
+    assert "[1, 18, 20, 3] looks like [N, H, W, C]" in told[0]
+
+
 @pytest.mark.parametrize(
-    "shape", [(8, 3, 28, 28), (2, 64, 1, 1), (2, 64, 7, 3), (1, 3, 20, 4), (2, 40, 3), (2, 64, 20, 20)]
+    "shape", [(8, 3, 28, 28), (2, 64, 1, 1), (2, 64, 7, 3), (1, 3, 20, 4), (2, 40, 3), (2, 64, 20, 20), (8, 32, 100, 4)]
 )
 def test_images_and_feature_maps_are_not_told(shape):
     theta = wk.get_transform("affine", ndim=len(shape) - 2).identity()[None]

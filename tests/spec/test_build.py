@@ -288,6 +288,13 @@ def test_what_would_fail_on_the_first_batch_is_told(unchecked, layers, words):
         wk.build({"input": [1, 8, 8], "layers": layers})
 
 
+def test_a_volume_of_depth_one_is_asked_about():
+    spec = {"version": 1, "input": [2, 1, 28, 28], "layers": ["Flatten"]}
+    with pytest.warns(UserWarning, match=r"of depth 1. A batch .*: did you mean \[1, 28, 28\]\?") as told:
+        wk.build(spec)
+    assert len(told) == 1
+
+
 @pytest.mark.parametrize(
     "layers",
     [

@@ -219,3 +219,22 @@ def test_a_composition_inside_another_is_covered_and_inverted():
     torch.testing.assert_close(back(inverse, nested(theta, points)), points, atol=1e-2, rtol=0)
     with pytest.raises(wk.InputError, match="tuple of 0"):
         wk.coverage(nested, (), (8, 8))
+
+
+def test_a_list_of_theta_is_a_tuple(unchecked):
+    image, shift = uniform(0, 1, 1, 5, 6), 0.1 * uniform(1, 1, 2, 3, 3)
+    for of, theta in (
+        (["affine", "translation"], [torch.eye(2, 3)[None], torch.tensor([[0.1, 0.2]])]),
+        (["affine", "displacement"], [torch.eye(2, 3)[None].double(), shift]),
+    ):
+        table = {"type": "compose", "of": of}
+        assert torch.equal(wk.warp(image, table, theta), wk.warp(image, table, tuple(theta)))
+        assert torch.equal(wk.coverage(table, theta, (5, 6)), wk.coverage(table, tuple(theta), (5, 6)))
+
+
+def test_a_wrong_theta_is_told_of_the_tuple_and_of_no_from_matrix_that_is_not_there():
+    with pytest.raises(wk.InputError, match=r"Or give a tuple \(Affine, Projective\), one θ for each part") as told:
+        wk.Compose(["affine", "projective"]).as_theta(torch.eye(3)[None])
+    assert "from_matrix" not in str(told.value)
+    with pytest.raises(wk.InputError, match=r"from_matrix makes θ of matrices \[N, 3, 3\]"):
+        wk.Euclidean().as_theta(torch.eye(3)[None])

@@ -13,11 +13,13 @@ from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
 from warpkit.alignment.dense import PENALTIES, Dense, Regularization, starts
 from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.alignment.pyramid import COARSEST
+from warpkit.component import as_number
 from warpkit.errors import InputError, require, unknown
 from warpkit.geometry import FLOATS, common_batch, is_dense
 from warpkit.kernels.base import KernelLike
 from warpkit.precision import working
 from warpkit.quoting import Told
+from warpkit.sampling import mixups
 from warpkit.sampling.sampler import sample
 from warpkit.transforms.base import Transform, transforms
 from warpkit.transforms.field import FieldTransform
@@ -92,6 +94,7 @@ def align(
     require(isinstance(mapping, FieldTransform) or not mapping.is_field, f"{type(mapping).__name__}: {told}")
     if regularization not in PENALTIES:
         raise unknown("regularization", regularization, PENALTIES)
+    weight = as_number(weight)
     right = isinstance(weight, int | float) and 0 <= weight < math.inf
     require(right, "weight", expected="a finite number, 0 or more", given=weight)
     if not isinstance(loss, str) or loss not in LOSSES:
@@ -149,6 +152,7 @@ def _checked(moving: Any, fixed: Any) -> list[Tensor]:
         given = Told(f"{image.dtype} {list(image.shape)}") if isinstance(image, Tensor) else image
         require(right, name, expected="a real tensor [N, C, *S] with one to three axes in S", given=given)
         require(0 not in image.shape[1:], name, expected="a channel and a pixel at least", given=list(image.shape))
+        mixups.look_at_image(image)
     same = moving.ndim == fixed.ndim and moving.shape[1] == fixed.shape[1]
     expected = f"as many channels and dimensions as moving has, {list(moving.shape)}"
     require(same, "fixed", expected=expected, given=list(fixed.shape))

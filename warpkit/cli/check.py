@@ -156,7 +156,11 @@ def _module(place: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # whatever a stranger's module does
-        raise InputError(f"{shown(place)} cannot be imported: {type(error).__name__}: {reason(error)}") from error
+        theirs = (
+            told(error, {path.stem if is_file else place.partition(".")[0]}) if isinstance(error, Exception) else ""
+        )
+        how = theirs or f"{shown(type(error).__name__)}: {reason(error)}"
+        raise InputError(f"{shown(place)} cannot be imported: {how}") from error
 
 
 def _executed(path: Path) -> Any:

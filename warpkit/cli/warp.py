@@ -1,5 +1,6 @@
 """`warpkit warp`: warp a photograph."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from typer.core import TyperCommand
 from warpkit.cli.completing import among, names, several
 from warpkit.cli.placing import CONVENTIONS, Placing
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
-from warpkit.errors import InputError, require
+from warpkit.errors import InputError, at, require
 from warpkit.files import check_writable
 
 if TYPE_CHECKING:
@@ -176,12 +177,8 @@ def warp(
     for it, shape in {(it.kind, shape): (it, shape) for it, shape in zip(frames, sizes, strict=True)}.values():
         photo.check_holds(target, it, shape, len(frames))
         channels = len(it.pixels)
-        require(
-            len(outside) in (1, channels),
-            "--fill",
-            expected=f"one number, or {channels}, one for each channel",
-            given=len(outside),
-        )
+        told = f"one number, or {channels}, one for each channel"
+        require(len(outside) in (1, channels), "--fill", expected=told, given=len(outside))
     with torch.no_grad():
         warped = [
             warp_pixels(
@@ -238,12 +235,14 @@ def theta_of(transform: "Transform", given: list[str]) -> "Tensor":
             return transform.identity()
         except InputError as error:
             raise error.hinting(f"give --theta, {len(names)} numbers: {' '.join(names)}") from None
-    require(
-        len(numbers) == len(names),
-        "--theta",
-        expected=f"{len(names)} numbers for {type(transform).__name__} ({' '.join(names)})",
-        given=len(numbers),
-    )
+    whole = transform.theta_shape or (0,)
+    if len(numbers) == math.prod(whole) != len(names):  # a homography with its last entry
+        with at("--theta"):
+            square: Tensor = transform.as_theta(torch.tensor(numbers).reshape(1, *whole))
+            return square[0]
+    expected = f"{len(names)} numbers for {type(transform).__name__} ({' '.join(names)})"
+    hint = "9 numbers are a whole matrix, which projective takes" if transform.is_affine and len(numbers) == 9 else ""
+    require(len(numbers) == len(names), "--theta", expected=expected, given=len(numbers), hint=hint)
     return torch.tensor(numbers).reshape(-1, *[1] * (transform.ndim if transform.is_field else 0))
 
 

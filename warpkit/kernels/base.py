@@ -106,9 +106,11 @@ KernelName = Literal["bicubic", "bilinear", "bspline", "gaussian", "lanczos", "m
 KernelLike = KernelName | str | dict[str, Any] | Kernel
 
 
-def get_kernel(name: KernelName | str, **options: Any) -> Kernel:
+def get_kernel(name: KernelName | str | dict[str, Any], **options: Any) -> Kernel:
     """A new kernel of this name, a plugin's too: `get_kernel("bicubic", a=-0.5)` is `Bicubic(a=-0.5)`.
+
+    A table `{"type": name, **options}` is taken as well; options beside it are added to its own.
 
     Raises `InputError` for an unknown name or option, and for an option that is missing.
     """
-    return kernels.create(name, **options)
+    return kernels.own({**name, **options}) if isinstance(name, dict) else kernels.create(name, **options)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
 
@@ -22,6 +23,7 @@ class Bicubic(Kernel):
 
     def __init__(self, a: float = -0.75, learnable: bool = False) -> None:
         super().__init__()
+        a = as_number(a)
         require(isinstance(a, int | float) and abs(a) < 1e308, "a", expected="a finite number", given=a)
         self.a = nn.Parameter(torch.tensor(float(a))) if learnable else float(a)
 

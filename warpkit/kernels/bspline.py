@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
 from warpkit.kernels.spline_filter import spline_filter
@@ -30,6 +31,7 @@ class BSpline(Kernel):
 
     def __init__(self, degree: int = 3, prefilter: bool = True) -> None:
         super().__init__()
+        degree = as_number(degree)
         require(type(degree) is int and 0 <= degree <= 7, "degree", expected="a whole number from 0 to 7", given=degree)
         require(isinstance(prefilter, bool), "prefilter", expected="True or False", given=prefilter)
         self.degree, self.filters = degree, prefilter

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
 
@@ -27,6 +28,7 @@ class Gaussian(Kernel):
 
     def __init__(self, sigma: float = 1.0, radius: int | None = None, learnable: bool = False) -> None:
         super().__init__()
+        sigma, radius = as_number(sigma), as_number(radius)
         right = isinstance(sigma, int | float) and 0.3 <= sigma <= 8
         require(right, "sigma", expected="a number of pixels from 0.3 to 8", given=sigma)
         right = radius is None or (type(radius) is int and 1 <= radius <= 32)

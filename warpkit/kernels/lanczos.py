@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
 
@@ -27,6 +28,7 @@ class Lanczos(Kernel):
 
     def __init__(self, a: int = 3, normalized: bool = False) -> None:
         super().__init__()
+        a = as_number(a)
         right = isinstance(a, int) and not isinstance(a, bool) and 2 <= a <= 63
         require(right, "a", expected="a whole number of pixels from 2 to 63", given=a)
         require(isinstance(normalized, bool), "normalized", expected="True or False", given=normalized)

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.kernels.base import Kernel
 
@@ -23,6 +24,7 @@ class Mitchell(Kernel):
 
     def __init__(self, b: float = 1 / 3, c: float = 1 / 3) -> None:
         super().__init__()
+        b, c = as_number(b), as_number(c)
         for name, given in (("b", b), ("c", c)):
             right = isinstance(given, int | float) and abs(given) < 1e6
             require(right, name, expected="a number", given=given)

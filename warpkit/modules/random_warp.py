@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from warpkit.antialias import check_antialias
 from warpkit.boundary import PaddingMode, check_fill, check_padding
 from warpkit.boxes import warp_boxes
-from warpkit.component import Component
+from warpkit.component import Component, as_number
 from warpkit.errors import require
 from warpkit.geometry import UNITS, Units
 from warpkit.kernels.base import KernelLike, kernels
@@ -88,6 +88,7 @@ class RandomWarp(Component):
         self.scale = _numbers("scale", (1.0, 1.0) if scale is None else scale, (2,), least=1e-6)
         sheared = shear if isinstance(shear, Sequence) and len(shear) == 4 else (*_range("shear", shear or 0.0), 0, 0)
         self.shear = _numbers("shear", sheared, (4,))
+        perspective, elastic = as_number(perspective), as_number(elastic)
         for name, given, most in (("perspective", perspective, 0.5), ("elastic", elastic, 1.0)):
             right = isinstance(given, int | float) and 0 <= given < most
             require(right, name, expected=f"a number of 0 or more and below {most}", given=given)
@@ -178,6 +179,7 @@ def _homography(moves: Float[Tensor, "N 4 2"]) -> Float[Tensor, "N 3 3"]:
 
 def _numbers(name: str, given: Any, lengths: tuple[int, ...], least: float = -math.inf) -> tuple[float, ...]:
     right = isinstance(given, Sequence) and not isinstance(given, str) and len(given) in lengths
+    given = tuple(map(as_number, given)) if right else given
     right = right and all(isinstance(x, int | float) and least <= x < math.inf for x in given)
     right = right and (name == "translate" or all(a <= b for a, b in zip(given[::2], given[1::2], strict=True)))
     kind = "two parts of the sides, 0 or more" if name == "translate" else "ranges (least, most)"
@@ -187,6 +189,7 @@ def _numbers(name: str, given: Any, lengths: tuple[int, ...], least: float = -ma
 
 def _range(name: str, given: Any) -> tuple[float, ...]:
     """The range of a number, from minus it to it, or as it is given."""
+    given = as_number(given)
     if isinstance(given, int | float) and not isinstance(given, bool):
         require(0 <= given < math.inf, name, expected="a number of 0 or more, or a range (least, most)", given=given)
         given = (-float(given), float(given))

@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 from warpkit import tracing
 from warpkit.antialias import check_antialias
 from warpkit.boundary import PaddingMode, check_fill, check_padding, for_each_axis
-from warpkit.component import Component, Drawn
+from warpkit.component import Component, Drawn, as_number
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, lattice
 from warpkit.kernels.base import KernelLike, kernels
@@ -96,7 +96,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
         self.looked: Looked | None = None  # while there are hooks, for them
         self.localization = modules.own(localization)
         self.transform = transforms.own(transform, align_corners=align_corners)
-        ndim, count = self.transform.ndim, self.transform.num_params
+        ndim = self.transform.ndim
         alone = not (isinstance(self.transform, Compose) and self.transform.is_field)
         require(alone, "transform: a composition with a field takes several θ, and a transformer gives one")
         self.kernels = nn.ModuleList(map(kernels.own, for_each_axis("kernel", kernel, ndim)))
@@ -106,6 +106,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
         check_padding(padding_mode, ndim)
         check_fill(fill)
         require(isinstance(align_corners, bool), "align_corners", expected="True or False", given=align_corners)
+        features = as_number(features)
         valid = features is None or (isinstance(features, int) and features > 0)
         require(valid, "features", expected="a positive integer", given=features)
         check_antialias(antialias, self.kernels)  # type: ignore[arg-type]
@@ -113,7 +114,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
         self.antialias = antialias
         with tracing.constants():
             begin = start(self.transform, init)
-            most = None if limits is None else limits_of(limits, count)
+            most = None if limits is None else limits_of(self.transform, limits)
         self.keep("init", begin)
         self.keep("limits", most)
         self.steps = _check_steps(steps, self.transform)
@@ -260,6 +261,7 @@ class SpatialTransformer(Drawn, Component, KeepsPrecision):
 
 
 def _check_steps(steps: int, transform: Transform) -> int:
+    steps = as_number(steps)
     require(isinstance(steps, int) and 1 <= steps <= 1000, "steps", expected="a whole number, 1 to 1000", given=steps)
     if steps > 1:
         name = type(transform).__name__

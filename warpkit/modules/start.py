@@ -8,28 +8,43 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit import tracing
+from warpkit.component import as_number
 from warpkit.errors import InputError, require
 from warpkit.quoting import Told
 from warpkit.transforms.base import Transform
 
 
 def start(transform: Transform, init: Any) -> Float[Tensor, " P"]:
-    """θ as it was given for every image, `[P]` or of the family's `theta_shape`; the identity where it was not given.
+    """θ as it was given for every image, `[P]` or of the family's `theta_shape`, or a batch of one.
+
+    The identity where it was not given.
 
     Raises `InputError` for other numbers than the transform takes, and for a transform without an identity.
     """
     count = transform.num_params
     if init is None:
         return _identity(transform, count)
-    given = _tensor("init", init, count)
+    given = _one(transform, _tensor("init", init, count))
+    d = transform.ndim
+    if given.shape == (d + 1, d + 1) and transform.theta_shape == (d, d + 1):
+        hint = f"Where its last row is 0 … 0 1, init[:{d}] is meant; projective takes the whole matrix"
+        raise InputError("init", expected=f"{count} numbers", given=Told(f"shape {list(given.shape)}"), hint=hint)
     given = transform.flattened(given[None])[0] if given.shape == transform.theta_shape else given
     return _checked("init", given, count, given.isfinite(), "finite numbers")
 
 
-def limits_of(limits: Any, count: int) -> Float[Tensor, " P"]:
-    """The limit of each parameter, at least 0; one number counts for all."""
+def limits_of(transform: Transform, limits: Any) -> Float[Tensor, " P"]:
+    """The limit of each parameter, at least 0, in the shapes of `init`; one number counts for all."""
+    count, limits = transform.num_params, as_number(limits)
     given = _tensor("limits", [limits] * count if isinstance(limits, numbers.Real) else limits, count)
+    given = _one(transform, given)
+    given = given.flatten() if given.shape == transform.theta_shape else given
     return _checked("limits", given, count, given >= 0, "numbers of at least 0")  # which NaN is not
+
+
+def _one(transform: Transform, given: Tensor) -> Tensor:
+    """What was given, without its batch of one."""
+    return given[0] if given.ndim > 1 and len(given) == 1 and given.shape != transform.theta_shape else given
 
 
 def _tensor(what: str, given: Any, count: int) -> Float[Tensor, "*S"]:

@@ -6,6 +6,7 @@ later ones, a few hundred of their points, on the CPU, where nobody traces them.
 
 import sys
 import warnings
+from collections.abc import Sequence
 
 from torch import Tensor
 
@@ -17,7 +18,11 @@ _LEAST = 4  # points: fewer may well lie outside
 _SHARE = 0.95  # of the points
 _FAR = 2.0  # beyond it along an axis, a normalised point is far outside
 _PIXELS = 2.0**14  # what is larger is no pixel of anybody's
-CHANNELS, _LARGE = (1, 3, 4), 16  # as a last axis has them; as axes of pixels have, and a second axis has no channels
+CHANNELS, _LARGE, _RATIO = (
+    (1, 3, 4),
+    16,
+    3,
+)  # as a last axis has them; as axes of pixels have, and a second axis has no channels
 
 _told: set[str] = set()
 _calls = 0
@@ -44,9 +49,17 @@ def look_at_points(coords: Tensor) -> None:
         )
 
 
+def is_channels_last(shape: Sequence[int]) -> bool:
+    """Whether it looks like `[*S, C]`: C is one of `CHANNELS`, all others are 16 at least and alike, below 3 to 1.
+
+    Maps of features over time, as `[N, 32, 100, 4]`, have channels that are no such length.
+    """
+    return shape[-1] in CHANNELS and min(shape[:-1]) >= _LARGE and max(shape[:-1]) < _RATIO * min(shape[:-1])
+
+
 def look_at_image(image: Tensor) -> None:
     """Warn, once, where an image `[N, C, *S]`, whose last axis is one of `CHANNELS`, looks like `[N, *S, C]`."""
-    if tracing.is_plain() and "image" not in _told and min(image.shape[1:-1]) >= _LARGE:
+    if tracing.is_plain() and "image" not in _told and is_channels_last(image.shape[1:]):
         shape, axes = list(image.shape), ", ".join("DHW"[2 - image.ndim :])
         right = [shape[0], shape[-1], *shape[1:-1]]
         _tell(

@@ -160,5 +160,8 @@ def _check_image(image: Any) -> None:
 def missing_axis(image: Tensor) -> str:
     """What to ask about an image that has one axis less than what else was given says."""
     shape = list(image.shape)
+    if len(shape) == 3 and mixups.is_channels_last(shape):
+        right = [1, shape[2], *shape[:2]]
+        return f"Is the image a picture [H, W, C]? Then image.permute(2, 0, 1)[None], {right}, is meant"
     batch, channels = [1, *shape], [shape[0], 1, *shape[1:]]
     return f"Is the image's batch missing (image[None], {batch}), or are its channels (image[:, None], {channels})?"

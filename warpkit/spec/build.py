@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -75,9 +76,15 @@ def planned(spec: dict[str, Any] | str | Path, overrides: Mapping[str, Any] | No
     """Try a spec without the memory that its module would take; raises as `build` does."""
     table = dict(overridden(read(spec), overrides or {}))
     try:
-        return _tried(table, numbers=False)
+        plan = _tried(table, numbers=False)
     except NeedsNumbersError:
-        return _tried(table, numbers=True)
+        plan = _tried(table, numbers=True)
+    for name, shape in (plan.shapes or {}).items():
+        if len(shape) == 4 and shape[1] == 1:
+            told = "input" if name == _ONE else f"inputs.{name}"
+            hint = f"A batch axis is not written: did you mean {list(shape[1:])}?"
+            warnings.warn(f"{told}: {list(shape)} is read as a volume [C, D, H, W] of depth 1. {hint}", stacklevel=5)
+    return plan
 
 
 def _tried(table: dict[str, Any], numbers: bool) -> Plan:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import nn
 
+from warpkit.component import as_number
 from warpkit.errors import InputError, unknown
 from warpkit.kernels.base import Kernel, kernels
 from warpkit.modules.base import modules
@@ -48,6 +49,7 @@ def takes_several(hint: Any) -> bool:
 
 def check(option: str, hint: Any, value: Any, is_torch_s: bool) -> Any:
     """The value if the hint allows it, with lists as tuples where the hint wants these; `InputError` otherwise."""
+    value = as_number(value)
     numbers = value if isinstance(value, list | tuple) else [value]
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         found = [member for member in hint if member.value == value or member is value]

@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import InputError, require
 from warpkit.precision import default
 from warpkit.transforms.matrix import MatrixTransform, affine_part, check_matrix, check_ndim, reject, with_last_row
@@ -22,6 +23,7 @@ class Attention(MatrixTransform):
 
     def __init__(self, scale: float | None = None, ndim: int = 2) -> None:
         super().__init__()
+        scale = as_number(scale)
         valid = scale is None or (isinstance(scale, int | float) and 0 < abs(scale) < 1e308)
         require(valid, "scale", expected="a finite number other than 0", given=scale)
         self.scale = scale

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from warpkit import tracing
-from warpkit.component import Formula
+from warpkit.component import Formula, as_number
 from warpkit.errors import InputError, require
 from warpkit.geometry import FLOATS, Part, check_coordinates, check_floats, common_batch, is_dense, lattice
 from warpkit.precision import wide, working
@@ -168,6 +168,7 @@ class Transform(Formula):
         entries it names.
         """
         check_coordinates("points", points, self.ndim)
+        tol = as_number(tol)
         require(isinstance(tol, int | float) and tol > 0, "tol", expected="a positive number", given=tol)
         theta, exact = self.as_theta(theta), wide(points.device)
         flat = points.reshape(points.shape[0], math.prod(points.shape[1:-1]), self.ndim)
@@ -255,7 +256,7 @@ def dimensions_of(transform: str | dict[str, Any] | Transform, theta: Any, size:
 
 def leaves(theta: Any) -> list[Tensor]:
     """The tensors of θ: itself, or those of a composition's tuple."""
-    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple) else [theta]
+    return [leaf for part in theta for leaf in leaves(part)] if isinstance(theta, tuple | list) else [theta]
 
 
 def shared_batch(theta: Any, other: str, b: Tensor) -> int:
@@ -291,6 +292,8 @@ def _hint(transform: Transform, shape: list[int]) -> str:
         return f"Where its last row is 0 … 0 1, theta[:, :{d}] is meant; projective takes the whole matrix"
     if transform.theta_shape is not None:
         return f"A last row, 0 … 0 1 for an affine matrix, makes it {[shape[0], d + 1, d + 1]}"
+    if type(transform).from_matrix is Transform.from_matrix:
+        return ""
     return f"from_matrix makes θ of matrices [N, {d + 1}, {d + 1}], and refuses those that are not of this family"
 
 

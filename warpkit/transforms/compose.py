@@ -25,9 +25,9 @@ Pair = tuple[Transform, Any]  # and its θ
 class Compose(Transform):
     """Points pass the first transform, then the next: as if the image had been warped by the last one first.
 
-    θ is the parts' θ, one after the other, or a tuple of them; with a field among the parts it is a tuple. The image is
-    read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts are matrices
-    the whole is one, with `matrix(theta)`.
+    θ is the parts' θ, one after the other, or a tuple or list of them, which it has to be with a field among the parts.
+    The image is read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts
+    are matrices the whole is one, with `matrix(theta)`.
 
     `of`: names, tables or transforms. `ndim` is for those that are given by name, and so is `align_corners`, of fields.
     """
@@ -67,7 +67,7 @@ class Compose(Transform):
 
     def as_theta(self, theta: Any) -> Any:
         """θ as the formula takes it, each part's of any shape that the part takes; flat ones are put side by side."""
-        parts = self._parts()
+        parts, theta = self._parts(), tuple(theta) if isinstance(theta, list) else theta
         if not isinstance(theta, tuple) or (self.is_field and len(theta) != len(parts)):
             return super().as_theta(theta)
         expected = f"[N, {self.num_params}], or a tuple of {len(parts)}, one for each part"
@@ -80,14 +80,17 @@ class Compose(Transform):
 
     def check_theta(self, theta: Any) -> None:
         """Raise `InputError` unless theta is [N, num_params], or with fields a tuple of what the parts take."""
-        if not self.is_field:
-            check_flat(self, theta)
-            return
         parts = self._parts()
+        names = ", ".join(type(part).__name__ for part in parts)
+        if not self.is_field:
+            try:
+                check_flat(self, theta)
+            except InputError as error:
+                raise error.hinting(error.hint or f"Or give a tuple ({names}), one θ for each part") from None
+            return
         count = len(theta) if isinstance(theta, tuple | list) else None
         if not isinstance(theta, tuple) or count != len(parts):
             given = Told(f"{type(theta).__name__} of {count}") if count is not None else theta
-            names = ", ".join(type(part).__name__ for part in parts)
             raise InputError("theta", expected=f"a tuple ({names}), since one of the parts is a field", given=given)
         for i, (part, given) in enumerate(zip(parts, theta, strict=True)):
             with at(f"part {i}, {type(part).__name__}"):

@@ -12,9 +12,11 @@ TransformName = Literal[
 TransformLike = TransformName | str | dict[str, Any] | Transform
 
 
-def get_transform(name: TransformName | str, **options: Any) -> Transform:
+def get_transform(name: TransformName | str | dict[str, Any], **options: Any) -> Transform:
     """A new transform of this name, a plugin's too: `get_transform("affine", ndim=3)` is `Affine(ndim=3)`.
+
+    A table `{"type": name, **options}` is taken as well; options beside it are added to its own.
 
     Raises `InputError` for an unknown name or option, and for an option that is missing.
     """
-    return transforms.create(name, **options)
+    return transforms.own({**name, **options}) if isinstance(name, dict) else transforms.create(name, **options)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import InputError, require
 from warpkit.transforms.base import Transform
 from warpkit.transforms.rotation import Aspect, check_aspect
@@ -22,6 +23,7 @@ class Around(Transform):
     def __init__(self, log: bool = False, radius: float = 1.0, inner: float = 0.01, aspect: Aspect = 1.0) -> None:
         super().__init__()
         require(isinstance(log, bool), "log", expected="True or False", given=log)
+        radius, inner = as_number(radius), as_number(inner)
         for name, given, most in (("radius", radius, math.inf), ("inner", inner, 1.0)):
             right = isinstance(given, int | float) and 0 < given < most
             require(right, name, expected=f"a number above 0 and below {most:g}", given=given)

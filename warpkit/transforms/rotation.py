@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.transforms.matrix import MatrixTransform, affine_part, reject
 
@@ -19,6 +20,7 @@ def check_aspect(aspect: Aspect, ndim: int) -> tuple[float, ...]:
     Raises `InputError` unless they are as many as there are dimensions, finite and positive.
     """
     each = tuple(aspect) if isinstance(aspect, Sequence) and not isinstance(aspect, str) else (aspect, 1.0, 1.0)[:ndim]
+    each = tuple(map(as_number, each))
     right = len(each) == ndim and all(isinstance(a, int | float) and 1e-6 < a < 1e6 for a in each)
     named = ("W", "H", "D")[:ndim]
     require(right, "aspect", expected=f"W / H of the image, or its extents {', '.join(named)}", given=aspect)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError, require
-from warpkit.geometry import lattice
+from warpkit.geometry import check_size, lattice
 from warpkit.precision import KeepsPrecision, default, wide
 from warpkit.quoting import Told
 from warpkit.transforms.basis import BasisTransform
@@ -20,7 +20,8 @@ _MOST = 1024  # control points
 class ThinPlateSpline(KeepsPrecision, BasisTransform):
     """The smoothest mapping that takes each control point to where θ says it is sampled from.
 
-    `grid`: rows and columns of control points, evenly over −1 … 1, listed row by row; or `points`: any list of [x, y].
+    `grid`: rows and columns of control points, or one number for both, evenly over −1 … 1, listed row by row; or
+    `points`: any list of [x, y].
     θ is x y for each control point; the identity is the control points themselves.
 
     The linear system is solved once, when the spline is built. Raises `InputError` for coinciding or collinear points.
@@ -32,7 +33,9 @@ class ThinPlateSpline(KeepsPrecision, BasisTransform):
     control: Tensor
     solved: Tensor
 
-    def __init__(self, grid: Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | Tensor | None = None) -> None:
+    def __init__(
+        self, grid: int | Sequence[int] = (4, 4), points: Sequence[Sequence[float]] | Tensor | None = None
+    ) -> None:
         super().__init__()
         with tracing.constants():
             control = _on_grid(grid) if points is None else _as_points(points)
@@ -102,12 +105,15 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
     return solution
 
 
-def _on_grid(grid: Sequence[int]) -> Float[Tensor, "K 2"]:
-    valid = isinstance(grid, list | tuple) and len(grid) == 2 and all(isinstance(n, int) and n >= 2 for n in grid)
-    require(valid, "grid", expected="(rows, cols), each at least 2", given=grid)
+def _on_grid(grid: int | Sequence[int]) -> Float[Tensor, "K 2"]:
+    try:
+        size = check_size(grid, 2)
+    except InputError:
+        size = (0, 0)
+    require(min(size) >= 2, "grid", expected="(rows, cols), each at least 2", given=grid)
     most = f"at most {_MOST} control points, whose linear system is solved at once"
-    require(grid[0] * grid[1] <= _MOST, "grid", expected=most, given=grid)
-    return lattice(grid, align_corners=True, dtype=torch.float64).reshape(-1, 2)
+    require(size[0] * size[1] <= _MOST, "grid", expected=most, given=grid)
+    return lattice(size, align_corners=True, dtype=torch.float64).reshape(-1, 2)
 
 
 def _as_points(points: Sequence[Sequence[float]] | Tensor) -> Float[Tensor, "K 2"]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.boundary import PaddingMode
+from warpkit.component import as_number
 from warpkit.errors import require
 from warpkit.geometry import Units
 from warpkit.kernels.base import KernelLike
@@ -48,6 +49,7 @@ class Velocity(Displacement):
         align_corners: bool = False,
     ) -> None:
         super().__init__(ndim, units=units, kernel=kernel, padding_mode=padding_mode, align_corners=align_corners)
+        steps = as_number(steps)
         right = steps is None or (type(steps) is int and 0 <= steps <= _MOST)
         require(right, "steps", expected=f"a whole number, 0 to {_MOST}, or None", given=steps)
         smooths = [type(k).__name__ for k in self.kernels if not k.interpolating]
