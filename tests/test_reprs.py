@@ -188,3 +188,14 @@ def test_a_spec_takes_numbers_of_numpy(unchecked):
     spec = {"type": "spatial_transformer", "localization": "conv_localization", "kernel": kernel, "steps": np.int64(2)}
     made = wk.build({"version": 1, "layers": [spec]})[0]
     assert (repr(made.kernels[0]), made.steps) == ("Bicubic(a=-0.5)", 2)
+
+
+def test_several_arguments_of_a_plugin_are_not_left_out():
+    class Sum(wk.Kernel):
+        def __init__(self, first=0, *weights, scale=1.0):
+            super().__init__()
+
+    assert repr(Sum(0, 2.5, 3)) == "Sum(0, 2.5, 3)"
+    assert repr(Sum(1, 0.5, scale=2.0)) == "Sum(1, 0.5, scale=2.0)"
+    assert repr(Sum(1)) == "Sum(first=1)"
+    assert repr(Sum()) == "Sum()"

@@ -85,7 +85,8 @@ class Drawn:
 
 def _arguments(made: Component, given: Mapping[str, Any]) -> str:
     """Options as the arguments of a call; a number or a word as the attribute of its name has it now."""
-    told = []
+    told: list[str] = []
+    before: list[Any] = []
     for name, parameter in list(inspect.signature(type(made).__init__).parameters.items())[1:]:
         value = given.get(name, parameter.default)
         now = vars(made).get(name)
@@ -94,9 +95,13 @@ def _arguments(made: Component, given: Mapping[str, Any]) -> str:
         learnt = made._parameters.get(name)
         if learnt is not None and learnt.ndim == 0 and not learnt.is_meta:
             value = _shortest(float(learnt.detach()), value)
-        if parameter.kind is parameter.VAR_KEYWORD:
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            if given.get(name):  # those before it have no names then
+                told = [*map(_told, before), *map(_told, given[name])]
+        elif parameter.kind is parameter.VAR_KEYWORD:
             told += [f"{key}={_told(each)}" for key, each in given.get(name, {}).items()]
-        elif parameter.kind is not parameter.VAR_POSITIONAL and value is not parameter.empty:
+        elif value is not parameter.empty:
+            before.append(value)
             told += [f"{name}={_told(value)}"] if _told(value) != _told(parameter.default) else []
     return ", ".join(told)
 

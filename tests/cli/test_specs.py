@@ -171,3 +171,9 @@ def test_the_schema_is_printed_or_written(net):
     assert "thin_plate_spline" in output
     assert run("schema", "-o", "warpkit.schema.json")[0] == 0
     assert json.loads((net.parent / "warpkit.schema.json").read_text())["$schema"].endswith("2020-12/schema")
+
+
+def test_a_spec_from_stdin_is_refused_in_plain_words():
+    code, output = run("validate", "-")
+    assert code == 2
+    assert "-: a spec is read from a file, whose suffix says its format, and not from stdin" in output

@@ -7,7 +7,7 @@ import typer
 
 from warpkit.cli.terminal import say
 from warpkit.cli.values import parse_options
-from warpkit.errors import InputError
+from warpkit.errors import InputError, require
 
 
 def validate(
@@ -26,6 +26,8 @@ def validate(
     changes, wrong = parse_options("--set", overrides or []), False
     for path in specs:
         try:
+            told = "a spec is read from a file, whose suffix says its format, and not from stdin"
+            require(str(path) != "-", told)
             planned(path, changes)
         except InputError as error:
             wrong = True
