@@ -1,6 +1,8 @@
 """Antialiased warps: means over the area of output pixels, held against supersampling and exact means."""
 
+import gc
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -230,12 +232,52 @@ def test_fill_and_nan_marks():
     torch.testing.assert_close(marked[kept], inside[kept])
 
 
-def test_a_pyramid_is_kept_for_the_same_pixels_only():
-    image = scene(1, 1, 40, 40).float()
+@pytest.mark.parametrize("transform", ["affine", "projective"])
+@pytest.mark.parametrize(("size", "out"), [(99, 11), (513, 60), (93, 14)])
+def test_what_is_outside_has_no_part_in_pixels_inside(size, out, transform):
+    """An image of one number stays one, whatever is around it, where no output pixel reaches beyond it."""
+    image, theta = torch.full((1, 1, size, size), 100, dtype=torch.uint8), wk.get_transform(transform).identity()[None]
+    found = wk.warp(image, transform, theta, size=out, fill=255, antialias=True)
+    assert (found[:, :, 1:-1, 1:-1] == 100).all()
+    assert (found.int() - 100).abs().max() <= 10  # at its very edge half a pixel of what is outside is read
+    large = wk.warp(image.float(), transform, 0.5 * theta, size=out, fill=1e8, antialias=True)
+    assert (large[:, :, 1:-1, 1:-1] == 100).all()
+
+
+@pytest.mark.parametrize("factor", [5, 6, 7, 12])
+def test_the_value_is_the_same_where_theta_learns(factor):
+    image, theta = scene(1, 1, 8 * factor, 8 * factor, smooth=0), wk.get_transform("affine").identity()[None].double()
+    found = wk.warp(image, "affine", theta, size=8, antialias=True)
+    learnt = wk.warp(image, "affine", theta.requires_grad_(), size=8, antialias=True)
+    torch.testing.assert_close(found, learnt.detach(), rtol=0, atol=1e-6)
+
+
+def test_an_image_may_go_and_change():
+    """Nothing of it is kept."""
+    array = np.random.default_rng(0).normal(size=(1, 1, 40, 40)).astype("f")
+    image = torch.from_numpy(array)
     first = wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True)
-    assert torch.equal(wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True), first)
-    image.mul_(2)
+    array *= 2
     torch.testing.assert_close(wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True), 2 * first)
+    gone = weakref.ref(image)
+    del image
+    gc.collect()
+    assert gone() is None
+
+
+def test_inference_and_then_training():
+    with torch.inference_mode():
+        wk.warp(torch.rand(1, 1, 40, 40), "affine", TURNED, size=(5, 5), antialias=True)
+    image = torch.rand(1, 1, 40, 40)
+    with torch.inference_mode():
+        wk.warp(image, "affine", TURNED, size=(5, 5), antialias=True)
+    wk.warp(image, "affine", TURNED.clone().requires_grad_(), size=(5, 5), antialias=True).sum().backward()
+
+
+def test_no_images_and_images_without_numbers():
+    assert wk.warp(torch.rand(1, 1, 9, 9), "affine", TURNED[:0], size=3, antialias=True).shape == (0, 1, 3, 3)
+    image, theta = torch.rand(2, 1, 9, 9, device="meta"), TURNED.float().to("meta")
+    assert wk.warp(image, "affine", theta, size=3, antialias=True).shape == (2, 1, 3, 3)
 
 
 def test_what_it_refuses(unchecked):

@@ -30,7 +30,6 @@ from warpkit.sampling.pyramid import (
     corners,
     levels,
     pixels_of,
-    pyramid_of,
     raised,
     read_footprints,
 )
@@ -80,8 +79,10 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     if any(tracing.is_mapped(part) for part in leaves(theta)):
         hint = "How many sub-points there are depends on θ: give a batch of θ instead."
         raise InputError("antialias", expected="False where vmap goes over θ", given=most, hint=hint)
-    size, corners = size_of(image), rule.align_corners
-    matrix = _between_pixels(mapping, theta, size, out, corners) if mapping.is_affine else None
+    if tracing.is_hollow(image):
+        return point_sampled(image, mapping, theta, rule, out)
+    size, aligned = size_of(image), rule.align_corners
+    matrix = _between_pixels(mapping, theta, size, out, aligned) if mapping.is_affine else None
     if matrix is not None and (means := pixel_means(image, matrix, out, rule, most)) is not None:
         return means
     plain = point_sampled(image, mapping, theta, rule, out)
@@ -89,21 +90,21 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
         return _marked(plain, image, mapping, theta, rule, most)
     if matrix is not None and not {"wrap", "reflection", "none"}.intersection(rule.padding):
         return _by_matrix(plain, image, matrix, rule, most)
-    centres = lattice(out, align_corners=corners, dtype=wide(plain.device), device=plain.device).flatten(0, -2)
-    scale = centres.new_tensor([index_to_normalised(n, corners)[0] for n in reversed(out)])
-    scales = centres.new_tensor([half_extent(n, corners) for n in reversed(size)])[:, None] * scale
+    centres = lattice(out, align_corners=aligned, dtype=wide(plain.device), device=plain.device).flatten(0, -2)
+    scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(out)])
+    scales = centres.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None] * scale
     pyramid: Pyramid | None = None
     found, rows, places = [], [], []
     for start in range(0, len(centres), _AT_ONCE):
         here = centres[start : start + _AT_ONCE]
         steps = _jacobians(mapping, theta, here) * scales  # pixels of the image for one of the output
         for entry, where, along, weight in _groups(steps, most):
-            pyramid = pyramid or pyramid_of(image, rule)
+            pyramid = pyramid or Pyramid(image, rule)
             points = here[where, None] + _offsets(along, centres) * scale
             coords = mapping(_entry(theta, entry), points.reshape(1, -1, len(out)))
             step = (steps[entry, where] / steps.new_tensor(along)).repeat_interleave(math.prod(along), 0)
             images = slice(None) if steps.shape[0] == 1 else slice(entry, entry + 1) if len(image) > 1 else slice(1)
-            values = read_footprints(pyramid, pixels_of(coords, size, corners), step.norm(dim=-1), images)
+            values = read_footprints(pyramid, pixels_of(coords, size, aligned), step.norm(dim=-1), images)
             values = torch.where(_inside(coords, rule.padding), values, pyramid.beyond(values))
             means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight.to(values.real.dtype)
             for k, mean in enumerate(means):
@@ -120,34 +121,35 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     )
     changed = torch.zeros(flat.shape[:2], dtype=torch.bool, device=plain.device)
     changed[places_of] = True
-    return torch.where(changed.reshape(len(plain), 1, *out), saturated(pyramid.with_fill(total), plain.dtype), plain)
+    return torch.where(changed.reshape(len(plain), 1, *out), saturated(total, plain.dtype), plain)
 
 
-def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, corners: bool) -> Tensor:
+def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, aligned: bool) -> Tensor:
     """`[B, D, D + 1]`, from output pixels to pixels of the image, each counted from the middle."""
     rows = affine_part(checked_matrix(mapping, theta.to(wide(theta.device))))
-    there = rows.new_tensor([half_extent(n, corners) for n in reversed(size)])[:, None]
-    here = rows.new_tensor([*(index_to_normalised(n, corners)[0] for n in reversed(out)), 1.0])
+    there = rows.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None]
+    here = rows.new_tensor([*(index_to_normalised(n, aligned)[0] for n in reversed(out)), 1.0])
     return rows * there * here
 
 
 def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: int) -> Tensor:
-    """The same for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
+    """`antialiased` for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
     out, shared = tuple(plain.shape[2:]), len(matrix) == 1
     pyramid: Pyramid | None = None
     changed = torch.zeros(len(matrix), dtype=torch.bool, device=plain.device)
     total: Any = None
     for entries, numbers, weight in _alike(matrix[:, :, :-1], most):
-        pyramid = pyramid or pyramid_of(image, rule)
+        pyramid = pyramid or Pyramid(image, rule)
         changed[entries] = True
-        low, above = levels((matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1), pyramid)
+        widths = (matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1)
+        low, above = levels(widths, pyramid)
         for level in torch.unique(low, dim=0):
             mine = (low == level).all(-1)
             each, parts = entries[mine], list(corners(above[mine]))
             bands = []
             for band, moved in _bands(matrix[each], out, numbers):
-                images = slice(None) if shared else each
-                read = [_times(pyramid.read_matrix(raised(level, up), moved, band, images), w) for up, w in parts]
+                ways = moved, widths[mine], band, slice(None) if shared else each
+                read = [_times(pyramid.read_matrix(raised(level, up), *ways), share) for up, share in parts]
                 means = functools.reduce(torch.add, read)
                 for axis, number in enumerate(reversed(numbers), start=2):
                     means = mean_of_blocks(means, axis, number)
@@ -158,7 +160,7 @@ def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: i
             total = total + means if shared else total.index_add(0, each, means)
     if pyramid is None:
         return plain
-    means = saturated(pyramid.with_fill(total), plain.dtype)
+    means = saturated(total, plain.dtype)
     return torch.where(changed.reshape(-1, *[1] * (plain.ndim - 1)), means, plain)
 
 

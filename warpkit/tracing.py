@@ -170,6 +170,11 @@ def is_mapped(tensor: Tensor) -> bool:
     return False
 
 
+def is_hollow(tensor: Tensor) -> bool:
+    """Whether it has a shape and no numbers, as on `meta`."""
+    return tensor.is_meta or isinstance(tensor, torch._subclasses.FakeTensor)
+
+
 def are_equal(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     """Whether two sizes are one; of sizes that are still open, whether they will always be: nothing is laid down."""
     if not any(isinstance(n, torch.SymInt) for n in (*a, *b)):

@@ -21,7 +21,9 @@ def pixel_means(image: Tensor, matrix: Tensor, out: Sequence[int], rule: Rule, m
     """
     if matrix.requires_grad or tracing.is_traced(matrix) or tracing.function_transforms_active():
         return None
-    if bool((matrix != matrix[:1]).any()) or not all(kernel.interpolating for kernel in rule.kernels):
+    if len(matrix) == 0 or bool((matrix != matrix[:1]).any()):
+        return None
+    if not all(kernel.interpolating for kernel in rule.kernels):
         return None
     row: list[list[float]] = matrix[0].tolist()
     d, size = len(out), image.shape[2:]
@@ -32,11 +34,10 @@ def pixel_means(image: Tensor, matrix: Tensor, out: Sequence[int], rule: Rule, m
         scale, middle = row[d - 1 - axis][d - 1 - axis], row[d - 1 - axis][d]
         first = middle + (n - count * scale) / 2
         block, start = round(scale), round(first)
-        level = (
-            2 ** max(0, -(-block // most) - 1).bit_length()
-        )  # pixels of the one that `most` sub-points are read from
+        level = block // min(block, most) if block > 0 else 0  # pixels of the one that sub-points are read from
         whole = abs(scale - block) * count <= _NEAR and abs(first - start) <= _NEAR
-        if not (whole and block > 0 and block % level == 0 == start % level and 0 <= start <= n - count * block):
+        halved = level > 0 and level & (level - 1) == 0 and block == level * min(block, most) and start % level == 0
+        if not (whole and halved and 0 <= start <= n - count * block):
             return None
         window = window.narrow(2 + axis, start, count * block)
         blocks.append(block)

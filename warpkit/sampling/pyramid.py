@@ -10,13 +10,10 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakTensorKeyDictionary
 
-from warpkit import tracing
 from warpkit.boundary import place
 from warpkit.geometry import to_pixels
 from warpkit.precision import arithmetic, wide
@@ -29,9 +26,6 @@ Level = tuple[int, ...]  # the exponent of each axis, x first
 SAME = 1e-6  # a footprint that is larger than a pixel by no more than this share is one
 FINE = 1.125  # pixels: the largest footprint that is read from the image itself
 
-# Per image: its version, and pyramids by rule. Only of images without a gradient: a graph is used up.
-_kept: Any = WeakTensorKeyDictionary()
-
 
 class Pyramid:
     """The levels of an image `[N, C, *S]` of any type, made when they are read."""
@@ -39,35 +33,36 @@ class Pyramid:
     def __init__(self, image: Tensor, rule: Rule) -> None:
         self.size, self.corners, self.padding = tuple(image.shape[2:]), rule.align_corners, rule.padding
         self.margin = math.ceil(max(kernel.radius for kernel in rule.kernels)) + 1
-        self.fill = rule.fill
-        one = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
-        if self._has_outside:
-            one = one - self._outside(one)
+        fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
+        self._fill = fill.reshape(-1, *[1] * len(self.size)) if fill.numel() else image.new_zeros((), dtype=fill.dtype)
+        self._image = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
         # The image itself ends at its edge. A level goes on, and is constant beyond its own.
         ends = tuple("border" if mode == "none" else mode for mode in rule.padding)
         self._about_centres = rule.align_corners and "reflection" in ends
-        plain = rule._replace(fill=no_fill(image.device), words=None, marks=False)
-        self._rule = plain._replace(padding=("border",) * len(ends), align_corners=False)
-        itself = plain._replace(padding=ends, align_corners=self._about_centres)
-        self._image = one
-        self._stored = {(0,) * len(ends): filtered(one, itself) if rule.filters else (one, itself)}
+        own = rule._replace(padding=ends, fill=fill, align_corners=self._about_centres, words=None, marks=False)
+        self._rule = own._replace(padding=("border",) * len(ends), fill=no_fill(image.device), align_corners=False)
+        self._stored = {(0,) * len(ends): filtered(self._image, own) if rule.filters else (self._image, own)}
 
-    def read(self, level: Level, points: Tensor, images: slice) -> Tensor:
+    def read(self, level: Level, points: Tensor, widths: Tensor, images: slice) -> Tensor:
         """The level at points `[1, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
 
-        In the floating-point type of the sums, `[N, C, M]`; `with_fill` makes pixels of it.
+        In the floating-point type of the sums, `[N, C, M]`. `widths [M, D]`: of what each point stands for, in pixels
+        of the image, of which the part that lies outside is `fill`.
         """
         stored, rule = self._level(level)
         coords = []
         for axis, x in enumerate(points.unbind(-1)):
             scale, offset = self._place(axis, level)
             coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
-        return resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
+        values = resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
+        return self._filled(level, values, points.unbind(-1), widths.unbind(-1))
 
-    def read_matrix(self, level: Level, matrix: Tensor, out: Sequence[int], images: Tensor | slice) -> Tensor:
+    def read_matrix(
+        self, level: Level, matrix: Tensor, widths: Tensor, out: Sequence[int], images: Tensor | slice
+    ) -> Tensor:
         """The level by affine matrices `[B, D, D + 1]` from output pixels to pixels of the image: `[B, C, *out]`.
 
-        Both are counted from their middles. Not where the image is repeated.
+        Both are counted from their middles. `widths [B, D]` as in `read`. Not where the image is repeated.
         """
         stored, rule = self._level(level)
         rows = []
@@ -79,7 +74,34 @@ class Pyramid:
         # From normalised to pixels, from the middle.
         halves = matrix.new_tensor([n / 2 for n in reversed(out)] + [1.0])
         square = torch.cat([torch.stack(rows, dim=1), last], dim=1) * halves
-        return resample(stored if len(stored) == 1 else stored[images], square, "affine", out, rule)
+        values = resample(stored if len(stored) == 1 else stored[images], square, "affine", out, rule)
+        if not self._has_outside(level):
+            return values
+        reach = (matrix * halves).abs().sum(-1) + widths / 2  # of all footprints, from the middle
+        if bool((reach <= matrix.new_tensor(self.size[::-1]) / 2 + SAME).all()):  # nothing of them is outside
+            return values
+        each = (-1, *[1] * len(out))
+        steps = [torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2 for n in out]
+        grid = torch.stack(torch.meshgrid(*steps, indexing="ij")[::-1])  # [D, *out], x first
+        places = torch.einsum("bij,j...->ib...", matrix[:, :, :-1], grid).unbind()
+        middles = matrix[:, :, -1] + (matrix.new_tensor(self.size[::-1]) - 1) / 2
+        points = [x + m.reshape(each) for x, m in zip(places, middles.T, strict=True)]
+        return self._filled(level, values, points, [w.reshape(each) for w in widths.T])
+
+    def _filled(self, level: Level, values: Tensor, points: Sequence[Tensor], widths: Sequence[Tensor]) -> Tensor:
+        """Values of a level, with `fill` for the share of each footprint that lies outside an image among zeros."""
+        if not self._has_outside(level):
+            return values
+        inside = torch.ones((), dtype=points[0].dtype, device=values.device)
+        for x, width, n, mode in zip(points, widths, reversed(self.size), self.padding, strict=True):
+            if mode == "zeros":
+                left, right = (x - width / 2).clamp(-0.5, n - 0.5), (x + width / 2).clamp(-0.5, n - 0.5)
+                inside = inside * ((right - left) / width).clamp(max=1)
+        share = inside[:, None].to(values.real.dtype)
+        return torch.where(share > 0, values * share, 0) + self._fill.to(values.dtype) * (1 - share)
+
+    def _has_outside(self, level: Level) -> bool:
+        return any(level) and "zeros" in self.padding  # the image itself is read by its own rule
 
     def _place(self, axis: int, level: Level) -> tuple[float, float]:
         """Normalised coordinate of a level = scale · pixel of the image + offset."""
@@ -89,23 +111,9 @@ class Pyramid:
             return 2 / (block * count), (1 / block + 2 * self.margin) / count - 1
         return (2 / max(n - 1, 1), -1.0) if self._about_centres else (2 / n, 1 / n - 1)
 
-    def with_fill(self, values: Tensor) -> Tensor:
-        """Values, or means of them, as they are in the image."""
-        return values + self._outside(values) if self._has_outside else values
-
     def beyond(self, like: Tensor) -> Tensor:
         """What is read where a point has no place."""
-        if self._has_outside or self.fill.numel() == 0:
-            return like.new_zeros(())
-        return self._outside(like)
-
-    def _outside(self, like: Tensor) -> Tensor:
-        """`fill`: of what is extended by zeros it is taken off the image."""
-        return self.fill.to(like.device, like.dtype).reshape(1, -1, *[1] * (like.ndim - 2))
-
-    @property
-    def _has_outside(self) -> bool:
-        return "zeros" in self.padding and self.fill.numel() > 0
+        return self._fill.to(like.dtype)
 
     def _folded(self, x: Tensor, n: int, mode: str) -> Tensor:
         """The place inside the image that the extension repeats at x."""
@@ -135,8 +143,7 @@ class Pyramid:
         if mode in ("reflection", "wrap"):
             index = torch.arange(-self.margin * block, (count + self.margin) * block, device=means.device)
             return mean_of_blocks(means.index_select(at, place(index, n, mode, self.corners)), at, block)
-        ends = means.narrow(at, 0, 1), means.narrow(at, n - 1, 1)
-        first, last = (torch.zeros_like(end) if mode == "zeros" else end for end in ends)
+        first, last = means.narrow(at, 0, 1), means.narrow(at, n - 1, 1)  # of zeros too: what is outside is `_filled`
         if short := count * block - n:
             means = torch.cat([means, *[last] * short], dim=at)
         return torch.cat([*[first] * self.margin, mean_of_blocks(means, at, block), *[last] * self.margin], dim=at)
@@ -145,19 +152,6 @@ class Pyramid:
     def top(self) -> list[float]:
         """The exponent of x, y, z at which one pixel holds the whole axis; there are none above."""
         return [float((n - 1).bit_length()) for n in reversed(self.size)]
-
-
-def pyramid_of(image: Tensor, rule: Rule) -> Pyramid:
-    """The pyramid of an image, the one that was made for the same pixels before if it is still there."""
-    learns = image.requires_grad or rule.fill.requires_grad or any(True for k in rule.kernels for _ in k.parameters())
-    if learns or tracing.is_recording() or tracing.is_traced(image) or rule.words is None:
-        return Pyramid(image, rule)
-    version, made = _kept.get(image, (None, None))
-    if version != (image._version, rule.words):
-        made = Pyramid(image, rule)
-        _kept[image] = (image._version, rule.words), made
-    pyramid: Pyramid = made
-    return pyramid
 
 
 def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
@@ -172,7 +166,7 @@ def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: sl
         order.append(mine)
         weighed = []
         for up, weight in corners(shares.detach() if each < 0 else shares):
-            values = pyramid.read(raised(level, up), pixels[:, mine], images)
+            values = pyramid.read(raised(level, up), pixels[:, mine], widths[mine], images)
             weighed.append(values * weight.to(values.real.dtype))
         parts.append(functools.reduce(torch.add, weighed))
     if len(parts) == 1:
