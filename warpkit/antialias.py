@@ -94,34 +94,29 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(out)])
     scales = centres.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None] * scale
     pyramid: Pyramid | None = None
-    found, rows, places = [], [], []
-    for start in range(0, len(centres), _AT_ONCE):
-        here = centres[start : start + _AT_ONCE]
+    flat = plain.flatten(2)
+    changed = torch.zeros(len(plain), 1, flat.shape[2], dtype=torch.bool, device=plain.device)
+    total: Any = None
+    few = max(1, _AT_ONCE // max(1, len(plain)))
+    for start in range(0, len(centres), few):
+        here = centres[start : start + few]
         steps = _jacobians(mapping, theta, here) * scales  # pixels of the image for one of the output
-        for entry, where, along, weight in _groups(steps, most):
+        for where, numbers, mine, weight in _groups(steps, most):
             pyramid = pyramid or Pyramid(image, rule)
-            points = here[where, None] + _offsets(along, centres) * scale
-            coords = mapping(_entry(theta, entry), points.reshape(1, -1, len(out)))
-            step = (steps[entry, where] / steps.new_tensor(along)).repeat_interleave(math.prod(along), 0)
-            images = slice(None) if steps.shape[0] == 1 else slice(entry, entry + 1) if len(image) > 1 else slice(1)
-            values = read_footprints(pyramid, pixels_of(coords, size, aligned), step.norm(dim=-1), images)
-            values = torch.where(_inside(coords, rule.padding), values, pyramid.beyond(values))
-            means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight.to(values.real.dtype)
-            for k, mean in enumerate(means):
-                found.append(mean)
-                rows.append(torch.full_like(where, k if len(means) > 1 else entry))
-                places.append(where + start)
-    if pyramid is None:
+            points = here[where, None] + _offsets(numbers, centres) * scale
+            coords = mapping(theta, points.reshape(1, -1, len(out)))
+            widths = (steps[:, where] / steps.new_tensor(numbers)).norm(dim=-1)
+            each = [t.repeat_interleave(math.prod(numbers), 1) for t in (widths, mine)]
+            values = read_footprints(pyramid, pixels_of(coords, size, aligned), *each)
+            values = torch.where(_inside(coords, rule.padding)[:, None], values, pyramid.beyond(values))
+            means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight[:, None].to(values.real.dtype)
+            if total is None:
+                total = values.new_zeros(flat.shape)
+            total = total.index_add(2, where + start, torch.where(mine[:, None], means, 0.0).expand(len(plain), -1, -1))
+            changed[:, 0, where + start] |= mine
+    if total is None:
         return plain
-    places_of = torch.cat(rows), torch.cat(places)
-    values = torch.cat(found, dim=1).mT
-    flat = plain.flatten(2).movedim(1, -1)
-    total = (
-        values.new_zeros(flat.shape).index_put(places_of, values, accumulate=True).movedim(-1, 1).reshape(plain.shape)
-    )
-    changed = torch.zeros(flat.shape[:2], dtype=torch.bool, device=plain.device)
-    changed[places_of] = True
-    return torch.where(changed.reshape(len(plain), 1, *out), saturated(total, plain.dtype), plain)
+    return torch.where(changed, saturated(total, plain.dtype), flat).reshape(plain.shape)
 
 
 def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, aligned: bool) -> Tensor:
@@ -217,20 +212,21 @@ def _jacobians(mapping: Transform, theta: Any, points: Tensor) -> Tensor:
     return mapping.jacobian(theta, points[None])
 
 
-def _entry(theta: Any, entry: int) -> Any:
-    """One θ of a batch, which may be a tuple of θ."""
-    if isinstance(theta, Tensor):
-        return theta if theta.shape[0] == 1 else theta[entry : entry + 1]
-    return tuple(_entry(part, entry) for part in theta)
+def _groups(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...], Tensor, Tensor]]:
+    """Output pixels that have as many sub-points along each axis in one image at least, a few at a time.
 
-
-def _groups(steps: Tensor, most: int) -> Iterator[tuple[int, Tensor, tuple[int, ...], Tensor]]:
-    """Output pixels with as many sub-points along each axis, a few at a time: batch entry, places, numbers, shares."""
-    for entry, each in enumerate(steps):
-        for places, numbers, weight in _alike(each, most):
-            few = max(1, _AT_ONCE // math.prod(numbers))
+    The places, the numbers x, y, z, in which images it is so, and the share that so many have in the result.
+    """
+    large, *counted = _counted(steps, most)
+    for counts, weight in _near(*counted):
+        there = large & (weight.detach() != 0)
+        for along in torch.unique(counts[there], dim=0):
+            mine, numbers = there & (counts == along).all(-1), tuple(along.tolist())
+            few = max(1, _AT_ONCE // (len(steps) * math.prod(numbers)))
+            places = mine.any(0).nonzero().flatten()
             for start in range(0, len(places), few):
-                yield entry, places[start : start + few], numbers, weight[start : start + few]
+                where = places[start : start + few]
+                yield where, numbers, mine[:, where], weight[:, where]
 
 
 def _counted(steps: Tensor, most: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,7 +35,7 @@ class Pyramid:
         self.size, self.corners, self.padding = tuple(image.shape[2:]), rule.align_corners, rule.padding
         self.margin = math.ceil(max(kernel.radius for kernel in rule.kernels)) + 1
         fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
-        self._fill = fill.reshape(-1, *[1] * len(self.size)) if fill.numel() else image.new_zeros((), dtype=fill.dtype)
+        self._fill = fill if fill.numel() else torch.zeros(1, dtype=fill.dtype, device=image.device)
         self._image = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
         # The image itself ends at its edge. A level goes on, and is constant beyond its own.
         ends = tuple("border" if mode == "none" else mode for mode in rule.padding)
@@ -43,18 +44,18 @@ class Pyramid:
         self._rule = own._replace(padding=("border",) * len(ends), fill=no_fill(image.device), align_corners=False)
         self._stored = {(0,) * len(ends): filtered(self._image, own) if rule.filters else (self._image, own)}
 
-    def read(self, level: Level, points: Tensor, widths: Tensor, images: slice) -> Tensor:
-        """The level at points `[1, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
+    def read(self, level: Level, points: Tensor, widths: Tensor) -> Tensor:
+        """The level at points `[B, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
 
-        In the floating-point type of the sums, `[N, C, M]`. `widths [M, D]`: of what each point stands for, in pixels
-        of the image, of which the part that lies outside is `fill`.
+        In the floating-point type of the sums, `[N, C, M]`. `widths [B, M, D]`: of what each point stands for, in
+        pixels of the image, of which the part that lies outside is `fill`.
         """
         stored, rule = self._level(level)
         coords = []
         for axis, x in enumerate(points.unbind(-1)):
             scale, offset = self._place(axis, level)
             coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
-        values = resample(stored[images], torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
+        values = resample(stored, torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
         return self._filled(level, values, points.unbind(-1), widths.unbind(-1))
 
     def read_matrix(
@@ -98,7 +99,7 @@ class Pyramid:
                 left, right = (x - width / 2).clamp(-0.5, n - 0.5), (x + width / 2).clamp(-0.5, n - 0.5)
                 inside = inside * ((right - left) / width).clamp(max=1)
         share = inside[:, None].to(values.real.dtype)
-        return torch.where(share > 0, values * share, 0) + self._fill.to(values.dtype) * (1 - share)
+        return torch.where(share > 0, values * share, 0) + self.beyond(values) * (1 - share)
 
     def _has_outside(self, level: Level) -> bool:
         return any(level) and "zeros" in self.padding  # the image itself is read by its own rule
@@ -112,8 +113,8 @@ class Pyramid:
         return (2 / max(n - 1, 1), -1.0) if self._about_centres else (2 / n, 1 / n - 1)
 
     def beyond(self, like: Tensor) -> Tensor:
-        """What is read where a point has no place."""
-        return self._fill.to(like.dtype)
+        """What is read where a point has no place: `fill`, to be broadcast with values `[N, C, …]`."""
+        return self._fill.to(like.dtype).reshape(-1, *[1] * (like.ndim - 2))
 
     def _folded(self, x: Tensor, n: int, mode: str) -> Tensor:
         """The place inside the image that the extension repeats at x."""
@@ -154,27 +155,26 @@ class Pyramid:
         return [float((n - 1).bit_length()) for n in reversed(self.size)]
 
 
-def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, images: slice) -> Tensor:
-    """The image around points `[1, M, D]`, averaged over footprints of these widths `[M, D]`: `[N, C, M]`."""
+def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, wanted: Tensor) -> Tensor:
+    """The image around points `[B, M, D]`, averaged over footprints of these widths `[B, M, D]`: `[N, C, M]`.
+
+    Where it is `wanted [B, M]`; elsewhere zero.
+    """
     low, above = levels(widths, pyramid)
-    code = functools.reduce(lambda a, b: 64 * a + b, low.unbind(-1))
+    code = functools.reduce(lambda a, b: 64 * a + b, low.unbind(-1))  # a number for each level; no exponent reaches 64
     code = torch.where((widths.detach() <= FINE).all(-1), -1, code)  # the image alone is read there
-    parts, order = [], []
-    for each in torch.unique(code):
-        mine = (code == each).nonzero().flatten()
-        level, shares = low[mine[0]], above[mine]
-        order.append(mine)
-        weighed = []
+    total: Any = None
+    for each in torch.unique(code[wanted]):
+        mine = wanted & (code == each)
+        where = mine.any(0).nonzero().flatten()
+        level, shares = low[mine][0], above[:, where]
         for up, weight in corners(shares.detach() if each < 0 else shares):
-            values = pyramid.read(raised(level, up), pixels[:, mine], widths[mine], images)
-            weighed.append(values * weight.to(values.real.dtype))
-        parts.append(functools.reduce(torch.add, weighed))
-    if len(parts) == 1:
-        found: Tensor = parts[0]
-        return found
-    back = torch.empty_like(code)
-    back[torch.cat(order)] = torch.arange(len(back), device=back.device)
-    return torch.cat(parts, dim=-1).index_select(-1, back)
+            values = pyramid.read(raised(level, up), pixels[:, where], widths[:, where])
+            values = torch.where(mine[:, where][:, None], values * weight[:, None].to(values.real.dtype), 0.0)
+            if total is None:
+                total = values.new_zeros(*values.shape[:2], pixels.shape[1])
+            total = total.index_add(2, where, values)
+    return total  # type: ignore[no-any-return]
 
 
 def levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
