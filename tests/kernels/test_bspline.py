@@ -220,7 +220,7 @@ def test_push_is_the_adjoint(padding, aligned):
 
 @pytest.mark.parametrize(("padding", "aligned"), OURS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(1, 1, 5), (2, 1, 1, 7), (2, 3, 70, 33), (1, 35, 4, 3, 9), (0, 2, 4, 4)])
+@pytest.mark.parametrize("shape", [(1, 1, 5), (2, 1, 1, 7), (2, 3, 70, 33), (1, 9, 4, 3, 5), (0, 2, 4, 4)])
 def test_the_recursion_is_the_finite_sum(shape, dtype, padding, aligned, monkeypatch):
     image = torch.randn(shape, dtype=dtype, requires_grad=True)
     ways = {"padding_mode": padding, "align_corners": aligned}
