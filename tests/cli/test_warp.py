@@ -156,6 +156,17 @@ def test_size_padding_fill_alignment_and_options_reach_the_sampler(tmp_path, gre
         assert (load(out) == wk.warp(image, window, theta, **how)[0, 0].numpy()).all(), flags
 
 
+def test_antialias_takes_the_mean_of_as_many_samples_as_are_asked_for(tmp_path):
+    pixels = random(40, 40)
+    photo, small = save(tmp_path / "large.png", pixels), tmp_path / "small.png"
+    ok(photo, small, "--size", "8", "--antialias", "--sub-points", "5")
+    mean = pixels.reshape(8, 5, 8, 5).mean((1, 3))
+    assert np.abs(load(small) - mean).max() <= 0.51
+    ok(photo, small, "--size", "8", "--antialias")
+    assert 1 < np.abs(load(small) - mean).max() < 60
+    assert "--sub-points belongs to --antialias" in complaint(photo, small, "--sub-points", "5")
+
+
 def test_fill_may_name_a_colour(tmp_path):
     source, out = save(tmp_path / "in.png", random(4, 4, 3)), tmp_path / "out.png"
     ok(source, out, "--theta", "9 0 0 0 9 0", "--fill", 10, 20, 30)

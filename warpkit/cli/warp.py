@@ -111,6 +111,10 @@ def warp(
     antialias: Annotated[
         bool, typer.Option("--antialias", help="Take means where a pixel of the result covers several of IN.")
     ] = False,
+    sub_points: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="With --antialias: of so many a side of a pixel at most, 4 if left out."),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", metavar="SUFFIX", help="Of what goes to stdout, png say; that of IN if left out."),
@@ -151,12 +155,16 @@ def warp(
     numbers = None if placing.moves else theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
+    require(antialias or sub_points is None, "--sub-points belongs to --antialias: give both")
+    ways: dict[str, Any] = {
+        "kernel": kernels[0] if len(kernels) == 1 else tuple(kernels),
+        "padding_mode": padding if "," not in padding else tuple(_words(padding)),
+        "align_corners": align_corners,
+        "antialias": sub_points or antialias,
+    }
     if stored:
-        stores.warp_store(
-            source, target, component, numbers, placing, parse_size(size) if size else None, fill=outside,
-            kernel=kernels[0] if len(kernels) == 1 else tuple(kernels), align_corners=align_corners,
-            padding_mode=padding if "," not in padding else tuple(_words(padding)), antialias=antialias,
-        )  # fmt: skip
+        within = parse_size(size) if size else None
+        stores.warp_store(source, target, component, numbers, placing, within, fill=outside, **ways)
         return
     frames = given_in.frames(indexed={spec["type"] for spec in kernels} == {"nearest"})
     own = [(it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
@@ -186,11 +194,8 @@ def warp(
                 component,
                 given[None],
                 size=shape,
-                kernel=kernels[0] if len(kernels) == 1 else tuple(kernels),
-                padding_mode=padding if "," not in padding else tuple(_words(padding)),
                 fill=outside * (len(it.pixels) // len(outside)),
-                align_corners=align_corners,
-                antialias=antialias,
+                **ways,
             )
             for it, shape, given in zip(frames, sizes, thetas, strict=True)
         ]
