@@ -370,3 +370,10 @@ def test_blocks_of_pixels_are_what_sub_points_come_to(box, factor):
     found = wk.warp(image, "affine", theta, **ways)
     by_points = wk.warp(image, "affine", theta.requires_grad_(), **ways)
     torch.testing.assert_close(found, by_points.detach(), rtol=0, atol=1e-5)
+
+
+def test_one_image_by_many_theta_that_are_alike_gives_as_many_to_write_into():
+    image, theta = scene(1, 1, 16, 16), wk.get_transform("affine").identity().double().repeat(3, 1)
+    found = wk.warp(image, "affine", theta, size=4, antialias=True)
+    found[0] += 1
+    torch.testing.assert_close(found[1:], torch.nn.functional.avg_pool2d(image, 4).repeat(2, 1, 1, 1))

@@ -85,19 +85,33 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     matrix = _between_pixels(mapping, theta, size, out, aligned) if mapping.is_affine else None
     if matrix is not None and (means := pixel_means(image, matrix, out, rule, most)) is not None:
         return means
-    plain = point_sampled(image, mapping, theta, rule, out)
     if rule.marks:
-        return _marked(plain, image, mapping, theta, rule, most)
+        return _marked(image, mapping, theta, rule, out, most)
     if matrix is not None and not {"wrap", "reflection", "none"}.intersection(rule.padding):
-        return _by_matrix(plain, image, matrix, rule, most)
-    centres = lattice(out, align_corners=aligned, dtype=wide(plain.device), device=plain.device).flatten(0, -2)
+        found, changed = _by_matrix(image, matrix, rule, out, most)
+    else:
+        found, changed = _by_points(image, mapping, theta, rule, out, most)
+    if found is None:
+        return point_sampled(image, mapping, theta, rule, out)
+    means = saturated(found, image.dtype)
+    return (
+        means if bool(changed.all()) else torch.where(changed, means, point_sampled(image, mapping, theta, rule, out))
+    )
+
+
+def _by_points(
+    image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int
+) -> tuple[Tensor | None, Tensor]:
+    """The means in the type of the sums, and which output pixels `[N, 1, *out]` have one: any transform, any padding."""
+    size, aligned = size_of(image), rule.align_corners
+    centres = lattice(out, align_corners=aligned, dtype=wide(image.device), device=image.device).flatten(0, -2)
     scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(out)])
     scales = centres.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None] * scale
+    batch = max([len(image), *(len(part) for part in leaves(theta))])
+    changed = torch.zeros(batch, 1, len(centres), dtype=torch.bool, device=image.device)
     pyramid: Pyramid | None = None
-    flat = plain.flatten(2)
-    changed = torch.zeros(len(plain), 1, flat.shape[2], dtype=torch.bool, device=plain.device)
     total: Any = None
-    few = max(1, _AT_ONCE // max(1, len(plain)))
+    few = max(1, _AT_ONCE // max(1, batch))
     for start in range(0, len(centres), few):
         here = centres[start : start + few]
         steps = _jacobians(mapping, theta, here) * scales  # pixels of the image for one of the output
@@ -111,12 +125,10 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
             values = torch.where(_inside(coords, rule.padding)[:, None], values, pyramid.beyond(values))
             means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight[:, None].to(values.real.dtype)
             if total is None:
-                total = values.new_zeros(flat.shape)
-            total = total.index_add(2, where + start, torch.where(mine[:, None], means, 0.0).expand(len(plain), -1, -1))
+                total = values.new_zeros(batch, values.shape[1], len(centres))
+            total = total.index_add(2, where + start, torch.where(mine[:, None], means, 0.0).expand(batch, -1, -1))
             changed[:, 0, where + start] |= mine
-    if total is None:
-        return plain
-    return torch.where(changed, saturated(total, plain.dtype), flat).reshape(plain.shape)
+    return None if total is None else total.reshape(*total.shape[:2], *out), changed.reshape(batch, 1, *out)
 
 
 def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, aligned: bool) -> Tensor:
@@ -127,11 +139,11 @@ def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, al
     return rows * there * here
 
 
-def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: int) -> Tensor:
-    """`antialiased` for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
-    out, shared = tuple(plain.shape[2:]), len(matrix) == 1
+def _by_matrix(image: Tensor, matrix: Tensor, rule: Rule, out: Size, most: int) -> tuple[Tensor | None, Tensor]:
+    """`_by_points` for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
+    batch, shared = max(len(image), len(matrix)), len(matrix) == 1
     pyramid: Pyramid | None = None
-    changed = torch.zeros(len(matrix), dtype=torch.bool, device=plain.device)
+    changed = torch.zeros(len(matrix), *[1] * (image.ndim - 1), dtype=torch.bool, device=image.device)
     total: Any = None
     for entries, numbers, weight in _alike(matrix[:, :, :-1], most):
         pyramid = pyramid or Pyramid(image, rule)
@@ -151,12 +163,9 @@ def _by_matrix(plain: Tensor, image: Tensor, matrix: Tensor, rule: Rule, most: i
                 bands.append(means)
             means = _times(torch.cat(bands, dim=2), weight[mine])
             if total is None:
-                total = means.new_zeros(len(plain), *means.shape[1:])
+                total = means.new_zeros(batch, *means.shape[1:])
             total = total + means if shared else total.index_add(0, each, means)
-    if pyramid is None:
-        return plain
-    means = saturated(total, plain.dtype)
-    return torch.where(changed.reshape(-1, *[1] * (plain.ndim - 1)), means, plain)
+    return total, changed
 
 
 def _bands(matrix: Tensor, out: Size, numbers: tuple[int, ...]) -> Iterator[tuple[list[int], Tensor]]:
@@ -190,9 +199,9 @@ def _times(values: Tensor, weight: Tensor) -> Tensor:
     return values * weight.to(values.real.dtype).reshape(-1, *[1] * (values.ndim - 1))
 
 
-def _marked(plain: Tensor, image: Tensor, mapping: Transform, theta: Any, rule: Rule, most: int) -> Tensor:
+def _marked(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int) -> Tensor:
     """NaN where anything outside has a part in the mean, too, where `fill` is NaN."""
-    out, marks = tuple(plain.shape[2:]), rule.fill.isnan()
+    marks = rule.fill.isnan()
     clean = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
     found = antialiased(image, mapping, theta, clean, out, most)
     with torch.no_grad():

@@ -46,7 +46,7 @@ def pixel_means(image: Tensor, matrix: Tensor, out: Sequence[int], rule: Rule, m
     for axis, block in enumerate(blocks, start=2):
         window = mean_of_blocks(window, axis, block)
     means = saturated(window, image.dtype)
-    return means.expand(max(len(image), len(matrix)), *[-1] * (image.ndim - 1))
+    return means if len(image) >= len(matrix) else means.repeat(len(matrix), *[1] * (image.ndim - 1))
 
 
 def mean_of_blocks(pixels: Tensor, axis: int, block: int) -> Tensor:

@@ -3,7 +3,8 @@
 A level has an exponent for each axis, since footprints are seldom square (L. Williams, "Pyramidal parametrics",
 SIGGRAPH 1983, has both kinds): its pixels are exact means of 2ˣ by 2ʸ pixels of the image. The image is extended by the
 boundary's rule before it is averaged, and the levels go on beyond its edge; so a block at the edge of an odd size is
-whole, and what is read there is the mean of what the rule puts there.
+whole, and what is read there is the mean of what the rule puts there. Zeros, or `fill`, are put there later, by the
+share of a footprint that lies outside: in a block they would reach as far into the image as the block does.
 """
 
 import functools
