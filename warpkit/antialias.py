@@ -94,15 +94,15 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
     if found is None:
         return point_sampled(image, mapping, theta, rule, out)
     means = saturated(found, image.dtype)
-    return (
-        means if bool(changed.all()) else torch.where(changed, means, point_sampled(image, mapping, theta, rule, out))
-    )
+    if bool(changed.all()):
+        return means
+    return torch.where(changed, means, point_sampled(image, mapping, theta, rule, out))
 
 
 def _by_points(
     image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int
 ) -> tuple[Tensor | None, Tensor]:
-    """The means in the type of the sums, and which output pixels `[N, 1, *out]` have one: any transform, any padding."""
+    """The means in the type of the sums, and which output pixels `[N, 1, *out]` have one: any transform and padding."""
     size, aligned = size_of(image), rule.align_corners
     centres = lattice(out, align_corners=aligned, dtype=wide(image.device), device=image.device).flatten(0, -2)
     scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(out)])

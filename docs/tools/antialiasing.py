@@ -184,12 +184,8 @@ def forward_calls(kind: str) -> dict[str, Callable[[], object]]:
 
     return {
         f"`INTER_AREA`, then plain warp, {kind}": shrunk_first,
-        f"`antialias=True`, {kind}, first time": lambda: wk.warp(
-            image.detach(), "affine", theta, size=size, antialias=True
-        ),
-        f"`antialias=True`, {kind}, same image again": lambda: wk.warp(
-            image, "affine", theta, size=size, antialias=True
-        ),
+        f"`antialias=True`, {kind}": lambda: wk.warp(image, "affine", theta, size=size, antialias=True),
+        f"`antialias=2`, {kind}": lambda: wk.warp(image, "affine", theta, size=size, antialias=2),
         f"plain warp of the large image, {kind}": lambda: wk.warp(image, "affine", theta, size=size),
     }
 

@@ -124,7 +124,7 @@ _choice = _Choice()
 
 
 @contextlib.contextmanager
-def use_backend(name: Literal["native", "reference"] | str) -> Iterator[None]:
+def use_backend(name: Literal["native", "triton", "reference"] | str) -> Iterator[None]:
     """Context manager: whatever samples uses this backend in this thread, and raises `InputError` where it cannot.
 
     >>> with use_backend("reference"):
