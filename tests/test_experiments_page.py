@@ -1,16 +1,8 @@
-import importlib.util
 import json
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-
-
-def tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / f"docs/tools/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from docs_tools import ROOT, tool
 
 
 def test_the_page_of_experiments_shows_the_results_that_are_kept():

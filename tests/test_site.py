@@ -1,24 +1,15 @@
 """The site as a whole: every page can be reached, and what is made from pages is up to date."""
 
-import importlib.util
 import re
 import shutil
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from docs_tools import ROOT, tool
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 NUMBER = re.compile(r"(?<![\w.])\d+\.\d+(?:e-\d+)?(?![\w.]\d)")
 LINK = re.compile(r"\]\((?P<page>[^)#]+\.md)")
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, DOCS / f"tools/{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_every_page_stands_in_the_navigation_once():

@@ -1,15 +1,14 @@
 """The JSON Schema of specs: what `build` takes passes, and a mistake is told where it stands."""
 
-import importlib.util
 import json
 import tomllib
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
-from pathlib import Path
 from typing import Literal
 
 import pytest
 import typer
+from docs_tools import ROOT, tool
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
@@ -22,7 +21,6 @@ from warpkit.transforms.base import transforms
 
 jsonschema = pytest.importorskip("jsonschema")
 
-ROOT = Path(__file__).parents[2]
 ST = {"type": "spatial_transformer", "localization": "conv_localization"}
 LINEAR = {"type": "Linear", "out_features": 3}
 TWO = {"moving": [1, 28, 28], "fixed": [1, 28, 28]}
@@ -262,7 +260,5 @@ def test_the_command_prints_it_or_writes_it(tmp_path):
 
 
 def test_the_page_of_all_components_is_what_its_tool_writes():
-    spec = importlib.util.spec_from_file_location("components", ROOT / "docs/tools/components.py")
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    assert tool.PAGE.read_text(encoding="utf-8") == tool.page(), "run docs/tools/components.py"
+    components = tool("components")
+    assert components.PAGE.read_text(encoding="utf-8") == components.page(), "run docs/tools/components.py"

@@ -17,6 +17,13 @@ from warpkit.quoting import reason, shown
 from warpkit.registry import Registry
 from warpkit.sampling.problem import Problem
 
+# What the backends that read an image where it lies can sum up, in one place for both.
+MOST_TAPS = 16
+SUMMED = (
+    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
+    torch.int32,
+)  # fmt: skip
+
 
 class Plan(ABC):
     """A backend's preparations for images and points of one shape and type: see `Backend.plan`."""
@@ -121,6 +128,14 @@ class _Choice(threading.local):
 
 
 _choice = _Choice()
+
+
+def not_in_place(problem: Problem) -> str | None:
+    """Why an image cannot be read where it lies, by a table: it is of another type, or a kernel has too many taps."""
+    if problem.stored not in SUMMED and not problem.copies:
+        return f"copies {problem.stored} images by nearest, and samples them in no other way"
+    most = problem.most_taps
+    return f"takes up to {MOST_TAPS} taps, one of the kernels has {most}" if most > MOST_TAPS else None
 
 
 @contextlib.contextmanager

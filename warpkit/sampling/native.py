@@ -14,19 +14,14 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit.boundary import PADDING_MODES
-from warpkit.sampling.backend import Backend, Plan
+from warpkit.sampling.backend import MOST_TAPS, SUMMED, Backend, Plan, not_in_place
 from warpkit.sampling.operators import layout
 from warpkit.sampling.problem import KINDS, Problem
 
 _C: Any = torch._C
 _CPU = torch.device("cpu")
-_MAX_TAPS = 16
 _PLAN = 20  # arguments of C++'s `plan`
-_SUMMED = (
-    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
-    torch.int32,
-)  # fmt: skip
-_STORED = {dtype: i for i, dtype in enumerate(_SUMMED)}  # as C++ numbers them
+_STORED = {dtype: i for i, dtype in enumerate(SUMMED)}  # as C++ numbers them
 
 
 def _load() -> tuple[Any, str | None]:
@@ -36,7 +31,7 @@ def _load() -> tuple[Any, str | None]:
     except ImportError as error:
         return None, f"is not built ({error}): where a C++ compiler is, install warpkit from its clone again"
     words = [
-        f"taps:{_MAX_TAPS}",
+        f"taps:{MOST_TAPS}",
         f"plan:{_PLAN}",
         *(f"{w}:{i}" for each in (PADDING_MODES, KINDS) for i, w in enumerate(each)),
     ]
@@ -69,10 +64,7 @@ class Native(Backend):
             return _missing
         if problem.where.device.type != "cpu":
             return f"samples on the CPU, the image is on {problem.where.device}"
-        if problem.stored not in _STORED and not problem.copies:
-            return f"copies {problem.stored} images by nearest, and samples them in no other way"
-        most = problem.most_taps
-        return f"takes up to {_MAX_TAPS} taps, one of the kernels has {most}" if most > _MAX_TAPS else None
+        return not_in_place(problem)
 
     def describe(self) -> str:
         """The instruction set in use."""

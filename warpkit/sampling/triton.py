@@ -30,21 +30,15 @@ import importlib.util
 import warnings
 from typing import Any
 
-import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from warpkit import tracing
 from warpkit.quoting import reason
-from warpkit.sampling.backend import Backend
+from warpkit.sampling.backend import Backend, not_in_place
 from warpkit.sampling.gpu import INTERPRETED
 from warpkit.sampling.problem import Problem
 
-_SUMMED = (
-    torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16,
-    torch.int32,
-)  # fmt: skip
-_MAX_TAPS = 16
 _is_there = importlib.util.find_spec("triton") is not None
 
 
@@ -77,12 +71,9 @@ class Triton(Backend):
             return f"cannot load Triton: {_damage()}"
         if problem.kind != "points" and problem.whole != problem.target:
             return "samples whole outputs, and what is asked for is a part of one"
-        if problem.copies:
-            return None if problem.stored.itemsize <= 8 else f"copies numbers of up to 8 bytes, not {problem.stored}"
-        if problem.stored not in _SUMMED:
-            return f"copies {problem.stored} images by nearest, and samples them in no other way"
-        most = problem.most_taps
-        return f"takes up to {_MAX_TAPS} taps, one of the kernels has {most}" if most > _MAX_TAPS else None
+        if problem.copies and problem.stored.itemsize > 8:
+            return f"copies numbers of up to 8 bytes, not {problem.stored}"
+        return not_in_place(problem)
 
     def describe(self) -> str:
         """The version of Triton, and whether it is interpreted."""
