@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from warpkit.cli.alpha import warp_pixels
 from warpkit.cli.completing import among, names
 from warpkit.cli.terminal import say_json
 from warpkit.cli.values import parse_options
-from warpkit.cli.warp import theta_of, transform_of, warp_pixels
+from warpkit.cli.warp import theta_of, transform_of
 from warpkit.errors import quoted, require
 from warpkit.files import check_writable, written_whole
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from warpkit.cli.alpha import warp_pixels
 from warpkit.cli.completing import among, names, several
 from warpkit.cli.placing import CONVENTIONS, Placing
 from warpkit.cli.values import join_numbers, parse_numbers, parse_options, parse_size
@@ -17,7 +18,6 @@ from warpkit.files import check_writable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from warpkit.cli.photo import Photo
     from warpkit.transforms.base import Transform
 
 
@@ -269,33 +269,6 @@ def _from_file(transform: "Transform", path: Path) -> "Tensor":
         raise InputError(f"--theta: {path}: {error}") from None
     require(len(batch) == 1, f"--theta: {path}", expected="one θ", given=len(batch))
     return batch[0]
-
-
-def warp_pixels(photo: "Photo", transform: "Transform", theta: "Tensor", fill: list[float], **how: Any) -> "Tensor":
-    """The pixels [C, H, W], warped to [C, *size] of the same type.
-
-    With alpha, colours are multiplied by it before they are sampled and divided by it afterwards: the colour of a
-    transparent pixel means nothing, is often black, and at full weight would put a dark seam around what is seen.
-    """
-    import torch
-
-    from warpkit.warping import warp as warp_image
-
-    pixels = photo.pixels[None]
-    if not photo.has_alpha:
-        return warp_image(pixels, transform, theta, fill=fill, **how)[0]
-    full = torch.iinfo(pixels.dtype).max
-    outside = _times_alpha(torch.tensor(fill).reshape(1, -1, 1, 1) / full)
-    warped = warp_image(_times_alpha(pixels.float() / full), transform, theta, fill=outside.flatten().tolist(), **how)
-    alpha = warped[:, -1:]  # a kernel that overshoots takes it above 1, and the colours with it
-    colour = torch.where(alpha > 0, warped[:, :-1] / alpha, 0.0)
-    return (torch.cat([colour, alpha], 1) * full).round().clamp(0, full).to(pixels.dtype)[0]
-
-
-def _times_alpha(pixels: "Tensor") -> "Tensor":
-    import torch
-
-    return torch.cat([pixels[:, :-1] * pixels[:, -1:], pixels[:, -1:]], 1)
 
 
 def _words(given: str) -> list[str]:

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from warpkit.cli.alpha import warp_pixels
 from warpkit.cli.photo import Photo
-from warpkit.cli.warp import warp_pixels
 from warpkit.errors import require
 from warpkit.geometry import lattice, to_normalised, to_pixels
 from warpkit.play.asked import FLAGS, Asked

@@ -22,6 +22,12 @@ _IMAGES, _WEIGHTS, _MADE, _WORK = 10**5, 10**7, 10**7, 10**9
 Shape = tuple[int, ...]
 
 
+class SurplusError(InputError):
+    """A layer takes images of another number of axes: by so many fewer is the `surplus`."""
+
+    surplus: int = 0
+
+
 class NeedsNumbersError(Exception):
     """The component cannot be tried on the `meta` device."""
 
@@ -126,10 +132,7 @@ def _shape(given: Any) -> Shape:
 
 
 def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
-    """Raise `InputError` where a layer would take an image for one without a batch, or take none with so many axes.
-
-    The error's `surplus` says how many axes there are too many.
-    """
+    """Raise `SurplusError` where a layer would take an image for one without a batch, or none with so many axes."""
     name, kind = type(module).__name__, type(module).__module__
     if kind.startswith("torch.nn.") and name[-2:] in ("1d", "2d", "3d") and not name.startswith("Dropout"):
         axes = int(name[-2])
@@ -139,15 +142,15 @@ def _check_axes(module: nn.Module, shapes: Sequence[Shape]) -> None:
         return
     surplus = len(shapes[0]) - axes - 1
     if surplus != 0 and not (name == "BatchNorm1d" and len(shapes[0]) == 1):
-        told = InputError(f"{name} takes images of {axes} axes, [C, *S]")
-        told.surplus = surplus  # type: ignore[attr-defined]
+        told = SurplusError(f"{name} takes images of {axes} axes, [C, *S]")
+        told.surplus = surplus
         raise told
 
 
 def batch_hint(error: InputError, shape: Shape, inputs: Sequence[Shape]) -> str:
     """What to say where an image has an axis too many because the spec's input has it, as one with a batch has."""
     written = next((given for given in inputs if len(given) == len(shape)), None)
-    if getattr(error, "surplus", 0) != 1 or written is None:
+    if not isinstance(error, SurplusError) or error.surplus != 1 or written is None:
         return ""
     return f"A batch axis is not written: did you mean {list(written[1:])} instead of {list(written)}?"
 

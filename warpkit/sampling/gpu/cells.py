@@ -36,9 +36,7 @@ def number_of(first, A: tl.constexpr, cells, axes, HOW: tl.constexpr):
 @no_type_check
 def number(where, table, keys, points, axes, where_strides, cells, HOW: tl.constexpr, BM: tl.constexpr):
     """Number the cell of each point: `keys` is [sets, points]. What is pushed nowhere gets the number of all cells."""
-    n, m, _ = block(1, points, BM, 1)
-    live = m < points
-    m = m.to(tl.int64) if HOW.long else m
+    n, m, _, live, _ = block(1, points, HOW, BM, 1)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     key = m.to(tl.int64) * 0
     below = tl.cast(1, tl.int64)
@@ -71,9 +69,7 @@ def collect(
 
     `order`: the points sorted by cell, [sets of points, points]; `starts`: the first of each cell among them.
     """
-    n, e, c = block(channels, places, BM, BC)
-    here = c < channels
-    inside = e < places
+    n, e, c, inside, here = block(channels, places, HOW, BM, BC)
     ex, ey, ez = output_index(e, larger)
     all_cells = tl.cast(cells[0], tl.int64) * cells[1] * cells[2]
     kind: tl.constexpr = table.dtype.element_ty

@@ -111,9 +111,7 @@ def gather(
     HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Eq. 6 of an affine matrix under "zeros". `sets`: how many of them, and of values, are added up in each image."""
-    n, q, c = block(channels, pixels, BM, BC)
-    here = c < channels
-    inside = q < pixels
+    n, q, c, inside, here = block(channels, pixels, HOW, BM, BC)
     pixel = output_index(q, axes[0])
     zero = q.to(tl.float64) * 0
     number: tl.constexpr = table.dtype.element_ty

@@ -11,15 +11,21 @@ from warpkit.sampling.gpu.taps import cell, moves, place, share, weight
 
 @triton.jit
 @no_type_check
-def block(channels, points, BM: tl.constexpr, BC: tl.constexpr):
-    """The image, the points and the channels of this program. Programs are counted along the axis without a limit."""
+def block(channels, points, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr):
+    """The image, the points and the channels of this program, and which of both there are.
+
+    Programs are counted along the axis without a limit.
+    """
     program = tl.program_id(0)
     across = tl.cdiv(points, BM)
     rest = program // across
     groups = tl.cdiv(channels, BC)
     m = (program % across) * BM + tl.arange(0, BM)
     c = (rest % groups) * BC + tl.arange(0, BC)
-    return (rest // groups).to(tl.int64), m, c
+    live, here = m < points, c < channels
+    m = m.to(tl.int64) if HOW.long else m
+    c = c.to(tl.int64) if HOW.long else c
+    return (rest // groups).to(tl.int64), m, c, live, here
 
 
 @triton.jit
@@ -77,11 +83,7 @@ def pull(
 
     LIMITS: of the integers that are stored, if they are integers.
     """
-    n, m, c = block(channels, points, BM, BC)
-    live = m < points
-    here = c < channels
-    m = m.to(tl.int64) if HOW.long else m
-    c = c.to(tl.int64) if HOW.long else c
+    n, m, c, live, here = block(channels, points, HOW, BM, BC)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     ax = taps_along(x, table, 0, False, axes, HOW)
     ay = taps_along(x, table, 1, False, axes, HOW)
@@ -123,11 +125,7 @@ def copy(
     FILL: tl.constexpr, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Eq. 4: the nearest pixel as it is. Labels, bytes and halves alike: only their size is known."""
-    n, m, c = block(channels, points, BM, BC)
-    live = m < points
-    here = c < channels
-    m = m.to(tl.int64) if HOW.long else m
-    c = c.to(tl.int64) if HOW.long else c
+    n, m, c, live, here = block(channels, points, HOW, BM, BC)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     jx, rx, _ = tap(taps_along(x, table, 0, False, axes, HOW), table, 0, 0, axes, HOW)
     jy, ry, _ = tap(taps_along(x, table, 1, False, axes, HOW), table, 0, 1, axes, HOW)

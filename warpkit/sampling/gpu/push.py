@@ -16,11 +16,7 @@ def push(
     HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Eq. 6. `strides`: of the image, as in `pull`; one image for all has a stride of 0."""
-    n, m, c = block(channels, points, BM, BC)
-    live = m < points
-    here = c < channels
-    m = m.to(tl.int64) if HOW.long else m
-    c = c.to(tl.int64) if HOW.long else c
+    n, m, c, live, here = block(channels, points, HOW, BM, BC)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     ax = taps_along(x, table, 0, False, axes, HOW)
     ay = taps_along(x, table, 1, False, axes, HOW)
