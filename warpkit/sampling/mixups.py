@@ -18,11 +18,8 @@ _LEAST = 4  # points: fewer may well lie outside
 _SHARE = 0.95  # of the points
 _FAR = 2.0  # beyond it along an axis, a normalised point is far outside
 _PIXELS = 2.0**14  # what is larger is no pixel of anybody's
-CHANNELS, _LARGE, _RATIO = (
-    (1, 3, 4),
-    16,
-    3,
-)  # as a last axis has them; as axes of pixels have, and a second axis has no channels
+CHANNELS = (1, 3, 4)  # as a last axis has them that is none of space
+_LARGE, _RATIO = 16, 3  # as axes of pixels have: the least, and the largest of them for one of the smallest
 
 _told: set[str] = set()
 _calls = 0
