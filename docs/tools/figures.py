@@ -23,7 +23,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 import warpkit as wk
-from warpkit.testing import pictures
+from warpkit import pictures
 
 PAGES = ROOT / "docs/img"
 
