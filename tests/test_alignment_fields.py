@@ -6,7 +6,7 @@ from strategies import uniform
 
 import warpkit as wk
 from warpkit.alignment import dense
-from warpkit.alignment.dense import Dense, _Surface
+from warpkit.alignment.energy import Energy
 from warpkit.alignment.level import Level
 from warpkit.alignment.losses import LOSSES
 
@@ -174,12 +174,11 @@ def test_a_composition_with_a_field_is_refused():
 def test_the_penalty_s_gradient_is_that_of_the_loss(penalty, units, size):
     transform = wk.get_transform("displacement", ndim=len(size), units=units)
     image = uniform(0, 2, 1, *size)
-    search = Dense(transform, penalty, 0.3, False, False, print)
-    surface = _Surface(search, Level(image, image, LOSSES["mse"], "bicubic", False), spacing=2.0)
+    energy = Energy(transform, penalty, 0.3, False, Level(image, image, LOSSES["mse"], "bicubic", False), spacing=2.0)
     theta = uniform(1, 2, len(size), *size).requires_grad_()
     loss = {"bending": wk.losses.bending, "diffusion": wk.losses.diffusion}[penalty](transform, theta, size)
     (expected,) = torch.autograd.grad(0.3 * loss.sum() / (4 if penalty == "bending" else 1), theta)
-    torch.testing.assert_close(surface._pulled_at_places(theta.detach()), expected)
+    torch.testing.assert_close(energy._pulled_at_places(theta.detach()), expected)
 
 
 class Doubled(wk.FieldTransform):
@@ -201,14 +200,13 @@ def test_a_step_is_that_of_what_theta_means(other):
     size = (24, 26)
     image = texture(0, size)
     fixed, _ = moved(image, 1, 0.4)
-    search = Dense(other, "bending", 0.3, False, False, print)
-    surface = _Surface(search, Level(image, fixed, LOSSES["mse"], "bicubic", False), spacing=1.0)
+    energy = Energy(other, "bending", 0.3, False, Level(image, fixed, LOSSES["mse"], "bicubic", False), spacing=1.0)
     theta = (0.002 * uniform(1, 1, 2, *size).float()).requires_grad_()
     loss = wk.losses.bending(other, theta, size, align_corners=other.align_corners)
     (expected,) = torch.autograd.grad(0.3 * loss.sum(), theta)
-    torch.testing.assert_close(surface._pulled(theta.detach()), expected)
+    torch.testing.assert_close(energy._pulled(theta.detach()), expected)
     start = theta.detach()
-    assert surface.value(start + surface.newton(start)) < 0.2 * surface.value(start)
+    assert energy.value(start + energy.newton(start)) < 0.2 * energy.value(start)
 
 
 def test_without_a_penalty_and_of_a_line_there_is_a_field():

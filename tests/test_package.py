@@ -11,7 +11,7 @@ import cases
 import pytest
 
 import warpkit as wk
-from warpkit.alignment.dense import PENALTIES, Regularization
+from warpkit.alignment.energy import PENALTIES, Regularization
 from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.kernels.base import KernelName
 from warpkit.pixels.fits import _MODELS, Model

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from warpkit import tracing
 from warpkit.alignment.coarse_to_fine import FOLLOWED, CoarseToFine
-from warpkit.alignment.dense import PENALTIES, Dense, Regularization, starts
+from warpkit.alignment.dense import Dense, starts
+from warpkit.alignment.energy import PENALTIES, Regularization
 from warpkit.alignment.losses import LOSSES, LossName
 from warpkit.alignment.pyramid import COARSEST
 from warpkit.component import as_number
