@@ -1,0 +1,123 @@
+"""ITK's transform files → θ, and back.
+
+A file takes points of the fixed image to points of the moving one, in millimetres; θ does it in normalised coordinates.
+So θ is moving⁻¹ · T · fixed, and two spaces always belong to a file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import warpkit as wk
+from warpkit.transforms.base import leaves
+from warpkit_medical import itk
+from warpkit_medical.fields import read_field, write_field
+from warpkit_medical.nifti import FilePath, is_nifti, reading
+
+
+def read_transform(
+    path: FilePath, *, fixed: wk.Space, moving: wk.Space, align_corners: bool = False
+) -> tuple[Any, Any]:
+    """The transform in a file, as `wk.warp` takes it: `transform, theta = read_transform(...)`.
+
+    `wk.warp(image, transform, theta, size=fixed.size, padding_mode="none")` is then SimpleITK's `Resample` of an image
+    in the space `moving` onto `fixed`, by that file.
+
+    Args:
+        path: a file that ITK, SimpleITK, ANTs or Slicer wrote: `.tfm`, `.txt`, `.h5`, `.hdf5`, `.mat`, or a
+            displacement field as `.nii` or `.nii.gz`.
+        fixed: where the result lies.
+        moving: where the image lies that is warped.
+        align_corners: as in the `warp` that gets θ.
+
+    Returns:
+        For matrices (translations, Euler, versor, similarity, affine, and composites of them) "affine" and
+        θ `[1, P]` in float64. For displacement fields, alone or in a composite, a `wk.Compose` of "affine" and
+        "displacement" and its tuple of θ; outside of a field nothing is displaced. What else there is (B-splines) is a
+        displacement field at the pixels of `fixed`, exact there.
+
+    Raises:
+        InputError: for a file that is missing, truncated or no transform, that holds several, and for spaces of other
+            dimensions than its own.
+    """
+    _check_spaces(fixed, moving)
+    with reading(path, "a transform"):
+        steps = [read_field(path)] if is_nifti(path) else itk.steps(itk.read(Path(path)), fixed)
+        for step in steps:
+            if not isinstance(step, Tensor) and step[1].ndim != fixed.ndim:
+                raise wk.InputError("field", expected=f"one in {fixed.ndim}-D", given=step[1].ndim)
+    affine = wk.get_transform("affine", ndim=fixed.ndim)
+    parts: list[Any] = []
+    thetas = []
+    reached = fixed.world(align_corners)  # from the coordinates of the last part to millimetres
+    for step in steps:
+        if isinstance(step, Tensor):
+            reached = step @ reached
+            continue
+        vectors, space = step
+        field = wk.get_transform("displacement", ndim=fixed.ndim, padding_mode="none")
+        parts += ["affine", field]
+        thetas += [affine.from_matrix((space.world().inverse() @ reached)[None]), space.displacement(vectors)]
+        reached = space.world()
+    last = affine.from_matrix((moving.world(align_corners).inverse() @ reached)[None])
+    return (wk.Compose([*parts, "affine"], ndim=fixed.ndim), (*thetas, last)) if parts else ("affine", last)
+
+
+def write_transform(
+    transform: Any, theta: Any, path: FilePath, *, fixed: wk.Space, moving: wk.Space, align_corners: bool = False
+) -> None:
+    """Write a transform and its θ into a file: what `read_transform` reads, and SimpleITK, ANTs and Slicer.
+
+    The file appears whole or not at all; one that is there is replaced. A matrix is written as `AffineTransform`. All
+    else is written as the displacements of the pixels of `fixed`: ITK interpolates between them.
+
+    Args:
+        transform: as `wk.warp` takes it.
+        theta: its θ, of one image; where `fixed` and `moving` are the spaces of the result and of the image.
+        path: it ends in `.tfm`, `.txt`, `.h5`, `.hdf5` or `.mat`, or in `.nii` or `.nii.gz`, which hold displacements
+            in all cases.
+        fixed: where the result of `wk.warp` lies.
+        moving: where the image lies that is warped.
+        align_corners: as in the `warp` that θ is for.
+
+    Raises:
+        InputError: for several θ, a name that ends otherwise, a point without an image (behind a horizon), and where
+            the file cannot be written.
+    """
+    _check_spaces(fixed, moving)
+    if not is_nifti(path):
+        itk.check_suffix(Path(path))
+    whole = wk.Compose([transform], ndim=fixed.ndim, align_corners=align_corners)
+    given = whole.as_theta((theta,) if whole.is_field else theta)
+    if any(len(each) != 1 for each in leaves(given)):
+        raise wk.InputError("theta", expected="that of one image: a file holds one", given=theta)
+    if whole.is_affine and not is_nifti(path):
+        matrix = fixed.millimetres(given, moving, whole, align_corners=align_corners)
+        itk.write(itk.affine(matrix[0]), Path(path))
+        return
+    vectors = _vectors(whole, given, fixed, moving, align_corners)
+    if is_nifti(path):
+        write_field(vectors, fixed, path)
+    else:
+        itk.write(itk.field(vectors, fixed), Path(path))
+
+
+def _vectors(whole: wk.Compose, theta: Any, fixed: wk.Space, moving: wk.Space, align_corners: bool) -> Tensor:
+    """How far each pixel of the fixed image is displaced, [1, D, *size], in millimetres."""
+    device = leaves(theta)[0].device
+    points = wk.lattice(fixed.size, align_corners=align_corners, dtype=torch.float64, device=device)
+    with torch.no_grad():
+        reached = whole(theta, points[None])[0]
+    inside, outside = (space.world(align_corners).to(device) for space in (moving, fixed))
+    if not reached.isfinite().all():
+        raise wk.InputError("theta", expected="a transform that takes every pixel somewhere", given="one that does not")
+    moved = reached @ inside[:-1, :-1].mT + inside[:-1, -1] - points @ outside[:-1, :-1].mT - outside[:-1, -1]
+    return moved.movedim(-1, 0)[None].cpu()
+
+
+def _check_spaces(fixed: Any, moving: Any) -> None:
+    for name, space in (("fixed", fixed), ("moving", moving)):
+        if not isinstance(space, wk.Space) or space.ndim != fixed.ndim or space.ndim < 2:
+            raise wk.InputError(name, expected="a wk.Space in 2-D or 3-D, both in the same", given=space)
