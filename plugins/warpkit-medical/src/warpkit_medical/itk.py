@@ -12,10 +12,10 @@ from torch import Tensor
 import warpkit as wk
 from warpkit.files import written_whole
 from warpkit.quoting import reason, shown
+from warpkit_medical.whole import check_whole
 
 Step = Tensor | tuple[Tensor, wk.Space]  # a matrix [D + 1, D + 1], or vectors [1, D, *F] and where they stand
-_TEXT = (".tfm", ".txt")
-SUFFIXES = (*_TEXT, ".h5", ".hdf5", ".mat")  # .xfm keeps one transform of several
+SUFFIXES = (".tfm", ".txt", ".h5", ".hdf5", ".mat")  # .xfm keeps one transform of several
 
 
 def check_suffix(path: Path) -> None:
@@ -26,16 +26,13 @@ def check_suffix(path: Path) -> None:
 
 
 def read(path: Path) -> Any:
-    """The transform in a file, as SimpleITK reads it; `InputError` for a text that ends too early."""
+    """The transform in a file, as SimpleITK reads it; `InputError` for a file that ends too early."""
     check_suffix(path)
-    with path.open("rb"):  # what is not there is told so, and not as ITK tells it
-        pass
-    if path.suffix.lower() in _TEXT:
-        _check_whole(path.read_text(encoding="utf-8"))
+    check_whole(path)
     try:
         return sitk.ReadTransform(str(path))
     except RuntimeError as error:
-        raise wk.InputError("ITK refuses it", given=_said(error)) from error
+        raise wk.InputError(f"ITK refuses it: {_said(error)}") from error
 
 
 def write(transform: Any, path: Path) -> None:
@@ -93,20 +90,6 @@ def _matrix(linear: Any) -> Tensor:
 def _field(image: Any) -> Step:
     vectors = torch.from_numpy(sitk.GetArrayFromImage(image)).movedim(-1, 0)[None]
     return vectors, wk.Space.of(image)
-
-
-def _check_whole(text: str) -> None:
-    """Raise `InputError` for a text that lacks its end, of which ITK may make the identity, and for several in one."""
-    tags = [line.partition(":")[0].strip() for line in text.splitlines() if line.strip() and line[:1] != "#"]
-    names = re.findall(r"^Transform: *(\w*)", text, re.MULTILINE)
-    expected = ["Transform", "Parameters", "FixedParameters"]
-    is_composite = bool(names) and names[0].startswith("Composite")
-    if not names:
-        raise wk.InputError("text", expected="ITK's, with a line that begins with Transform:")
-    if tags[is_composite:] != expected * (len(names) - is_composite) or not text.endswith("\n"):
-        raise wk.InputError("it is not whole", expected=f"{', '.join(expected)}, each in a line that ends")
-    if len(names) > 1 and not is_composite:
-        raise wk.InputError("file", expected="one transform, or a composite", given=names)
 
 
 def _said(error: RuntimeError) -> str:
