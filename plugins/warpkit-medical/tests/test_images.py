@@ -6,7 +6,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 import warpkit_medical as medical
-from cases import oblique, picture, pixels_of
+from medical_cases import oblique, picture, pixels_of
 
 import warpkit as wk
 

@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 import torch
 import warpkit_medical as medical
-from cases import oblique, transform_of
+from medical_cases import oblique, transform_of
 
 import warpkit as wk
 
@@ -84,7 +84,7 @@ def test_other_names_bytes_and_dimensions_are_refused(tmp_path):
 
 
 def test_transforms_of_single_precision_are_read(text):
-    """ANTs writes them."""
+    """As ANTs writes its fields and composites."""
     path, whole = text
     given = medical.read_transform(path, **BOTH)[1]
     path.write_text(whole.replace("_double_", "_float_"))
@@ -92,9 +92,10 @@ def test_transforms_of_single_precision_are_read(text):
 
 
 def test_the_identity_and_an_empty_composite_are_the_identity(tmp_path):
-    sitk.WriteTransform(sitk.Transform(3, sitk.sitkIdentity), tmp_path / "map.tfm")
-    transform, theta = medical.read_transform(tmp_path / "map.tfm", **BOTH)
-    torch.testing.assert_close(theta[0], wk.get_transform(transform, ndim=3).identity().double())
+    for nothing in (sitk.Transform(3, sitk.sitkIdentity), sitk.CompositeTransform(3)):
+        sitk.WriteTransform(nothing, tmp_path / "map.tfm")
+        transform, theta = medical.read_transform(tmp_path / "map.tfm", **BOTH)
+        torch.testing.assert_close(theta[0], wk.get_transform(transform, ndim=3).identity().double())
 
 
 def test_what_a_file_cannot_hold_is_refused_before_it_is_touched(tmp_path):
@@ -145,3 +146,12 @@ def test_what_was_read_can_be_written_and_trained(tmp_path):
     torch.testing.assert_close(
         wk.warp(image, once, one, **ways), wk.warp(image, transform, theta, **ways), rtol=0, atol=1e-4
     )
+
+
+def test_a_field_on_the_pixels_of_its_image_is_read_as_it_is(tmp_path):
+    """Two matrices around it would be the identity, and cost eight times the time."""
+    vectors = torch.randn(1, 3, *SPACE.size)
+    medical.write_field(vectors, SPACE, tmp_path / "field.nii")
+    transform, theta = medical.read_transform(tmp_path / "field.nii", **BOTH)
+    assert type(transform) is type(wk.get_transform("displacement", ndim=3))
+    torch.testing.assert_close(SPACE.vectors(theta), vectors)

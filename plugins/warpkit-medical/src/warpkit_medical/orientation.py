@@ -53,6 +53,9 @@ def _affine(header: Any) -> NDArray[np.float64]:
 
 
 def is_sheared(affine: NDArray[np.float64]) -> bool:
-    """Whether the axes are not at right angles."""
-    axes = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    """Whether the axes are not at right angles, or one of them has no length."""
+    lengths = np.linalg.norm(affine[:3, :3], axis=0)
+    if not lengths.all():
+        return True
+    axes = affine[:3, :3] / lengths
     return bool(np.abs(axes.T @ axes - np.eye(3)).max() > 1e-3)

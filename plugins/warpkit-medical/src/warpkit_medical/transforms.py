@@ -35,8 +35,8 @@ def read_transform(
     Returns:
         For matrices (translations, Euler, versor, similarity, affine, and composites of them) "affine" and
         θ `[1, P]` in float64. For displacement fields, alone or in a composite, a `wk.Compose` of "affine" and
-        "displacement" and its tuple of θ; outside of a field nothing is displaced. What else there is (B-splines) is a
-        displacement field at the pixels of `fixed`, exact there.
+        "displacement" and its tuple of θ, or the one part that is not the identity; outside of a field nothing is
+        displaced. Of other transforms (B-splines) the displacements at the pixels of `fixed`, which are exact there.
 
     Raises:
         InputError: for a file that is missing, truncated or no transform, that holds several, and for spaces of other
@@ -48,21 +48,20 @@ def read_transform(
         for step in steps:
             if not isinstance(step, Tensor) and step[1].ndim != fixed.ndim:
                 raise wk.InputError("field", expected=f"one in {fixed.ndim}-D", given=step[1].ndim)
-    affine = wk.get_transform("affine", ndim=fixed.ndim)
-    parts: list[Any] = []
-    thetas = []
+    parts: list[tuple[Any, Tensor]] = []
     reached = fixed.world(align_corners)  # from the coordinates of the last part to millimetres
     for step in steps:
         if isinstance(step, Tensor):
             reached = step @ reached
-            continue
-        vectors, space = step
-        field = wk.get_transform("displacement", ndim=fixed.ndim, padding_mode="none")
-        parts += ["affine", field]
-        thetas += [affine.from_matrix((space.world().inverse() @ reached)[None]), space.displacement(vectors)]
-        reached = space.world()
-    last = affine.from_matrix((moving.world(align_corners).inverse() @ reached)[None])
-    return (wk.Compose([*parts, "affine"], ndim=fixed.ndim), (*thetas, last)) if parts else ("affine", last)
+        else:
+            vectors, space = step
+            field = wk.get_transform("displacement", ndim=fixed.ndim, padding_mode="none")
+            parts += [*_affine(space.world().inverse() @ reached), (field, space.displacement(vectors))]
+            reached = space.world()
+    last = moving.world(align_corners).inverse() @ reached
+    parts += _affine(last) if parts else [("affine", _theta(last))]
+    transforms, thetas = zip(*parts, strict=True)
+    return (transforms[0], thetas[0]) if len(parts) == 1 else (wk.Compose(transforms, ndim=fixed.ndim), thetas)
 
 
 def write_transform(
@@ -102,6 +101,16 @@ def write_transform(
         write_field(vectors, fixed, path)
     else:
         itk.write(itk.field(vectors, fixed), Path(path))
+
+
+def _affine(matrix: Tensor) -> list[tuple[str, Tensor]]:
+    """The matrix as a part; none for the identity, so that a field on the pixels of an image is read as it is."""
+    is_identity = torch.allclose(matrix, torch.eye(len(matrix), dtype=matrix.dtype), rtol=0, atol=1e-12)
+    return [] if is_identity else [("affine", _theta(matrix))]
+
+
+def _theta(matrix: Tensor) -> Tensor:
+    return wk.get_transform("affine", ndim=len(matrix) - 1).from_matrix(matrix[None])
 
 
 def _vectors(whole: wk.Compose, theta: Any, fixed: wk.Space, moving: wk.Space, align_corners: bool) -> Tensor:
