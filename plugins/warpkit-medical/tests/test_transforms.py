@@ -106,6 +106,8 @@ def test_what_a_file_cannot_hold_is_refused_before_it_is_touched(tmp_path):
         (("affine", theta.expand(2, -1), tmp_path / "map.tfm"), BOTH, "theta: expected that of one image"),
         (("affine", theta, tmp_path / "map.xfm"), BOTH, "ends in .tfm"),
         (("affine", theta[:, :5], tmp_path / "map.tfm"), BOTH, "theta"),
+        (("affine", None, tmp_path / "map.tfm"), BOTH, "theta"),
+        (("displacement", theta, tmp_path / "map.tfm"), BOTH, "theta"),
         (("projective", behind, tmp_path / "map.tfm"), flat, "takes every pixel somewhere"),
     ]:
         with pytest.raises(wk.InputError, match=told):

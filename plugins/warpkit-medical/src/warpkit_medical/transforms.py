@@ -69,21 +69,22 @@ def write_transform(
 ) -> None:
     """Write a transform and its θ into a file: what `read_transform` reads, and SimpleITK, ANTs and Slicer.
 
-    The file appears whole or not at all; one that is there is replaced. A matrix is written as `AffineTransform`. All
-    else is written as the displacements of the pixels of `fixed`: ITK interpolates between them.
+    The file appears whole or not at all; one that is there is replaced. An affine matrix is written as ITK's
+    `AffineTransform`. Every other transform is written as the displacements of the pixels of `fixed`, between which ITK
+    interpolates.
 
     Args:
         transform: as `wk.warp` takes it.
-        theta: its θ, of one image; where `fixed` and `moving` are the spaces of the result and of the image.
-        path: it ends in `.tfm`, `.txt`, `.h5`, `.hdf5` or `.mat`, or in `.nii` or `.nii.gz`, which hold displacements
-            in all cases.
+        theta: its θ, a batch of one.
+        path: it ends in `.tfm`, `.txt`, `.h5`, `.hdf5` or `.mat`, or in `.nii` or `.nii.gz`. NIfTI holds displacements
+            in all cases, in float32, as those of ANTs are.
         fixed: where the result of `wk.warp` lies.
         moving: where the image lies that is warped.
         align_corners: as in the `warp` that θ is for.
 
     Raises:
-        InputError: for several θ, a name that ends otherwise, a point without an image (behind a horizon), and where
-            the file cannot be written.
+        InputError: for several θ, for a name that ends otherwise, for a transform that takes a pixel nowhere (behind a
+            horizon), and where the file cannot be written.
     """
     _check_spaces(fixed, moving)
     if not is_nifti(path):
@@ -98,7 +99,7 @@ def write_transform(
         return
     vectors = _vectors(whole, given, fixed, moving, align_corners)
     if is_nifti(path):
-        write_field(vectors, fixed, path)
+        write_field(vectors.float(), fixed, path)
     else:
         itk.write(itk.field(vectors, fixed), Path(path))
 
