@@ -188,6 +188,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path):
     ]:
         with pytest.raises(wk.InputError, match=told):
             medical.write_image(*given)
+    with pytest.raises(wk.InputError, match=r"path: expected a text or a pathlib.Path"):
+        medical.read_image(None)
     with pytest.raises(wk.InputError, match="ndim: expected 2 or 3"):
         medical.read_image(path, ndim=4)
     medical.write_image(image, space, path)

@@ -107,6 +107,8 @@ def test_what_a_file_cannot_hold_is_refused_before_it_is_touched(tmp_path):
         (("affine", theta, tmp_path / "map.xfm"), BOTH, "ends in .tfm"),
         (("affine", theta[:, :5], tmp_path / "map.tfm"), BOTH, "theta"),
         (("affine", None, tmp_path / "map.tfm"), BOTH, "theta"),
+        (("affine", theta * torch.nan, tmp_path / "map.tfm"), BOTH, "takes every pixel somewhere"),
+        (("affine", theta, None), BOTH, "path: expected a text or a pathlib.Path"),
         (("displacement", theta, tmp_path / "map.tfm"), BOTH, "theta"),
         (("projective", behind, tmp_path / "map.tfm"), flat, "takes every pixel somewhere"),
     ]:
@@ -115,18 +117,22 @@ def test_what_a_file_cannot_hold_is_refused_before_it_is_touched(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_appears_whole_or_stays_as_it_was(tmp_path, monkeypatch):
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_file_appears_whole_or_stays_as_it_was(tmp_path, monkeypatch, is_noticed):
+    """ITK's writers of texts say nothing of a full disk."""
     path, theta = tmp_path / "map.tfm", wk.get_transform("affine", ndim=3).identity()[None]
     medical.write_transform("affine", theta, path, **BOTH)
     before = path.read_bytes()
 
     def half(transform, name):
         with open(name, "w") as file:
-            file.write("#Insight")
-        raise RuntimeError("Exception thrown\nITK ERROR: Writer(0x55aa): the disk is full")
+            file.write("#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\nParam")
+        if is_noticed:
+            raise RuntimeError("Exception thrown\nITK ERROR: Writer(0x55aa): the disk is full")
 
     monkeypatch.setattr(sitk, "WriteTransform", half)
-    with pytest.raises(wk.InputError, match="cannot be written: the disk is full"):
+    told = "the disk is full" if is_noticed else "only a part of it was"
+    with pytest.raises(wk.InputError, match=f"cannot be written: {told}"):
         medical.write_transform("affine", theta, path, **BOTH)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

@@ -42,6 +42,10 @@ def write(transform: Any, path: Path) -> None:
             sitk.WriteTransform(transform, str(draft))
         except RuntimeError as error:
             raise wk.InputError(f"{shown(path)} cannot be written: {_said(error)}") from error
+        try:
+            check_whole(draft)  # ITK does not notice a full disk
+        except wk.InputError:
+            raise wk.InputError(f"{shown(path)} cannot be written: only a part of it was") from None
 
 
 def steps(transform: Any, fixed: wk.Space) -> list[Step]:

@@ -3,7 +3,7 @@
 import contextlib
 import gzip
 from collections.abc import Iterator
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,29 @@ _NARROW = {torch.bool: torch.uint8, torch.float16: torch.float32, torch.bfloat16
 
 def is_nifti(path: FilePath) -> bool:
     """Whether the file is called like one."""
-    return fspath(path).lower().endswith(SUFFIXES)
+    return path_of(path).name.lower().endswith(SUFFIXES)
+
+
+def path_of(path: FilePath) -> Path:
+    """The path; `InputError` for what is none."""
+    if not isinstance(path, str | PathLike):
+        raise wk.InputError("path", expected="a text or a pathlib.Path", given=path)
+    return Path(path)
 
 
 @contextlib.contextmanager
 def reading(path: FilePath, what: str) -> Iterator[None]:
     """Whatever is raised inside becomes an `InputError` that names the file."""
+    named = shown(path_of(path))
     try:
         yield
     except wk.InputError as error:
-        raise error.at(shown(Path(path))) from None
+        raise error.at(named) from None
     except FileNotFoundError:
-        raise wk.InputError(f"{shown(Path(path))}: there is no such file") from None
+        raise wk.InputError(f"{named}: there is no such file") from None
     except Exception as error:  # readers raise nearly anything where a file is damaged
         told = getattr(error, "strerror", None) or reason(error)
-        raise wk.InputError(f"{shown(Path(path))} cannot be read as {what}: {told}") from error
+        raise wk.InputError(f"{named} cannot be read as {what}: {told}") from error
 
 
 def load(path: FilePath) -> tuple[Tensor, Any]:
@@ -93,7 +101,7 @@ def save(pixels: Tensor, space: wk.Space, path: FilePath) -> None:
     if c > 1:
         file.header.set_intent("vector")
     with written_whole(Path(path)) as draft, draft.open("wb") as plain:
-        if fspath(path).lower().endswith(".gz"):
+        if draft.suffix.lower() == ".gz":
             with gzip.GzipFile("", "wb", compresslevel=1, fileobj=plain, mtime=0) as packed:  # equal bytes each time
                 file.to_stream(packed)
         else:

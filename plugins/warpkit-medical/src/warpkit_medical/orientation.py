@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import warpkit as wk
 
 _TURN = np.diag([-1.0, -1.0, 1.0, 1.0])  # RAS ↔ LPS
-_MILLIMETRES = {"meter": 1e3, "micron": 1e-3}
+_MILLIMETRES = {1: 1e3, 3: 1e-3}  # codes of metres and micrometres
 _FLAT = 1e-4  # of a pixel: how far a flat image may lie out of the plane of x and y
 
 
@@ -29,7 +29,7 @@ def space_of(header: Any, size: tuple[int, ...]) -> wk.Space:
     Raises `InputError` where a flat image does not lie in the plane of x and y.
     """
     matrix = _TURN @ _affine(header)
-    matrix[:3] *= _MILLIMETRES.get(header.get_xyzt_units()[0], 1.0)
+    matrix[:3] *= _MILLIMETRES.get(int(header["xyzt_units"]) & 7, 1.0)
     if len(size) == 2:
         aside = np.abs([*matrix[2, :2], *matrix[:2, 2]]).max()
         if aside > _FLAT * np.abs(matrix[:2, :2]).max():

@@ -95,6 +95,7 @@ def write_transform(
         raise wk.InputError("theta", expected="that of one image: a file holds one", given=theta)
     if whole.is_affine and not is_nifti(path):
         matrix = fixed.millimetres(given, moving, whole, align_corners=align_corners)
+        _check_finite(matrix)
         itk.write(itk.affine(matrix[0]), Path(path))
         return
     vectors = _vectors(whole, given, fixed, moving, align_corners)
@@ -121,10 +122,14 @@ def _vectors(whole: wk.Compose, theta: Any, fixed: wk.Space, moving: wk.Space, a
     with torch.no_grad():
         reached = whole(theta, points[None])[0]
     inside, outside = (space.world(align_corners).to(device) for space in (moving, fixed))
-    if not reached.isfinite().all():
-        raise wk.InputError("theta", expected="a transform that takes every pixel somewhere", given="one that does not")
+    _check_finite(reached)
     moved = reached @ inside[:-1, :-1].mT + inside[:-1, -1] - points @ outside[:-1, :-1].mT - outside[:-1, -1]
     return moved.movedim(-1, 0)[None].cpu()
+
+
+def _check_finite(reached: Tensor) -> None:
+    if not reached.isfinite().all():
+        raise wk.InputError("theta", expected="a transform that takes every pixel somewhere", given="one that does not")
 
 
 def _check_spaces(fixed: Any, moving: Any) -> None:
