@@ -75,6 +75,33 @@ def test_an_image_of_simpleitk_says_its_space():
     torch.testing.assert_close(found.matrix, space.matrix)
 
 
+def test_a_matrix_of_pixels_is_a_space():
+    space = oblique(np.random.default_rng(4), (4, 5, 6))
+    found = wk.Space.from_matrix(space.size, space.matrix)
+    torch.testing.assert_close(found.matrix, space.matrix, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(found.spacing, space.spacing)
+    sheared = np.array([[3.0, 1.0, 7.0], [4.0, 2.0, 8.0]])  # the columns' lengths are 5 and √5
+    found = wk.Space.from_matrix((2, 9), sheared)
+    np.testing.assert_allclose(found.spacing, (5, 5**0.5))
+    np.testing.assert_allclose(found.matrix[:2], sheared)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "told"),
+    [
+        (np.eye(4), "matrix: expected one in 2-D"),
+        (np.eye(3)[None].repeat(2, 0), "matrix: expected one in 2-D"),
+        (np.diag([1.0, 0.0, 1.0]), "matrix: expected an invertible"),
+        (np.diag([1.0, float("nan"), 1.0]), "matrix: expected an invertible"),
+        ([[1, 0, 0], [0, 1, 0], [0.1, 0, 1]], "matrix: expected an invertible affine"),
+        ([[1, 1, 0], [1, 1, 0]], "direction: expected independent"),
+    ],
+)
+def test_a_matrix_of_no_space_is_refused(matrix, told):
+    with pytest.raises(wk.InputError, match=told):
+        wk.Space.from_matrix((4, 5), matrix)
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_there_and_back(align_corners):
     rng = np.random.default_rng(3)

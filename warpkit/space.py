@@ -34,8 +34,9 @@ class Space:
         direction: D rows of D numbers, or D² of them: column i is the unit vector along which axis i (x, y, z) runs.
             The identity unless given.
 
-    `Space.of(image)` reads them of a SimpleITK or ITK image. Raises `InputError` for other numbers of them,
-    numbers that are not finite, a spacing that is not positive, and directions that are not independent.
+    `Space.of(image)` reads them of a SimpleITK or ITK image, `Space.from_matrix` of a matrix. Raises `InputError` for
+    other numbers of them, numbers that are not finite, a spacing that is not positive, and directions that are not
+    independent.
 
     >>> scan = Space((2, 4), spacing=0.5, origin=(10, 20))
     >>> scan.matrix[:2].tolist()
@@ -71,6 +72,28 @@ class Space:
             raise InputError("image", expected=expected, given=image) from None
         flat = direction if isinstance(direction, tuple) else np.asarray(direction).ravel().tolist()
         return Space(size[::-1], spacing, origin, flat)
+
+    @staticmethod
+    def from_matrix(size: Sequence[int], matrix: ArrayLike) -> "Space":
+        """The space of this size whose `matrix` this is, from pixel indices x, y, z to millimetres.
+
+        Args:
+            size: as in `Space`, rows first.
+            matrix: `[D, D + 1]` or `[D + 1, D + 1]`. nibabel's `affine`, whose x and y point the other way, is
+                `diag(-1, -1, 1, 1) @ affine`. A shear stays in the directions, which are then not at right angles.
+
+        Raises:
+            InputError: for another shape, for a matrix that is singular, not finite or not affine.
+        """
+        square = matrices(matrix)
+        d = len(check_size(size))
+        if square.shape != (1, d + 1, d + 1):
+            raise InputError("matrix", expected=f"one in {d}-D, as the size is", given=list(square.shape))
+        given = square[0].detach().cpu().double().numpy()
+        spacing = np.linalg.norm(given[:-1, :-1], axis=0)
+        if not (np.isfinite(given).all() and np.array_equal(given[-1], np.eye(d + 1)[-1]) and spacing.all()):
+            raise InputError("matrix", expected="an invertible affine matrix of finite numbers", given=given.tolist())
+        return Space(size, spacing, given[:-1, -1], given[:-1, :-1] / spacing)
 
     @property
     def ndim(self) -> int:

@@ -53,6 +53,7 @@ RIGHT = {
     "registration": "tutorials/registration.html",
     "gradient": "explanation/how-it-works.html",
     "NaN": "explanation/bad-input.html",
+    "NIfTI": "tutorials/millimetres.html",
 }
 LINKS = """() => {
     const found = []
