@@ -25,6 +25,8 @@ from warpkit.training.runs import METRICS, RESULT, RUN
 
 KEPT = Path(__file__).resolve().parents[1] / "results" / "whole"
 EPOCHS = {"cnn": 30, "fcn": 60}
+# Chosen on 5,000 digits that were held out of the 60,000, as all settings are that differ from those for 5,000 digits.
+DECAY = 0.01
 # The paper's own way to train: stochastic gradient descent from 0.01, a tenth of that twice, and nothing else.
 PAPER_S = {"training.optimizer": "sgd", "training.rate": 0.01, "training.schedule": "steps", "training.weight_decay": 0}
 
@@ -72,7 +74,7 @@ def run(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
     if (kept / RESULT).is_file():
         return
     epochs = EPOCHS["fcn" if "fcn" in job.model else "cnn"]
-    settings = {"data.folder": mnist.name, "training.epochs": epochs, **job.settings}
+    settings = {"data.folder": mnist.name, "training.epochs": epochs, "training.weight_decay": DECAY, **job.settings}
     (plan,) = plans(job.experiment, [job.model], settings)
     print(job, plan.command(job.seed), sep=": ", flush=True)
     fit(plan, job.seed, runs / job.folder)
