@@ -3,7 +3,8 @@
 For each run on distorted digits whose network begins with a transformer, on the first thousand test images: the share
 of a digit's ink that lies inside the window that the transformer takes from the canvas (clutter does not count), the
 share of digits of which nearly all does, and the window's mean side, as a part of the canvas's. Below it the same for
-the window that every image would get before anything was learnt.
+the window that every image would get before anything was learnt. Where digits are turned (R, RTS), also how much of a
+turn the transformer undoes on average: 0 % where it does not heed it, 100 % where every digit ends as it was written.
 """
 
 import sys
@@ -30,7 +31,18 @@ def attention(run: Run) -> str:
     alone = task.distortion.apply(raw.images, raw.drawn, torch.zeros(1, 1, 28, 28))
     learnt = transformer.theta(images)
     thetas = {"learnt": learnt, "at the beginning": transformer.init.expand_as(learnt)}
-    return "\n".join(f"{run.folder}, {name}: {_told(transformer, theta, alone)}" for name, theta in thetas.items())
+    lines = [f"{run.folder}, {name}: {_told(transformer, theta, alone)}" for name, theta in thetas.items()]
+    if run.asked["experiment"] in ("r", "rts"):
+        lines.append(f"{run.folder}, learnt: {_undone(transformer, learnt, raw.drawn[:, 0]):.0%} of a turn is undone")
+    return "\n".join(lines)
+
+
+def _undone(transformer: SpatialTransformer, theta: torch.Tensor, angle: torch.Tensor) -> float:
+    """The slope of the turn in θ's matrix (the nearest rotation's) over the digit's, by least squares."""
+    matrix = transformer.transform.jacobian(theta, torch.zeros(1, 1, 2))[:, 0]
+    turn = torch.atan2(matrix[:, 1, 0] - matrix[:, 0, 1], matrix[:, 0, 0] + matrix[:, 1, 1])
+    varied = angle - angle.mean()
+    return float((varied * turn).sum() / varied.square().sum())
 
 
 def _told(transformer: SpatialTransformer, theta: torch.Tensor, alone: torch.Tensor) -> str:
