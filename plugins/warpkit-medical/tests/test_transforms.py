@@ -173,6 +173,16 @@ def test_what_was_read_can_be_written_and_trained(tmp_path):
     )
 
 
+@pytest.mark.skipif(hasattr(wk.warp, "__wrapped__"), reason="dynamo cannot trace what checks types in warpkit's tests")
+def test_what_was_read_is_compiled(tmp_path):
+    """θ is a tuple."""
+    sitk.WriteTransform(transform_of(np.random.default_rng(9), 3, "composite"), tmp_path / "map.h5")
+    transform, theta = medical.read_transform(tmp_path / "map.h5", **BOTH)
+    image = torch.rand(1, 1, *SPACE.size)
+    compiled = torch.compile(lambda u, t: wk.warp(u, transform, t, size=SPACE.size), fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(image, theta), wk.warp(image, transform, theta, size=SPACE.size))
+
+
 def test_a_field_on_the_pixels_of_its_image_is_read_as_it_is(tmp_path):
     """Two matrices around it would be the identity, and cost eight times the time."""
     vectors = torch.randn(1, 3, *SPACE.size)

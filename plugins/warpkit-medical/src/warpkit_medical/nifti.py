@@ -45,7 +45,7 @@ def reading(path: FilePath, what: str) -> Iterator[None]:
         with path_of(path).open("rb"), torch.device("cpu"):  # nibabel does not say why a file cannot be opened
             yield
     except wk.InputError as error:
-        raise error.at(named) from None
+        raise (error if str(error).startswith(named) else error.at(named)) from None
     except FileNotFoundError:
         raise wk.InputError(f"{named}: there is no such file") from None
     except Exception as error:  # readers raise nearly anything where a file is damaged
