@@ -175,7 +175,7 @@ def test_what_was_read_can_be_written_and_trained(tmp_path):
 
 @pytest.mark.skipif(hasattr(wk.warp, "__wrapped__"), reason="dynamo cannot trace what checks types in warpkit's tests")
 def test_what_was_read_is_compiled(tmp_path):
-    """θ is a tuple."""
+    """Its θ is a tuple, one for each part."""
     sitk.WriteTransform(transform_of(np.random.default_rng(9), 3, "composite"), tmp_path / "map.h5")
     transform, theta = medical.read_transform(tmp_path / "map.h5", **BOTH)
     image = torch.rand(1, 1, *SPACE.size)
