@@ -1,5 +1,7 @@
 """Images in the world: what SimpleITK says of the same ones."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,20 @@ def test_an_image_of_simpleitk_says_its_space():
     torch.testing.assert_close(found.matrix, space.matrix)
 
 
+def test_an_image_of_itk_s_own_python_says_its_space():
+    """Its size is a region's, and the origin that of index 0, at which the region need not begin."""
+
+    region = {"GetSize": lambda: (6, 5), "GetIndex": lambda: (2, 1)}
+    image = SimpleNamespace(
+        GetLargestPossibleRegion=lambda: SimpleNamespace(**region),
+        GetSpacing=lambda: np.array([0.5, 2]),
+        GetOrigin=lambda: (10, 20),
+        GetDirection=lambda: np.array([[0, 1], [-1, 0]]),
+        TransformIndexToPhysicalPoint=lambda index: np.array([10 + 2 * index[1], 20 - 0.5 * index[0]]),
+    )
+    assert wk.Space.of(image) == wk.Space((5, 6), (0.5, 2), (12, 19), [[0, 1], [-1, 0]])
+
+
 def test_a_matrix_of_pixels_is_a_space():
     space = oblique(np.random.default_rng(4), (4, 5, 6))
     found = wk.Space.from_matrix(space.size, space.matrix)
@@ -123,9 +139,38 @@ def test_equal_spaces_are_the_identity_to_the_last_bit():
     assert torch.allclose(wk.warp(image, "affine", near_by.theta(space))[..., :-1], image[..., 1:])
 
 
+def test_fine_pixels_far_from_the_origin_are_no_singular_matrix():
+    """The condition of a matrix grows with the square of its translation."""
+    fixed = wk.Space((5, 6), spacing=1e-6, origin=(1e4, 1e4))
+    moving = wk.Space((5, 6), spacing=1e-6, origin=(1e4 + 1e-6, 1e4))
+    expected = torch.tensor([[1, 0, -1 / 3, 0, 1, 0]], dtype=torch.float64)
+    torch.testing.assert_close(fixed.theta(moving), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(fixed.theta(fixed), torch.eye(2, 3, dtype=torch.float64).reshape(1, 6))
+
+
+def test_corners_of_a_single_pixel_are_not_aligned():
+    """All coordinates are the same place; a displacement along that axis would be NaN."""
+    one, several = wk.Space((1, 5, 6), spacing=2), wk.Space((4, 5, 6))
+    for wanted in (
+        lambda: several.theta(one, align_corners=True),
+        lambda: one.displacement(torch.ones(1, 3, 1, 5, 6), align_corners=True),
+    ):
+        with pytest.raises(wk.InputError, match="align_corners=True: expected two pixels along each axis"):
+            wanted()
+    image = torch.rand(1, 1, 4, 5, 6, dtype=torch.float64)
+    slice_ = wk.warp(image, "affine", one.theta(several, align_corners=True), size=one.size, align_corners=True)
+    torch.testing.assert_close(slice_[..., :3, :3], image[..., :1, :5:2, :5:2])
+
+
+def test_numbers_may_be_tensors_that_learn():
+    spacing = torch.tensor([0.5, 2.0], dtype=torch.bfloat16, requires_grad=True)
+    assert wk.Space((4, 5), spacing, origin=torch.zeros(2)).spacing == (0.5, 2.0)
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ({"direction": [[2, 0], [0, 2]]}, "direction: expected unit vectors as columns"),
         ({"spacing": (1, 0)}, "spacing: expected positive"),
         ({"spacing": (1, 2, 3)}, "spacing: expected 2 finite numbers"),
         ({"origin": float("nan")}, "origin"),

@@ -14,12 +14,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from warpkit.errors import InputError
-from warpkit.geometry import check_floats, check_size, half_extent
+from warpkit.geometry import check_floats, check_size
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.pixels.thetas import pixels_of
 from warpkit.transforms.base import transforms
 from warpkit.transforms.field import axes_of
-from warpkit.transforms.matrix import checked_matrix, invert, scaled
+from warpkit.transforms.matrix import checked_matrix, scaled
+
+_UNIT = 0.01  # how far a direction's length may be from 1: headers round theirs
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Space:
             The identity unless given.
 
     `Space.of(image)` reads them of a SimpleITK or ITK image, `Space.from_matrix` of a matrix. Raises `InputError` for
-    other numbers of them, numbers that are not finite, a spacing that is not positive, and directions that are not
-    independent.
+    other numbers of them, numbers that are not finite, a spacing that is not positive, and directions that are no unit
+    vectors or not independent.
 
     >>> scan = Space((2, 4), spacing=0.5, origin=(10, 20))
     >>> scan.matrix[:2].tolist()
@@ -58,20 +60,29 @@ class Space:
         rows = tuple(axes[k : k + d] for k in range(0, d * d, d))
         if not abs(np.linalg.det(np.array(rows))) > 1e-9:
             raise InputError("direction", expected="independent unit vectors as columns", given=direction)
+        if not np.allclose(np.linalg.norm(rows, axis=0), 1, rtol=0, atol=_UNIT):
+            hint = "Space.from_matrix takes one that holds the spacing"
+            raise InputError("direction", expected="unit vectors as columns", given=direction, hint=hint)
         for name, value in (("size", checked), ("spacing", steps), ("origin", start), ("direction", rows)):
             object.__setattr__(self, name, value)
 
     @staticmethod
     def of(image: Any) -> "Space":
-        """The space of an image of SimpleITK or ITK: of what has GetSize, GetSpacing, GetOrigin, GetDirection."""
+        """The space of an image of SimpleITK, or of ITK's own Python, where a region says the size.
+
+        Raises `InputError` for anything else, and for an image of four axes.
+        """
         try:
-            size, spacing, origin = (tuple(getattr(image, f"Get{each}")()) for each in ("Size", "Spacing", "Origin"))
-            direction = image.GetDirection()
+            spacing, origin, direction = image.GetSpacing(), image.GetOrigin(), image.GetDirection()
+            if hasattr(image, "GetSize"):
+                size = image.GetSize()
+            else:  # ITK's: the origin is that of index 0, and a region may begin at another
+                region = image.GetLargestPossibleRegion()
+                size, origin = region.GetSize(), image.TransformIndexToPhysicalPoint(region.GetIndex())
         except AttributeError:
             expected = "a SimpleITK or ITK image: wk.Space(size, spacing, origin, direction) takes numbers"
             raise InputError("image", expected=expected, given=image) from None
-        flat = direction if isinstance(direction, tuple) else np.asarray(direction).ravel().tolist()
-        return Space(size[::-1], spacing, origin, flat)
+        return Space(tuple(size)[::-1], tuple(spacing), tuple(origin), np.asarray(direction))
 
     @staticmethod
     def from_matrix(size: Sequence[int], matrix: ArrayLike) -> "Space":
@@ -137,9 +148,9 @@ class Space:
         """
         self._check(moving)
         given = self._matrices(matrix)
-        inner, outer = (space.world(align_corners).to(given.device) for space in (moving, self))
+        inner, outer = moving.normalized(align_corners), self.world(align_corners)
         mapping = transforms.shared(transform, given.device, ndim=self.ndim)
-        return mapping.from_matrix(invert(inner[None]) @ given @ outer)
+        return mapping.from_matrix(inner.to(given.device) @ given @ outer.to(given.device))
 
     def millimetres(
         self, theta: Tensor, moving: "Space", transform: Any = "affine", *, align_corners: bool = False
@@ -149,12 +160,23 @@ class Space:
         check_floats("theta", theta)
         mapping = transforms.shared(transform, theta.device, ndim=self.ndim)
         theta = mapping.as_theta(theta)
-        inner, outer = (space.world(align_corners).to(theta.device) for space in (moving, self))
-        return scaled(inner @ checked_matrix(mapping, theta.double()) @ invert(outer[None]))
+        inner, outer = moving.world(align_corners), self.normalized(align_corners)
+        matrix = checked_matrix(mapping, theta.double())
+        return scaled(inner.to(theta.device) @ matrix @ outer.to(theta.device))
 
     def world(self, align_corners: bool = False) -> Float[Tensor, "E E"]:
         """From normalised coordinates to millimetres, in float64."""
         return self.matrix @ pixels_of(self.size, align_corners, self.matrix)
+
+    def normalized(self, align_corners: bool = False) -> Float[Tensor, "E E"]:
+        """From millimetres to normalised coordinates, in float64: the inverse of `world`.
+
+        Raises `InputError` for an axis of one pixel with `align_corners`, where all coordinates are the same place.
+        """
+        if align_corners and 1 in self.size:
+            hint = "align_corners=False, in the warp too, has no such limit"
+            raise InputError("align_corners=True", expected="two pixels along each axis", given=self.size, hint=hint)
+        return torch.linalg.inv(self.world(align_corners))  # type: ignore[no-any-return]
 
     def displacement(self, millimetres: Tensor, *, align_corners: bool = False) -> Float[Tensor, "N D *F"]:
         """θ of `displacement` from vectors in millimetres, `[N, D, *F]`, x, y, z first, one for each pixel.
@@ -163,21 +185,18 @@ class Space:
         `wk.Compose(["affine", displacement, "affine"])` of `fixed.theta(self)`, this, and `self.theta(moving)`.
         Differentiable. Raises `InputError` for another shape.
         """
-        return self._turned(millimetres, invert(self.matrix[None])[0], align_corners, "millimetres", True)
+        return self._turned("millimetres", millimetres, self.normalized(align_corners))
 
     def vectors(self, theta: Tensor, *, align_corners: bool = False) -> Float[Tensor, "N D *F"]:
         """The displacements in millimetres of such a θ: the way back of `displacement`."""
-        return self._turned(theta, self.matrix, align_corners, "theta", False)
+        return self._turned("theta", theta, self.world(align_corners))
 
-    def _turned(self, field: Tensor, matrix: Tensor, align_corners: bool, what: str, inwards: bool) -> Tensor:
+    def _turned(self, what: str, field: Tensor, matrix: Tensor) -> Tensor:
         check_floats(what, field)
         d = self.ndim
         if field.ndim != d + 2 or field.shape[1] != d:
             raise InputError(what, expected=f"[N, {d}, {axes_of(d)}], x, y, z first", given=list(field.shape))
-        halves = torch.tensor([half_extent(n, align_corners) for n in reversed(self.size)], dtype=torch.float64)
-        linear = matrix[:-1, :-1]
-        linear = linear / halves[:, None] if inwards else linear * halves
-        moved = torch.einsum("ij,nj...->ni...", linear.to(field.device), field.double())
+        moved = torch.einsum("ij,nj...->ni...", matrix[:-1, :-1].to(field.device), field.double())
         return moved.to(field.dtype)
 
     def _check(self, moving: Any) -> None:
@@ -195,6 +214,7 @@ class Space:
 
 
 def _numbers(what: str, given: Any, count: int) -> tuple[float, ...]:
+    given = given.detach().cpu().double() if isinstance(given, Tensor) and not given.is_meta else given
     try:
         found = np.asarray(given, dtype=np.float64).ravel()
     except (TypeError, ValueError):

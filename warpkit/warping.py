@@ -78,7 +78,7 @@ def warp(
         mapping, flat = _mapping(image, transform, theta, align_corners)
         shared_batch(flat, "image", image)
         out = size_of(image) if size is None else check_size(size, image.ndim - 2)
-        known = (rule, mapping, out, flat is not theta)
+        known = (rule, mapping, out, not isinstance(theta, Tensor) or flat is not theta)  # dynamo compares no tuples
         if met is not None and rule.words is not None:
             _checked.keep(met, known)
     rule, mapping, out, is_shaped = known

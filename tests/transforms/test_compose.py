@@ -105,6 +105,11 @@ def test_parts_are_given_as_names_tables_or_objects():
     assert both.ndim == 2
 
 
+def test_names_follow_the_dimension_of_the_objects_among_them():
+    field = wk.get_transform("displacement", ndim=3)
+    assert wk.Compose(["affine", field, "euclidean"]).num_params == 12 + field.num_params + 6
+
+
 PARTS = ["affine", "projective", "displacement", "thin_plate_spline", Swirl(), "velocity", "affine"]
 
 

@@ -29,7 +29,8 @@ class Compose(Transform):
     The image is read once. Neighbouring matrices multiply, and a horizon is judged on their product; where all parts
     are matrices the whole is one, with `matrix(theta)`.
 
-    `of`: names, tables or transforms. `ndim` is for those that are given by name, and so is `align_corners`, of fields.
+    `of`: names, tables or transforms. `ndim` is for those that are given by name, which otherwise follow the transforms
+    among them, and so is `align_corners`, of fields.
     """
 
     def __init__(
@@ -40,7 +41,8 @@ class Compose(Transform):
     ) -> None:
         super().__init__()
         require(isinstance(of, list | tuple) and len(of) > 0, "of", expected="one transform at least", given=of)
-        told = {"ndim": ndim, "align_corners": align_corners}
+        known = {part.ndim for part in of if isinstance(part, Transform)}
+        told = {"ndim": ndim or (known.pop() if len(known) == 1 else None), "align_corners": align_corners}
         parts = [transforms.own(part, **{k: v for k, v in told.items() if v is not None}) for part in of]
         dimensions = sorted({part.ndim for part in parts} | ({ndim} if ndim else set()))
         require(len(dimensions) == 1, f"of: transforms of different dimensions, {dimensions}")

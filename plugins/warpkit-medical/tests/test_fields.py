@@ -68,10 +68,14 @@ def test_what_is_no_field_is_refused(tmp_path):
     medical.write_image(torch.zeros(1, 1, 4, 5, 6), space, path)
     with pytest.raises(wk.InputError, match=r"field.nii: axes: expected NIfTI of five axes"):
         medical.read_field(path)
+    with pytest.raises(wk.InputError, match=r"field.nii: axes") as caught:
+        medical.read_transform(path, fixed=space, moving=space)
+    assert str(caught.value).count("field.nii") == 1
     medical.write_field(torch.zeros(1, 3, 4, 5, 6), space, path)
     for intent, name, told in [
         ("none", "", 'with the intent "vector"'),
-        ("vector", "NREG_TRANS", "NiftyReg's own format: expected displacements"),
+        ("vector", "NREG_TRANS", r"NiftyReg's own format .*: expected displacements"),
+        ("vector", "Mapping", "SPM's deformations, which are positions: expected displacements"),
     ]:
         with pytest.raises(wk.InputError, match=told):
             medical.read_field(described(path, intent, name))

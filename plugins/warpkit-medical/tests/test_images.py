@@ -40,7 +40,7 @@ def test_every_type_goes_there_and_back(tmp_path, d, dtype):
     same_space(space, again)
 
 
-@pytest.mark.parametrize("dtype", [torch.bool, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.float16, torch.bfloat16, torch.float8_e4m3fn])
 def test_types_that_nifti_lacks_become_wider(tmp_path, dtype):
     image = (torch.rand(1, 1, 4, 5, 6) > 0.5).to(dtype)
     medical.write_image(image, wk.Space((4, 5, 6)), tmp_path / "image.nii.gz")
@@ -138,6 +138,36 @@ def test_of_the_two_forms_of_a_header_itk_s_choice_counts(tmp_path, turned, give
         same_space(space, sitk.ReadImage(tmp_path / "image.nii"))
 
 
+@pytest.mark.parametrize(("turned", "given"), [(0, 1), (0, 2), (1, 1), (2, 1), (1, 2)])
+def test_the_spacing_is_the_header_s_own_as_in_itk(tmp_path, turned, given):
+    """Resampled scans whose sform was left as it was; nibabel believes the sform."""
+    file = nib.Nifti1Image(np.zeros((6, 5, 4), "uint8"), RAS)
+    file.set_qform(RAS, turned)
+    file.set_sform(RAS @ np.diag([2, 3, 0.5, 1]), given)
+    nib.save(file, tmp_path / "image.nii")
+    _, space = medical.read_image(tmp_path / "image.nii")
+    same_space(space, sitk.ReadImage(tmp_path / "image.nii"))
+    assert space.spacing == pytest.approx((1, 2, 3))
+
+
+@pytest.mark.parametrize("shear", [1e-4, 5e-4, 2e-3])
+def test_itk_s_measure_of_a_shear_counts(tmp_path, shear):
+    file = nib.Nifti1Image(np.zeros((6, 5, 4), "uint8"), RAS)
+    file.set_qform(RAS, 1)
+    file.set_sform(RAS @ np.array([[1, shear, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), 1)
+    nib.save(file, tmp_path / "image.nii")
+    same_space(medical.read_image(tmp_path / "image.nii")[1], sitk.ReadImage(tmp_path / "image.nii"))
+
+
+def test_a_quaternion_that_is_none_harms_no_sform(tmp_path):
+    path = tmp_path / "image.nii"
+    medical.write_image(torch.zeros(1, 1, 4, 5, 6), wk.Space((4, 5, 6), origin=(1, 2, 3)), path)
+    data = bytearray(path.read_bytes())
+    data[256:268] = np.array([0.8, 0.7, 0.1], "<f4").tobytes()  # quatern_b, c, d: longer than 1
+    path.write_bytes(data)
+    same_space(medical.read_image(path)[1], sitk.ReadImage(path))
+
+
 def test_a_shear_is_kept(tmp_path):
     space = wk.Space.from_matrix((4, 5, 6), [[1, 0.5, 0, 3], [0, 1, 0, 4], [0, 0.25, 2, 5]])
     medical.write_image(torch.zeros(1, 1, 4, 5, 6), space, tmp_path / "image.nii")
@@ -165,6 +195,38 @@ def test_a_truncated_file_is_refused_by_name(tmp_path, suffix, part):
         medical.read_image(path)
 
 
+def test_a_changed_bit_of_a_packed_file_is_refused(tmp_path):
+    """Behind the voxels stands a checksum, to which nibabel and ITK do not read."""
+    path = tmp_path / "image.nii.gz"
+    medical.write_image(torch.rand(1, 1, 40, 40, 40), wk.Space((40, 40, 40)), path)
+    data = bytearray(path.read_bytes())
+    data[-7] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(wk.InputError, match=r"image.nii.gz cannot be read as NIfTI: CRC check failed"):
+        medical.read_image(path)
+
+
+def test_tensors_without_plain_numbers_are_refused(tmp_path):
+    image = torch.rand(1, 1, 4, 5, 6)
+    for given in (image.to_sparse(), image.to("meta")):
+        with pytest.raises(wk.InputError, match="image: expected a dense tensor of numbers"):
+            medical.write_image(given, wk.Space((4, 5, 6)), tmp_path / "image.nii")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_default_device_has_no_say(tmp_path):
+    """Files are read into the CPU's memory; the device without numbers stands for any other."""
+    image, space = torch.rand(1, 1, 4, 5, 6), wk.Space((4, 5, 6), spacing=2)
+    with torch.device("meta"):
+        medical.write_image(image, space, tmp_path / "image.nii")
+        found, there = medical.read_image(tmp_path / "image.nii")
+        sitk.WriteTransform(sitk.TranslationTransform(3, (2.0, 0.0, 0.0)), tmp_path / "next.tfm")
+        _, theta = medical.read_transform(tmp_path / "next.tfm", fixed=space, moving=space)
+    assert torch.equal(found, image)
+    assert there == space
+    assert theta[0, 3].item() == pytest.approx(1 / 3)
+
+
 def test_foreign_files_are_refused_by_name(tmp_path):
     (tmp_path / "text.nii").write_bytes(b"hello " * 200)
     nib.save(nib.MGHImage(np.zeros((6, 5, 4), "float32"), RAS), tmp_path / "brain.mgz")
@@ -172,6 +234,7 @@ def test_foreign_files_are_refused_by_name(tmp_path):
         ("text.nii", "text.nii cannot be read as NIfTI: "),
         ("brain.mgz", "brain.mgz: file: expected NIfTI, got 'MGHImage'"),
         ("none.nii", "none.nii: there is no such file"),
+        ("", "cannot be read as NIfTI: Is a directory"),
     ]:
         with pytest.raises(wk.InputError, match=told):
             medical.read_image(tmp_path / name)

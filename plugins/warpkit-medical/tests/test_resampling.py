@@ -110,6 +110,25 @@ def test_points_between_pixels_go_where_itk_sends_them(tmp_path, kind, align_cor
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
+@pytest.mark.parametrize("d", [2, 3])
+def test_several_files_are_passed_in_the_order_of_ants(tmp_path, d):
+    """`antsApplyTransforms -t 1Warp.nii.gz -t 0GenericAffine.mat`: points pass the warp first."""
+    rng = np.random.default_rng(d)
+    here, there = oblique(rng, d), oblique(rng, d)
+    affine, files = transform_of(rng, d, "affine"), [tmp_path / "1Warp.nii.gz", str(tmp_path / "0GenericAffine.mat")]
+    vectors = rng.normal(size=(*there.size, d)).astype("float32")
+    sitk.WriteImage(picture(vectors, there, is_vector=True), files[0])
+    sitk.WriteTransform(affine, files[1])
+    warp = sitk.DisplacementFieldTransform(picture(vectors.astype("float64"), there, is_vector=True))
+    given = sitk.CompositeTransform([affine, warp])  # ITK's last comes first
+    points = rng.uniform(-12, 12, size=(300, d))
+    expected = torch.tensor([given.TransformPoint(point) for point in points.tolist()], dtype=torch.float64)
+    transform, theta = medical.read_transform(files, fixed=there, moving=here)
+    found = millimetres(transform, theta, torch.from_numpy(points), there, here, False)
+    moved = (expected - torch.from_numpy(points)).abs().max()
+    assert ((found - expected).abs().amax(1) < 1e-4 * moved).double().mean() > 0.99  # all but the field's very edge
+
+
 @pytest.mark.parametrize("transform", ["affine", "displacement"])
 def test_theta_of_aligned_corners_is_written_as_what_it_means(tmp_path, transform):
     rng = np.random.default_rng(6)

@@ -91,6 +91,23 @@ def test_transforms_of_single_precision_are_read(text):
     torch.testing.assert_close(medical.read_transform(path, **BOTH)[1], given, rtol=1e-6, atol=1e-6)
 
 
+def test_a_kind_that_simpleitk_has_no_class_for_is_told(tmp_path):
+    sitk.WriteTransform(sitk.ComposeScaleSkewVersor3DTransform(), tmp_path / "map.tfm")
+    with pytest.raises(wk.InputError, match=r"map.tfm: transform: expected one that SimpleITK has a class for"):
+        medical.read_transform(tmp_path / "map.tfm", **BOTH)
+
+
+def test_a_spline_behind_another_file_and_no_file_are_refused(text):
+    path, _ = text
+    spline = sitk.BSplineTransformInitializer(sitk.Image(SPACE.size[::-1], sitk.sitkUInt8), [3, 3, 3])
+    sitk.WriteTransform(spline, path.with_suffix(".h5"))
+    medical.read_transform([path.with_suffix(".h5"), path], **BOTH)
+    with pytest.raises(wk.InputError, match=r"map.h5: transform: expected matrices and fields behind another file"):
+        medical.read_transform([path, path.with_suffix(".h5")], **BOTH)
+    with pytest.raises(wk.InputError, match="path: expected one file at least"):
+        medical.read_transform([], **BOTH)
+
+
 def test_the_identity_and_an_empty_composite_are_the_identity(tmp_path):
     for nothing in (sitk.Transform(3, sitk.sitkIdentity), sitk.CompositeTransform(3)):
         sitk.WriteTransform(nothing, tmp_path / "map.tfm")
@@ -154,6 +171,16 @@ def test_what_was_read_can_be_written_and_trained(tmp_path):
     torch.testing.assert_close(
         wk.warp(image, once, one, **ways), wk.warp(image, transform, theta, **ways), rtol=0, atol=1e-4
     )
+
+
+@pytest.mark.skipif(hasattr(wk.warp, "__wrapped__"), reason="dynamo cannot trace what checks types in warpkit's tests")
+def test_what_was_read_is_compiled(tmp_path):
+    """Its θ is a tuple, one for each part."""
+    sitk.WriteTransform(transform_of(np.random.default_rng(9), 3, "composite"), tmp_path / "map.h5")
+    transform, theta = medical.read_transform(tmp_path / "map.h5", **BOTH)
+    image = torch.rand(1, 1, *SPACE.size)
+    compiled = torch.compile(lambda u, t: wk.warp(u, transform, t, size=SPACE.size), fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(image, theta), wk.warp(image, transform, theta, size=SPACE.size))
 
 
 def test_a_field_on_the_pixels_of_its_image_is_read_as_it_is(tmp_path):

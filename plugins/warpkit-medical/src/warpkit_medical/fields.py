@@ -8,6 +8,12 @@ from warpkit_medical import nifti
 from warpkit_medical.nifti import FilePath
 from warpkit_medical.orientation import space_of
 
+# How the intents' names begin where the vectors are positions or velocities.
+_OTHERS = {
+    "NREG": "NiftyReg's own format (reg_transform -disp writes displacements)",
+    "Mapping": "SPM's deformations, which are positions",
+}
+
 
 def read_field(path: FilePath) -> tuple[Tensor, wk.Space]:
     """The displacement field in a NIfTI file, and where it lies.
@@ -23,8 +29,8 @@ def read_field(path: FilePath) -> tuple[Tensor, wk.Space]:
         stand at; both in ITK's millimetres.
 
     Raises:
-        InputError: for a file that is missing, truncated or no such field; positions and velocities of NiftyReg are
-            none.
+        InputError: for a file that is missing, truncated or no such field; the positions that SPM and NiftyReg write
+            are none.
     """
     with nifti.reading(path, "a displacement field"):
         pixels, header = nifti.load(path)
@@ -33,10 +39,10 @@ def read_field(path: FilePath) -> tuple[Tensor, wk.Space]:
         if code not in (nifti.DISPLACEMENTS, nifti.VECTORS) or t != 1 or d not in (2, 3) or (d == 2 and z != 1):
             expected = 'NIfTI of five axes, the last one the components, with the intent "vector"'
             raise wk.InputError("axes", expected=expected, given=f"{list(pixels.shape)} (time, components, z, y, x)")
-        if header.get_intent()[2].startswith("NREG"):
-            raise wk.InputError(
-                "NiftyReg's own format", expected="displacements", hint="reg_transform -disp writes them"
-            )
+        name = str(header.get_intent()[2])
+        for start, whose in _OTHERS.items():
+            if name.startswith(start):
+                raise wk.InputError(whose, expected="displacements", given=f"the intent's name {name!r}")
         vectors = pixels.to(torch.promote_types(pixels.dtype, torch.float32))
         vectors = vectors[:, :, 0] if d == 2 else vectors
         if code == nifti.DISPLACEMENTS:

@@ -1,6 +1,8 @@
 """Transforms of SimpleITK ↔ matrices and fields of millimetres, and their files."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def read(path: Path) -> Any:
     check_suffix(path)
     check_whole(path)
     try:
-        return sitk.ReadTransform(str(path))
+        with _of_a_known_kind():
+            return sitk.ReadTransform(str(path))
     except RuntimeError as error:
         raise wk.InputError(f"ITK refuses it: {_said(error)}") from error
 
@@ -48,15 +51,35 @@ def write(transform: Any, path: Path) -> None:
             raise wk.InputError(f"{shown(path)} cannot be written: only a part of it was") from None
 
 
-def steps(transform: Any, fixed: wk.Space) -> list[Step]:
-    """What a point of the fixed image passes, one after the other, in millimetres."""
+@contextlib.contextmanager
+def _of_a_known_kind() -> Iterator[None]:
+    """SimpleITK looks up its class for each transform, and fails for some that ITK has."""
+    try:
+        yield
+    except KeyError as error:
+        hint = "sitk.TransformToDisplacementField makes a field of it"
+        raise wk.InputError("transform", expected="one that SimpleITK has a class for", hint=hint) from error
+
+
+def steps(transform: Any, fixed: wk.Space, is_first: bool = True) -> list[Step]:
+    """What a point of the fixed image passes, one after the other, in millimetres.
+
+    Of what is neither a matrix nor a field the displacements at the pixels of `fixed`: `InputError` for one that is not
+    the first, where points come from elsewhere.
+    """
     if transform.GetDimension() != fixed.ndim:
         raise wk.InputError("transform", expected=f"one in {fixed.ndim}-D", given=transform.GetDimension())
     whole = sitk.CompositeTransform([transform])
     whole.FlattenTransform()
-    each = [whole.GetNthTransform(i) for i in reversed(range(whole.GetNumberOfTransforms()))]  # ITK's last comes first
+    with _of_a_known_kind():
+        each = [
+            whole.GetNthTransform(i) for i in reversed(range(whole.GetNumberOfTransforms()))
+        ]  # the last comes first
     if all(part.IsLinear() or isinstance(part, sitk.DisplacementFieldTransform) for part in each):
         return [_matrix(part) if part.IsLinear() else _field(part.GetDisplacementField()) for part in each]
+    if not is_first:
+        hint = "others only in the first: a composite in one file has them anywhere"
+        raise wk.InputError("transform", expected="matrices and fields behind another file", hint=hint)
     grid = (fixed.size[::-1], fixed.origin, fixed.spacing, np.ravel(fixed.direction).tolist())
     return [_field(sitk.TransformToDisplacementField(whole, sitk.sitkVectorFloat64, *grid))]
 

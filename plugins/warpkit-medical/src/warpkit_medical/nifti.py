@@ -23,7 +23,6 @@ SUFFIXES = (".nii", ".nii.gz")
 DISPLACEMENTS, VECTORS = 1006, 1007  # codes of NIfTI's intents; components RAS, and ITK's own, LPS
 _MOST_VOXELS = 32767  # along an axis in NIfTI-1, whose header counts them in 16 bits
 _SCANNER = 1  # the code of millimetres of the scanner's own
-_NARROW = {torch.bool: torch.uint8, torch.float16: torch.float32, torch.bfloat16: torch.float32}  # NIfTI has none
 
 
 def is_nifti(path: FilePath) -> bool:
@@ -40,12 +39,13 @@ def path_of(path: FilePath) -> Path:
 
 @contextlib.contextmanager
 def reading(path: FilePath, what: str) -> Iterator[None]:
-    """Whatever is raised inside becomes an `InputError` that names the file."""
+    """Whatever is raised inside becomes an `InputError` that names the file. What is made lies on the CPU."""
     named = shown(path_of(path))
     try:
-        yield
+        with path_of(path).open("rb"), torch.device("cpu"):  # nibabel does not say why a file cannot be opened
+            yield
     except wk.InputError as error:
-        raise error.at(named) from None
+        raise (error if str(error).startswith(named) else error.at(named)) from None
     except FileNotFoundError:
         raise wk.InputError(f"{named}: there is no such file") from None
     except Exception as error:  # readers raise nearly anything where a file is damaged
@@ -58,7 +58,14 @@ def load(path: FilePath) -> tuple[Tensor, Any]:
     file = nib.loadsave.load(path)
     if not isinstance(file, nib.nifti1.Nifti1Pair):
         raise wk.InputError("file", expected="NIfTI", given=type(file).__name__)
-    pixels, header = np.asanyarray(file.dataobj), file.header
+    if isinstance(file, nib.nifti1.Nifti1Image) and path_of(path).suffix.lower() == ".gz":
+        with gzip.open(path) as stream:
+            pixels = np.asanyarray(type(file).from_stream(stream).dataobj)
+            while stream.read(1 << 20):  # at its end stands the checksum, which nibabel does not reach
+                pass
+    else:
+        pixels = np.asanyarray(file.dataobj)
+    header = file.header
     stored = header.get_data_dtype()
     if pixels.dtype != stored:  # scaled: of up to 16 bits float32 holds all that the file can say
         pixels = pixels.astype(np.result_type(stored, np.float32))
@@ -80,13 +87,25 @@ def _tensor(pixels: Any) -> Tensor:
         raise wk.InputError("voxels", expected="numbers that torch has", given=str(pixels.dtype)) from None
 
 
+def _held(pixels: Tensor) -> Tensor:
+    """The pixels on the CPU in a type that NIfTI has."""
+    kind = pixels.dtype
+    if kind.itemsize < (8 if kind.is_complex else 4) and (kind.is_complex or kind.is_floating_point):
+        kind = torch.complex64 if kind.is_complex else torch.float32
+    kind = torch.uint8 if kind == torch.bool else kind
+    return pixels.detach().to("cpu", kind).resolve_conj().resolve_neg()
+
+
 def save(pixels: Tensor, space: wk.Space, path: FilePath) -> None:
     """Write pixels [N, C, *S] that lie in this space; with several channels, or vectors, as ITK does."""
     if not is_nifti(path):
         raise wk.InputError(f"{shown(Path(path))}: the file's name", expected="one that ends in .nii or .nii.gz")
-    held = pixels.detach().to("cpu", _NARROW.get(pixels.dtype, pixels.dtype)).resolve_conj().resolve_neg()
+    try:
+        held = _held(pixels).numpy()
+    except (TypeError, NotImplementedError) as error:  # sparse, quantized, without numbers
+        raise wk.InputError("image", expected="a dense tensor of numbers", given=pixels) from error
     n, c = held.shape[:2]
-    array = held.numpy().reshape(n, c, *[1] * (3 - space.ndim), *space.size).swapaxes(0, 1).T
+    array = held.reshape(n, c, *[1] * (3 - space.ndim), *space.size).swapaxes(0, 1).T
     axes = 5 if c > 1 else 4 if n > 1 else space.ndim
     array = array.reshape(array.shape[:axes])
     kind: Any = nib.nifti2.Nifti2Image if max(array.shape) > _MOST_VOXELS else nib.nifti1.Nifti1Image
@@ -94,7 +113,7 @@ def save(pixels: Tensor, space: wk.Space, path: FilePath) -> None:
     file = kind(array, affine, dtype=array.dtype)
     file.header.set_xyzt_units("mm")
     file.set_sform(affine, _SCANNER)
-    if is_sheared(affine):  # which a turn cannot say
+    if is_sheared(affine, 1e-3):  # which a turn cannot say, and ITK does not read
         file.set_qform(None, 0)
     else:
         file.set_qform(affine, _SCANNER)

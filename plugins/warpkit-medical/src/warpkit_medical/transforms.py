@@ -4,6 +4,7 @@ A file takes points of the fixed image to points of the moving one, in millimetr
 So θ is moving⁻¹ · T · fixed, and two spaces always belong to a file.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from warpkit_medical.nifti import FilePath, is_nifti, reading
 
 
 def read_transform(
-    path: FilePath, *, fixed: wk.Space, moving: wk.Space, align_corners: bool = False
+    path: FilePath | Sequence[FilePath], *, fixed: wk.Space, moving: wk.Space, align_corners: bool = False
 ) -> tuple[Any, Any]:
     """The transform in a file, as `wk.warp` takes it: `transform, theta = read_transform(...)`.
 
@@ -27,7 +28,8 @@ def read_transform(
 
     Args:
         path: a file that ITK, SimpleITK, ANTs or Slicer wrote: `.tfm`, `.txt`, `.h5`, `.hdf5`, `.mat`, or a
-            displacement field as `.nii` or `.nii.gz`.
+            displacement field as `.nii` or `.nii.gz`. Or several, in the order of `antsApplyTransforms -t`: a point of
+            the fixed image passes the first, then the next.
         fixed: where the result lies.
         moving: where the image lies that is warped.
         align_corners: as in the `warp` that gets θ.
@@ -37,17 +39,32 @@ def read_transform(
         θ `[1, P]` in float64. For displacement fields, alone or in a composite, a `wk.Compose` of "affine" and
         "displacement" and its tuple of θ, or the one part that is not the identity; outside of a field nothing is
         displaced. Of other transforms (B-splines) the displacements at the pixels of `fixed`, which are exact there.
+        All θ lie on the CPU.
 
     Raises:
-        InputError: for a file that is missing, truncated or no transform, that holds several, and for spaces of other
-            dimensions than its own.
+        InputError: for a file that is missing, truncated or no transform, that holds several, for spaces of other
+            dimensions than its own, and for a B-spline in a file behind another.
     """
     _check_spaces(fixed, moving)
+    paths = path if isinstance(path, list | tuple) else [path]
+    if not paths:
+        raise wk.InputError("path", expected="one file at least", given=path)
+    steps = [step for i, each in enumerate(paths) for step in _steps(each, fixed, i == 0)]
+    with torch.device("cpu"):
+        return _theta_of(steps, fixed, moving, align_corners)
+
+
+def _steps(path: FilePath, fixed: wk.Space, is_first: bool) -> list[itk.Step]:
     with reading(path, "a transform"):
-        steps = [read_field(path)] if is_nifti(path) else itk.steps(itk.read(Path(path)), fixed)
-        for step in steps:
-            if not isinstance(step, Tensor) and step[1].ndim != fixed.ndim:
-                raise wk.InputError("field", expected=f"one in {fixed.ndim}-D", given=step[1].ndim)
+        if not is_nifti(path):
+            return itk.steps(itk.read(Path(path)), fixed, is_first)
+        vectors, space = read_field(path)
+        if space.ndim != fixed.ndim:
+            raise wk.InputError("field", expected=f"one in {fixed.ndim}-D", given=space.ndim)
+        return [(vectors, space)]
+
+
+def _theta_of(steps: list[itk.Step], fixed: wk.Space, moving: wk.Space, align_corners: bool) -> tuple[Any, Any]:
     parts: list[tuple[Any, Tensor]] = []
     reached = fixed.world(align_corners)  # from the coordinates of the last part to millimetres
     for step in steps:
@@ -56,9 +73,9 @@ def read_transform(
         else:
             vectors, space = step
             field = wk.get_transform("displacement", ndim=fixed.ndim, padding_mode="none")
-            parts += [*_affine(space.world().inverse() @ reached), (field, space.displacement(vectors))]
+            parts += [*_affine(space.normalized() @ reached), (field, space.displacement(vectors))]
             reached = space.world()
-    last = moving.world(align_corners).inverse() @ reached
+    last = moving.normalized(align_corners) @ reached
     parts += _affine(last) if parts else [("affine", _theta(last))]
     transforms, thetas = zip(*parts, strict=True)
     return (transforms[0], thetas[0]) if len(parts) == 1 else (wk.Compose(transforms, ndim=fixed.ndim), thetas)
