@@ -8,16 +8,17 @@ the sub-points, their footprints and the levels.
 """
 
 import functools
+import itertools
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor
 
 from warpkit import tracing
 from warpkit.errors import InputError
-from warpkit.geometry import half_extent, index_to_normalised, lattice
+from warpkit.geometry import Part, half_extent, index_to_normalised, joined
 from warpkit.kernels.base import Kernel
 from warpkit.precision import saturated, wide
 from warpkit.quoting import Told
@@ -26,6 +27,8 @@ from warpkit.sampling.pixel_means import mean_of_blocks, pixel_means
 from warpkit.sampling.pyramid import (
     FINE,
     SAME,
+    Level,
+    Levels,
     Pyramid,
     corners,
     levels,
@@ -42,6 +45,7 @@ Size = tuple[int, ...]
 
 MOST = 4  # sub-points along an axis, unless another number is asked for
 _AT_ONCE = 2**18  # sub-points that are worked on together
+_BOX = {1: (2**15,), 2: (128, 256), 3: (16, 32, 64)}  # output pixels whose footprints are, rows first
 _BLEND = FINE - 1  # pixels over which one more sub-point comes in, so that nothing jumps
 
 
@@ -81,105 +85,186 @@ def antialiased(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: 
         raise InputError("antialias", expected="False where vmap goes over θ", given=most, hint=hint)
     if tracing.is_hollow(image):
         return point_sampled(image, mapping, theta, rule, out)
-    size, aligned = size_of(image), rule.align_corners
-    matrix = _between_pixels(mapping, theta, size, out, aligned) if mapping.is_affine else None
+    matrix = between_pixels(mapping, theta, size_of(image), out, rule.align_corners)
     if matrix is not None and (means := pixel_means(image, matrix, out, rule, most)) is not None:
         return means
     if rule.marks:
-        return _marked(image, mapping, theta, rule, out, most)
-    if matrix is not None and not {"wrap", "reflection", "none"}.intersection(rule.padding):
-        found, changed = _by_matrix(image, matrix, rule, out, most)
-    else:
-        found, changed = _by_points(image, mapping, theta, rule, out, most)
-    if found is None:
-        return point_sampled(image, mapping, theta, rule, out)
-    means = saturated(found, image.dtype)
-    if bool(changed.all()):
-        return means
-    return torch.where(changed, means, point_sampled(image, mapping, theta, rule, out))
+        ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
+        return marked(
+            rule, lambda own, of_ones: antialiased(ones if of_ones else image, mapping, theta, own, out, most)
+        )
+    found, changed = area_means(Pyramid(image, rule), mapping, theta, matrix, Part.all_of(out), most)
+    return shown(found, changed, image.dtype, lambda: point_sampled(image, mapping, theta, rule, out))
 
 
-def _by_points(
-    image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int
-) -> tuple[Tensor | None, Tensor]:
-    """The means in the type of the sums, and which output pixels `[N, 1, *out]` have one: any transform and padding."""
-    size, aligned = size_of(image), rule.align_corners
-    centres = lattice(out, align_corners=aligned, dtype=wide(image.device), device=image.device).flatten(0, -2)
-    scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(out)])
-    scales = centres.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None] * scale
-    batch = max([len(image), *(len(part) for part in leaves(theta))])
-    changed = torch.zeros(batch, 1, len(centres), dtype=torch.bool, device=image.device)
-    pyramid: Pyramid | None = None
-    total: Any = None
-    few = max(1, _AT_ONCE // max(1, batch))
-    for start in range(0, len(centres), few):
-        here = centres[start : start + few]
-        steps = _jacobians(mapping, theta, here) * scales  # pixels of the image for one of the output
-        for where, numbers, mine, weight in _groups(steps, most):
-            pyramid = pyramid or Pyramid(image, rule)
-            points = here[where, None] + _offsets(numbers, centres) * scale
-            coords = mapping(theta, points.reshape(1, -1, len(out)))
-            widths = (steps[:, where] / steps.new_tensor(numbers)).norm(dim=-1)
-            each = [t.repeat_interleave(math.prod(numbers), 1) for t in (widths, mine)]
-            values = read_footprints(pyramid, pixels_of(coords, size, aligned), *each)
-            values = torch.where(_inside(coords, rule.padding)[:, None], values, pyramid.beyond(values))
-            means = values.reshape(*values.shape[:2], len(where), -1).mean(-1) * weight[:, None].to(values.real.dtype)
-            if total is None:
-                total = values.new_zeros(batch, values.shape[1], len(centres))
-            total = total.index_add(2, where + start, torch.where(mine[:, None], means, 0.0).expand(batch, -1, -1))
-            changed[:, 0, where + start] |= mine
-    return None if total is None else total.reshape(*total.shape[:2], *out), changed.reshape(batch, 1, *out)
-
-
-def _between_pixels(mapping: Transform, theta: Tensor, size: Size, out: Size, aligned: bool) -> Tensor:
-    """`[B, D, D + 1]`, from output pixels to pixels of the image, each counted from the middle."""
+def between_pixels(mapping: Transform, theta: Any, size: Size, out: Size, aligned: bool) -> Tensor | None:
+    """`[B, D, D + 1]`, from output pixels to pixels of the image, each counted from the middle; None if not affine."""
+    if not mapping.is_affine:
+        return None
     rows = affine_part(checked_matrix(mapping, theta.to(wide(theta.device))))
     there = rows.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None]
     here = rows.new_tensor([*(index_to_normalised(n, aligned)[0] for n in reversed(out)), 1.0])
     return rows * there * here
 
 
-def _by_matrix(image: Tensor, matrix: Tensor, rule: Rule, out: Size, most: int) -> tuple[Tensor | None, Tensor]:
-    """`_by_points` for affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
-    batch, shared = max(len(image), len(matrix)), len(matrix) == 1
-    pyramid: Pyramid | None = None
-    changed = torch.zeros(len(matrix), *[1] * (image.ndim - 1), dtype=torch.bool, device=image.device)
+def area_means(
+    pyramid: Levels, mapping: Transform, theta: Any, matrix: Tensor | None, part: Part, most: int
+) -> tuple[Tensor | None, Tensor]:
+    """The means over the pixels of a part of the output, in the type of the sums, and which of them have one.
+
+    `[N, C, *part.size]`, None where there is none, and `[N or 1, 1, *part.size]`, or ones in place of these sizes.
+    `matrix` is what `between_pixels` gives.
+    """
+    if is_regular(matrix, pyramid.padding):
+        return _by_matrix(pyramid, matrix, part, most)
+    return _by_points(pyramid, mapping, theta, part, most)
+
+
+def is_regular(matrix: Tensor | None, padding: tuple[str, ...]) -> TypeGuard[Tensor]:
+    """Whether matrices alone say where footprints lie: of affine maps, where the image is not repeated, nor ends."""
+    return matrix is not None and not {"wrap", "reflection", "none"}.intersection(padding)
+
+
+def shown(means: Tensor | None, changed: Tensor, dtype: torch.dtype, plain: Callable[[], Tensor]) -> Tensor:
+    """The means where there are such, and a plain warp elsewhere, which is made where it is seen."""
+    if means is None:
+        return plain()
+    means = saturated(means, dtype)
+    return means if bool(changed.all()) else torch.where(changed, means, plain())
+
+
+def marked(rule: Rule, warped: Callable[[Rule, bool], Tensor]) -> Tensor:
+    """The warped image with NaN where anything outside has a part in the mean, and `fill` is NaN.
+
+    `warped`: the same by a rule without such marks, of the image or of one of ones.
+    """
+    marks = rule.fill.isnan()
+    clean = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
+    found = warped(clean, False)
+    with torch.no_grad():
+        # Sums over the same numbers in the same order, wherever nothing is outside, and every point has a place.
+        extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
+        two = torch.full((1,), 2.0, dtype=wide(rule.fill.device), device=rule.fill.device)
+        rules = (clean._replace(padding=extended, fill=two), clean._replace(fill=clean.fill[:0]))
+        whole, inside = (warped(each, True) for each in rules)
+    return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * (found.ndim - 2)), torch.nan, found)
+
+
+def _by_points(pyramid: Levels, mapping: Transform, theta: Any, part: Part, most: int) -> tuple[Tensor | None, Tensor]:
+    """`area_means` of any transform and padding, box by box: the same boxes for every part, and so the same bits."""
+    batch = max([pyramid.images, *(len(leaf) for leaf in leaves(theta))])
+    boxes, counts = _boxes(part)
+    found = [_box_means(pyramid, mapping, theta, box, most, batch) for box in boxes]
+    crops = [(slice(None), slice(None), *part.within(box)) for box in boxes]
+    changed = joined([some[crop] for (_, some), crop in zip(found, crops, strict=True)], counts)
+    like = next((means for means, _ in found if means is not None), None)
+    if like is None:
+        return None, changed
+    each = (like.new_zeros(*like.shape[:2], *box.size) if means is None else means
+            for (means, _), box in zip(found, boxes, strict=True))  # fmt: skip
+    return joined([means[crop] for means, crop in zip(each, crops, strict=True)], counts), changed
+
+
+def _boxes(part: Part) -> tuple[list[Part], list[int]]:
+    """The boxes of the output that a part meets, and how many there are along each axis."""
+    edges = _BOX[len(part.size)]
+    each = zip(part.origin, part.size, part.whole, edges, strict=True)
+    along = [
+        [(k, min(edge, whole - k)) for k in range(first // edge * edge, first + n, edge)]
+        for first, n, whole, edge in each
+    ]
+    found = [Part(tuple(n for _, n in at), part.whole, tuple(k for k, _ in at)) for at in itertools.product(*along)]
+    return found, [len(some) for some in along]
+
+
+def _box_means(
+    pyramid: Levels, mapping: Transform, theta: Any, box: Part, most: int, batch: int
+) -> tuple[Tensor | None, Tensor]:
+    size, aligned = pyramid.size, pyramid.corners
+    centres = box.lattice(aligned, wide(pyramid.device), pyramid.device).flatten(0, -2)
+    scale = centres.new_tensor([index_to_normalised(n, aligned)[0] for n in reversed(box.whole)])
+    scales = centres.new_tensor([half_extent(n, aligned) for n in reversed(size)])[:, None] * scale
+    changed = torch.zeros(batch, 1, len(centres), dtype=torch.bool, device=pyramid.device)
     total: Any = None
-    for entries, numbers, weight in _alike(matrix[:, :, :-1], most):
-        pyramid = pyramid or Pyramid(image, rule)
-        changed[entries] = True
-        widths = (matrix[entries, :, :-1] / matrix.new_tensor(numbers)).norm(dim=-1)
-        low, above = levels(widths, pyramid)
-        for level in torch.unique(low, dim=0):
-            mine = (low == level).all(-1)
-            each, parts = entries[mine], list(corners(above[mine]))
-            bands = []
-            for band, moved in _bands(matrix[each], out, numbers):
-                ways = moved, widths[mine], band, slice(None) if shared else each
-                read = [_times(pyramid.read_matrix(raised(level, up), *ways), share) for up, share in parts]
-                means = functools.reduce(torch.add, read)
-                for axis, number in enumerate(reversed(numbers), start=2):
-                    means = mean_of_blocks(means, axis, number)
-                bands.append(means)
-            means = _times(torch.cat(bands, dim=2), weight[mine])
-            if total is None:
-                total = means.new_zeros(batch, *means.shape[1:])
-            total = total + means if shared else total.index_add(0, each, means)
+    steps = _jacobians(mapping, theta, centres) * scales  # pixels of the image for one of the output
+    for where, numbers, mine, weight in _groups(steps, most):
+        points = centres[where, None] + _offsets(numbers, centres) * scale
+        coords = mapping(theta, points.reshape(1, -1, len(size)))
+        widths = (steps[:, where] / steps.new_tensor(numbers)).norm(dim=-1)
+        each = [t.repeat_interleave(math.prod(numbers), 1) for t in (widths, mine)]
+        values = read_footprints(pyramid, pixels_of(coords, size, aligned), *each)
+        values = torch.where(_inside(coords, pyramid.padding)[:, None], values, pyramid.beyond(values))
+        means = mean_of_blocks(values, 2, math.prod(numbers)) * weight[:, None].to(values.real.dtype)
+        if total is None:
+            total = values.new_zeros(batch, values.shape[1], len(centres))
+        total = total.index_add(2, where, torch.where(mine[:, None], means, 0.0).expand(batch, -1, -1))
+        changed[:, 0, where] |= mine
+    return None if total is None else total.reshape(*total.shape[:2], *box.size), changed.reshape(batch, 1, *box.size)
+
+
+def _by_matrix(pyramid: Levels, matrix: Tensor, part: Part, most: int) -> tuple[Tensor | None, Tensor]:
+    """`area_means` of affine maps, which have one footprint everywhere: no coordinates are kept, as in `warp`."""
+    batch, shared = max(pyramid.images, len(matrix)), len(matrix) == 1
+    changed = torch.zeros(len(matrix), 1, *[1] * len(part.size), dtype=torch.bool, device=matrix.device)
+    total: Any = None
+    for one in footprints(pyramid, matrix, most):
+        changed[one.entries] = True
+        images, bands = slice(None) if shared else one.entries, []
+        for band in _bands(part, one.numbers):
+            read = [
+                _times(pyramid.read_matrix(level, one.matrix, one.widths, band, images), share)
+                for level, share in one.levels
+            ]
+            means = functools.reduce(torch.add, read)
+            for axis, number in enumerate(reversed(one.numbers), start=2):
+                means = mean_of_blocks(means, axis, number)
+            bands.append(means)
+        means = _times(torch.cat(bands, dim=2), one.weight)
+        if total is None:
+            total = means.new_zeros(batch, *means.shape[1:])
+        total = total + means if shared else total.index_add(0, one.entries, means)
     return total, changed
 
 
-def _bands(matrix: Tensor, out: Size, numbers: tuple[int, ...]) -> Iterator[tuple[list[int], Tensor]]:
-    """Bands of the sub-points, of a few of the output's slowest rows at a time: the size, and the matrix of each.
+class Footprint(NamedTuple):
+    """What the sub-points of some maps of a batch stand for, the same everywhere in the output."""
+
+    entries: Tensor  # of the batch
+    numbers: tuple[int, ...]  # of sub-points along x, y, z
+    matrix: Tensor  # from sub-points to pixels of the image, each counted from the middle
+    widths: Tensor  # pixels of the image
+    levels: list[tuple[Level, Tensor]]  # that are read, and their shares
+    weight: Tensor  # in the result, beside those of one sub-point less
+
+
+def footprints(pyramid: Levels, matrix: Tensor, most: int) -> Iterator[Footprint]:
+    """The footprints of affine maps: what is read by them, and summed."""
+    d = len(pyramid.size)
+    for entries, numbers, weight in _alike(matrix[:, :, :d], most):
+        fine = matrix[entries] / matrix.new_tensor([*numbers, 1.0])
+        widths = fine[:, :, :d].norm(dim=-1)
+        low, above = levels(widths, pyramid)
+        for level in torch.unique(low, dim=0):
+            mine = (low == level).all(-1)
+            read = [(raised(level, up), share) for up, share in corners(above[mine])]
+            yield Footprint(entries[mine], numbers, fine[mine], widths[mine], read, weight[mine])
+
+
+def _bands(part: Part, numbers: tuple[int, ...]) -> Iterator[Part]:
+    """The sub-points of a part of the output, in bands of a few of its slowest rows.
 
     So that the pixels that one band reads are still in the cache for its next sub-points.
     """
-    d = len(out)
-    rows = max(1, _AT_ONCE // max(1, math.prod(out[1:]) * math.prod(numbers)))
-    for start in range(0, out[0], rows):
-        stop = min(start + rows, out[0])
-        middle = matrix[:, :, d:] + matrix[:, :, d - 1 : d] * ((start + stop - out[0]) / 2)
-        size = [n * k for n, k in zip((stop - start, *out[1:]), reversed(numbers), strict=True)]
-        yield size, torch.cat([matrix[:, :, :d] / matrix.new_tensor(numbers), middle], dim=2)
+    rows = max(1, _AT_ONCE // max(1, math.prod(part.size[1:]) * math.prod(numbers)))
+    for start in range(0, part.size[0], rows):
+        size = (min(rows, part.size[0] - start), *part.size[1:])
+        origin = (part.origin[0] + start, *part.origin[1:])
+        yield subdivided(Part(size, part.whole, origin), numbers)
+
+
+def subdivided(part: Part, numbers: tuple[int, ...]) -> Part:
+    """The lattice of the sub-points of a part, so many along x, y, z of each pixel."""
+    return Part(*(tuple(n * k for n, k in zip(t, reversed(numbers), strict=True)) for t in part))
 
 
 def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...], Tensor]]:
@@ -193,24 +278,13 @@ def _alike(steps: Tensor, most: int) -> Iterator[tuple[Tensor, tuple[int, ...], 
 
 
 def _times(values: Tensor, weight: Tensor) -> Tensor:
-    """Values `[N, …]`, each entry with its weight."""
-    if not weight.requires_grad and bool((weight == 1).all()):
+    """Values `[N, …]`, each entry with its weight; those without any are not asked."""
+    if weight.requires_grad:
+        return values * weight.to(values.real.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    if bool((weight == 1).all()):
         return values
-    return values * weight.to(values.real.dtype).reshape(-1, *[1] * (values.ndim - 1))
-
-
-def _marked(image: Tensor, mapping: Transform, theta: Any, rule: Rule, out: Size, most: int) -> Tensor:
-    """NaN where anything outside has a part in the mean, too, where `fill` is NaN."""
-    marks = rule.fill.isnan()
-    clean = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
-    found = antialiased(image, mapping, theta, clean, out, most)
-    with torch.no_grad():
-        ones = torch.ones(1, 1, *size_of(image), dtype=torch.float32, device=image.device)
-        # Sums over the same numbers in the same order, wherever nothing is outside.
-        extended = tuple("border" if mode in ("zeros", "none") else mode for mode in rule.padding)
-        rules = (clean._replace(padding=extended), clean._replace(fill=clean.fill[:0]))
-        whole, inside = (antialiased(ones, mapping, theta, each, out, most) for each in rules)
-    return torch.where((whole != inside) & marks.reshape(1, -1, *[1] * len(out)), torch.nan, found)
+    each = weight.to(values.real.dtype).reshape(-1, *[1] * (values.ndim - 1))
+    return torch.where(each == 0, 0.0, values * each) if bool((weight == 0).any()) else values * each
 
 
 def _jacobians(mapping: Transform, theta: Any, points: Tensor) -> Tensor:

@@ -172,7 +172,7 @@ def test_nothing_is_read_before_it_is_computed_and_then_only_what_a_tile_reaches
 
 def test_a_tile_never_holds_much_more_than_it_gives(monkeypatch):
     # A strong reduction: each tile reaches a large window, and is worked on in parts.
-    monkeypatch.setattr("warpkit.chunked.tiles._MANY", 2**12)
+    monkeypatch.setattr("warpkit.chunked.tiles.MANY", 2**12)
     monkeypatch.setattr("warpkit.chunked.tiles._POINTS", 2**10)
     spline = wk.get_transform("thin_plate_spline", grid=(2, 2))
     check(image(1, 1, 300, 400), "affine", AFFINE, size=(90, 200), chunks=(90, 200))
@@ -207,7 +207,8 @@ def test_sums_over_a_warped_array_stay_lazy():
     [
         ({"axes": "CYX"}, "axes: expected a letter for each axis of [20, 30]"),
         ({"axes": "YY"}, "axes: expected different letters"),
-        ({"antialias": True}, "antialias"),
+        ({"antialias": 65}, "antialias"),
+        ({"antialias": True, "kernel": "nearest"}, "Means of labels"),
         ({"chunks": (0, 3)}, "chunks"),
         ({"theta": torch.zeros(3, 6)}, "batch of theta"),
         ({"theta": torch.zeros(1, 5)}, "theta"),
