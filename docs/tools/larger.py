@@ -46,10 +46,11 @@ def show(what: str, **numbers: float) -> None:
 
 
 def make_scan(path: Path, gigabytes: float) -> None:
-    """Random bytes, uncompressed: nothing about them is easy."""
+    """Random bytes, uncompressed, each chunk another: nothing about them is easy."""
     rows = max(1, round(math.sqrt(gigabytes * 1e9) / CHUNK))
     columns = max(1, round(gigabytes * 1e9 / (rows * CHUNK**2)))
     shape, random = (rows * CHUNK, columns * CHUNK), np.random.default_rng(0)
+    some = random.integers(0, 256, (16, CHUNK, CHUNK), dtype=np.uint8)
     names = ("y", "x")
     array = zarr.create_array(
         path, shape=shape, chunks=(CHUNK,) * 2, dtype="uint8", compressors=None, dimension_names=names
@@ -57,7 +58,7 @@ def make_scan(path: Path, gigabytes: float) -> None:
     for row in range(rows):
         for column in range(columns):
             there = slice(row * CHUNK, (row + 1) * CHUNK), slice(column * CHUNK, (column + 1) * CHUNK)
-            array[there] = random.integers(0, 256, (CHUNK, CHUNK), dtype=np.uint8)
+            array[there] = some[random.integers(16)] ^ random.integers(256, dtype=np.uint8)
 
 
 def copy(source: Path, target: Path) -> None:
