@@ -19,7 +19,7 @@ HORIZON = torch.tensor([[0.8, 0, 0, 0, 0.8, 0, 0, -0.75]])
 @pytest.fixture(autouse=True)
 def small_boxes(monkeypatch):
     """Several boxes of footprints in what is small."""
-    monkeypatch.setattr("warpkit.antialias._BOX", {1: (64,), 2: (16, 64), 3: (4, 8, 64)})
+    monkeypatch.setattr("warpkit.footprints._BOX", {1: (64,), 2: (16, 64), 3: (4, 8, 64)})
 
 
 def image(*shape, seed=0):

@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warpkit.antialias import area_means, between_pixels, footprints, is_regular, marked, shown, subdivided
+from warpkit.antialias import marked, shown
 from warpkit.chunked.coefficients import margins_of, read_along, stored
 from warpkit.chunked.reading import Held, Read, gather, intervals
 from warpkit.chunked.tiles import MANY, Sampling, plain_tile, reached, within
 from warpkit.chunked.windows import Reach, reaches
+from warpkit.footprints import area_means, between_pixels, footprints, is_regular, subdivided
 from warpkit.geometry import Part
 from warpkit.precision import arithmetic, saturated
 from warpkit.sampling.pixel_means import Blocks, mean_of_blocks

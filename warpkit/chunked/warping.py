@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warpkit.antialias import between_pixels, check_antialias
+from warpkit.antialias import check_antialias
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.coefficients import check_prefilters
 from warpkit.chunked.fields import Field, field_of
@@ -16,6 +16,7 @@ from warpkit.chunked.graph import Job, dask_array
 from warpkit.chunked.sources import Source, source_of, torch_type
 from warpkit.chunked.tiles import Sampling
 from warpkit.errors import InputError
+from warpkit.footprints import between_pixels
 from warpkit.geometry import check_size
 from warpkit.kernels.base import KernelLike
 from warpkit.quoting import Told
