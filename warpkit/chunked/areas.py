@@ -78,7 +78,7 @@ class Windows(Levels):
         self._dtype = sampling.dtype if sampling.dtype.is_complex else arithmetic(sampling.dtype, _CPU)
 
     def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
-        """See `Levels`."""
+        """Read the pixels, or coefficients, that these points reach, and sample them."""
         found = self._reaches(level, where, kind, part)
         many = self._channels * math.prod(len(reach.pixels) for reach in found) > MANY
         if many and kind == "points" and part.size[0] > 1:  # they need not lie together
@@ -134,7 +134,7 @@ class _Recorder(Windows):
         self.met: list[list[Tensor]] = []
 
     def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
-        """See `Levels`; zeros."""
+        """Note what would be read, and give zeros for it."""
         self.met.append(self._met(level, self._reaches(level, where, kind, part)))
         return torch.zeros((), dtype=self._dtype).expand(1, self._channels, *part.size)
 

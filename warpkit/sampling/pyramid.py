@@ -181,7 +181,7 @@ class Pyramid(Levels):
         self._stored: dict[Level, tuple[Tensor, Rule]] = {}
 
     def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
-        """See `Levels`."""
+        """Sample the whole level, which is made when it is first read."""
         stored, rule = self._level(level)
         if part.size != part.whole:
             rule = rule.parted(tuple(stored.shape[2:]), part)
