@@ -232,6 +232,15 @@ def test_fill_and_nan_marks():
     torch.testing.assert_close(marked[kept], inside[kept])
 
 
+def test_nan_marks_channels_and_what_has_no_place():
+    image, beyond = scene(1, 3, 40, 40), torch.tensor([[0.8, 0, 0, 0, 0.8, 0, 0, -2.0]])
+    marked = wk.warp(image, "projective", beyond, size=(20, 20), fill=[1.0, torch.nan, 0.0], antialias=True)
+    plain = wk.warp(image, "projective", beyond, size=(20, 20), fill=[1.0, torch.nan, 0.0])
+    assert plain[:, 1].isnan().any()
+    assert marked[:, 1][plain[:, 1].isnan()].isnan().all()  # behind the horizon too
+    assert not marked[:, ::2].isnan().any()
+
+
 @pytest.mark.parametrize("transform", ["affine", "projective"])
 @pytest.mark.parametrize(("size", "out"), [(99, 11), (513, 60), (93, 14)])
 def test_what_is_outside_has_no_part_in_pixels_inside(size, out, transform):

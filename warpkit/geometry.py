@@ -179,11 +179,25 @@ class Part(NamedTuple):
         """Where the part stands in an array of the whole."""
         return tuple(slice(first, first + n) for first, n in zip(self.origin, self.size, strict=True))
 
+    def within(self, box: "Part") -> tuple[slice, ...]:
+        """What the part has of a box of the same whole, as the box counts."""
+        each = zip(self.origin, self.size, box.origin, box.size, strict=True)
+        return tuple(slice(max(first - at, 0), min(first - at + n, count)) for first, n, at, count in each)
+
     def lattice(self, align_corners: bool, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "*size D"]:
         """The whole's `lattice` there, to the last bit."""
         each = zip(self.size, self.whole, self.origin, strict=True)
         axes = [_axis(n, align_corners, device, (first, first + count)).to(dtype) for count, n, first in each]
         return torch.stack(torch.meshgrid(*axes, indexing="ij")[::-1], dim=-1)
+
+
+def joined(parts: list[Tensor], counts: Sequence[int]) -> Tensor:
+    """Boxes `[N, C, *S]` that stand beside each other, as many along each axis, the last one first: as one."""
+    for axis in reversed(range(len(counts))):
+        count = counts[axis]
+        if count > 1:
+            parts = [torch.cat(parts[k : k + count], dim=2 + axis) for k in range(0, len(parts), count)]
+    return parts[0]
 
 
 def from_shifts(

@@ -116,3 +116,87 @@ def test_the_command_turns_images_with_levels(tmp_path, pixels):
     turned = zarr.open_group(out, mode="r")
     np.testing.assert_allclose(turned["0"][0], np.rot90(pixels[0, 0].numpy()), atol=1e-5)
     assert turned["1"].shape == (1, 65, 45)
+
+
+@pytest.fixture
+def volume(tmp_path):
+    """Two channels of a volume, with three levels."""
+    pixels = torch.rand(1, 2, 21, 40, 50, generator=torch.Generator().manual_seed(0))
+    path = tmp_path / "volume.zarr"
+    chunked.save(da.from_array(pixels[0].numpy(), chunks=(1, 16, 32, 32)), path, axes="CZYX", levels=3)
+    return path, pixels
+
+
+def test_the_command_warps_volumes_by_theta(tmp_path, volume):
+    path, pixels = volume
+    theta = [0.8, -0.3, 0.1, 0.1, 0.2, 0.9, 0, -0.2, 0.1, 0, 1, 0]
+    ways = [
+        "--theta",
+        *map(str, theta),
+        "--size",
+        "12",
+        "44",
+        "30",
+        "--padding",
+        "wrap,border,zeros",
+        "--fill",
+        "1",
+        "2",
+    ]
+    result = runner.invoke(app, ["warp", str(path), str(tmp_path / "out.zarr"), *ways])
+    assert result.exit_code == 0, result.output
+    assert "30 × 44 × 12 pixels, 3 levels" in result.output
+    found = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    padding = ("wrap", "border", "zeros")
+    affine = wk.get_transform("affine", ndim=3)
+    expected = wk.warp(pixels, affine, torch.tensor([theta]), size=(12, 44, 30), padding_mode=padding, fill=[1, 2])
+    np.testing.assert_array_equal(found["0"][:], expected[0].numpy())
+    assert found["2"].shape == (2, 3, 11, 8)
+    assert [axis["name"] for axis in found.attrs["ome"]["multiscales"][0]["axes"]] == ["c", "z", "y", "x"]
+
+
+def test_the_command_warps_a_level_antialiased_by_pixels(tmp_path, volume):
+    path, _ = volume
+    out = tmp_path / "out.zarr"
+    ways = ["--level", "1", "--levels", "1", "--scale", "0.5", "--shift", "1", "2", "3", "--antialias"]
+    result = runner.invoke(app, ["warp", str(path), str(out), *ways])
+    assert result.exit_code == 0, result.output
+    level = torch.from_numpy(zarr.open_group(path, mode="r")["1"][:])[None]
+    middle = torch.tensor([12.0, 9.5, 5.0], dtype=torch.float64)
+    moved = torch.cat([torch.eye(3) * 0.5, (0.5 * middle + torch.tensor([1.0, 2, 3]))[:, None]], dim=1)
+    theta = wk.pixels.to_theta(moved, in_size=level.shape[2:])
+    expected = wk.warp(level, wk.get_transform("affine", ndim=3), theta, antialias=True)
+    np.testing.assert_array_equal(zarr.open_group(out, mode="r")["0"][:], expected[0].numpy())
+
+
+@pytest.mark.parametrize(
+    ("ways", "told"),
+    [
+        (["--rotate", "30"], "--rotate turns images in 2-D"),
+        (["--shift", "1", "2"], "3 numbers, x y z in pixels"),
+        (["--size", "3", "4"], "planes, rows and columns"),
+        (["--matrix", "1", "0", "0", "0", "1", "0"], "12 or 16 numbers"),
+        (["--level", "3"], "level: expected 0 to 2, got 3"),
+        (["--axes", "CYX"], "a letter for each axis of [2, 21, 40, 50]"),
+        (["--transform", "attention", "--set", "ndim=2"], "a volume needs a transform in 3-D"),
+    ],
+)
+def test_what_no_volume_takes_is_refused(tmp_path, volume, ways, told):
+    result = runner.invoke(app, ["warp", str(volume[0]), str(tmp_path / "out.zarr"), *ways])
+    assert result.exit_code == 2, result.output
+    assert told in " ".join(result.output.split())
+
+
+def test_axes_are_told_where_the_store_names_none(tmp_path, store, pixels):
+    stacked = tmp_path / "stack.zarr"
+    array = zarr.create_array(stacked, shape=(2, 90, 130), chunks=(1, 32, 32), dtype="float32")
+    array[:] = pixels[0].expand(2, -1, -1).numpy()
+    ways = ["--scale", "2", "--axes", "TYX", "--levels", "2"]
+    result = runner.invoke(app, ["warp", str(stacked), str(tmp_path / "out.zarr"), *ways])
+    assert result.exit_code == 0, result.output
+    group = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    assert [group[level].shape for level in ("0", "1")] == [(2, 90, 130), (2, 45, 65)]
+    refused = runner.invoke(app, ["warp", str(store), str(tmp_path / "o.zarr"), "--level", "1"])
+    assert "without levels" in refused.output
+    photo = tmp_path / "photo.png"
+    assert "is for Zarr stores" in runner.invoke(app, ["warp", str(photo), str(photo), "--axes", "YX"]).output

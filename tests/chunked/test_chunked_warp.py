@@ -1,7 +1,9 @@
 """Warps in tiles: the bits of the warp in memory, whatever is warped, by what, and in which tiles."""
 
+import itertools
 import math
 
+import cases
 import dask
 import dask.array as da
 import numpy as np
@@ -11,6 +13,7 @@ import zarr
 
 import warpkit as wk
 from warpkit import chunked
+from warpkit.testing.flattened import Flattened
 
 AFFINE = torch.tensor([[0.8, -0.35, 0.1, 0.4, 0.9, -0.2]])
 FAR = torch.tensor([[2.9, -1.1, 1.3, 1.4, 3.1, -2.2]])
@@ -37,12 +40,38 @@ def check(pixels, transform, theta, *, axes="NCYX", chunks=(37, 53), array=None,
     np.testing.assert_array_equal(found.reshape(expected.shape), expected, strict=True)
 
 
-@pytest.mark.parametrize("padding", ["zeros", "border", "reflection", "wrap", "none"])
-@pytest.mark.parametrize("kernel", ["nearest", "bilinear", "bicubic", "bspline", "lanczos"])
-def test_tiles_have_the_bits_of_the_whole(kernel, padding):
-    pixels, ways = image(1, 2, 103, 141), {"padding_mode": padding, "kernel": kernel}
-    check(pixels, "affine", AFFINE, size=(90, 137), chunks=(37, 71), **ways)
-    check(pixels, "affine", FAR, chunks=(64, 141), align_corners=True, **ways)
+PADDINGS = ["zeros", "border", "reflection", "wrap", "none"]
+WAYS = list(itertools.product(cases.KERNELS, PADDINGS, [False, True]))
+# Every kernel with every padding and alignment, each with one transform, of which none is left out.
+SOME = {(*way, *cases.TRANSFORMS[7 * k % len(cases.TRANSFORMS)]) for k, way in enumerate(WAYS)}
+ALL = [
+    pytest.param(*case, marks=() if case in SOME else pytest.mark.exhaustive)
+    for case in ((*way, *transform) for way in WAYS for transform in cases.TRANSFORMS)
+]
+SIZES = {1: [(301,), (277,), (67,)], 2: [(41, 77), (23, 131), (11, 53)], 3: [(9, 11, 33), (7, 9, 75), (4, 5, 37)]}
+
+
+@pytest.mark.parametrize(("kernel", "padding", "aligned", "transform", "ndim"), ALL)
+def test_tiles_have_the_bits_of_the_whole(unchecked, kernel, padding, aligned, transform, ndim):
+    made = cases.transform(transform, ndim)
+    if made.is_field or isinstance(made, Flattened):
+        made = wk.get_transform(transform, ndim=ndim, align_corners=aligned)
+        theta = noise(1, ndim, *range(5, 5 + ndim))
+    else:
+        theta = cases.start(made, dtype=torch.float32) + noise(1, made.num_params, scale=0.05)
+    size, out, chunks = SIZES[ndim]
+    ways = {"kernel": kernel, "padding_mode": padding, "align_corners": aligned, "size": out, "chunks": chunks}
+    check(image(1, 1, *size), made, theta, axes="NC" + "ZYX"[-ndim:], **ways)
+
+
+def test_of_those_that_run_by_default_none_is_missing():
+    assert {case[:3] for case in SOME} == set(WAYS)
+    assert {case[3:] for case in SOME} == set(cases.TRANSFORMS)
+
+
+@pytest.mark.parametrize("kernel", ["bilinear", "bspline"])
+def test_what_lies_far_outside(kernel):
+    check(image(1, 2, 103, 141), "affine", FAR, chunks=(64, 141), align_corners=True, kernel=kernel)
 
 
 @pytest.mark.parametrize("padding", ["zeros", "wrap", "none", ("reflection", "border")])
@@ -172,7 +201,7 @@ def test_nothing_is_read_before_it_is_computed_and_then_only_what_a_tile_reaches
 
 def test_a_tile_never_holds_much_more_than_it_gives(monkeypatch):
     # A strong reduction: each tile reaches a large window, and is worked on in parts.
-    monkeypatch.setattr("warpkit.chunked.tiles._MANY", 2**12)
+    monkeypatch.setattr("warpkit.chunked.tiles.MANY", 2**12)
     monkeypatch.setattr("warpkit.chunked.tiles._POINTS", 2**10)
     spline = wk.get_transform("thin_plate_spline", grid=(2, 2))
     check(image(1, 1, 300, 400), "affine", AFFINE, size=(90, 200), chunks=(90, 200))
@@ -207,7 +236,8 @@ def test_sums_over_a_warped_array_stay_lazy():
     [
         ({"axes": "CYX"}, "axes: expected a letter for each axis of [20, 30]"),
         ({"axes": "YY"}, "axes: expected different letters"),
-        ({"antialias": True}, "antialias"),
+        ({"antialias": 65}, "antialias"),
+        ({"antialias": True, "kernel": "nearest"}, "Means of labels"),
         ({"chunks": (0, 3)}, "chunks"),
         ({"theta": torch.zeros(3, 6)}, "batch of theta"),
         ({"theta": torch.zeros(1, 5)}, "theta"),

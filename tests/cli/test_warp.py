@@ -361,7 +361,7 @@ def test_a_homography_needs_the_transform_of_that_name(tmp_path, grey):
         (["--rotate", "30", "--matrix", "1 0 0 0 1 0"], "--matrix says all"),
         (["--rotate", "30 40"], "--rotate: expected a number"),
         (["--scale", "0"], "--scale: expected a number above 0"),
-        (["--shift", "3"], "--shift: expected two numbers"),
+        (["--shift", "3"], "--shift: expected 2 numbers"),
         (["--matrix", "1 2 3"], "--matrix: expected 6 or 9 numbers"),
         (["--matrix", "none.txt"], "--matrix: none.txt cannot be read"),
         (["--matrix", "1 0 0 2 0 0", "--convention", "inverse"], "--matrix: expected one that has an inverse"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,8 +31,8 @@ _NUMBERS = 2**23  # in the largest tensor: a larger batch is worked on in parts
 
 
 def align(
-    moving: Tensor,
-    fixed: Tensor,
+    moving: Any,
+    fixed: Any,
     transform: TransformLike,
     *,
     loss: LossName = "mse",
@@ -41,6 +42,7 @@ def align(
     init: Tensor | None = None,
     align_corners: bool = False,
     progress: Callable[[float, float], None] | None = None,
+    axes: str | None = None,
 ) -> Tensor:
     """Find the θ with which `warp(moving, transform, θ, size=fixed's)` looks like `fixed`.
 
@@ -49,13 +51,19 @@ def align(
     starts from the best affine one. What the moving image does not show does not count. The same input gives the same
     θ.
 
+    Of arrays this is done with small copies, of means over blocks of pixels (from the levels of an OME-Zarr image where
+    it has such). Gauss and Newton's steps then go on down to the pixels themselves, in 64 tiles (512 in 3-D) that are
+    spread over the fixed image, so that what is read and held does not grow with the images.
+
     Fields (`displacement`, `velocity`, those of plugins) and `free_form` begin with the best affine motion, and go on
     by Gauss and Newton's steps on all their numbers at once, held together by a penalty on the field. θ has the fixed
     image's size unless `init` has another.
 
     Args:
-        moving: `[N, C, *S]`, of any real, integer or boolean type.
-        fixed: `[N, C, *T]`, of as many dimensions and channels. One image of either is shared by all of the other.
+        moving: `[N, C, *S]`, of any real, integer or boolean type. Or an array of NumPy, Dask or Zarr, an OME-Zarr
+            image, or a path to one of the latter two: one image, which need not fit into memory.
+        fixed: `[N, C, *T]`, of as many dimensions and channels. One image of either is shared by all of the other. Or
+            an array likewise.
         transform: a name, a table `{"type": name, **options}` or a `Transform`.
         loss: "mse", the mean square of the difference, or "ncc", the normalised cross-correlation of each channel, for
             images of different brightness and contrast.
@@ -70,14 +78,16 @@ def align(
             motion is known roughly or the transform has no identity.
         align_corners: as in `warp`.
         progress: called with the share of the work that is done, 0 … 1, and the loss (images scaled to variance 1).
+        axes: of arrays: a letter for each axis, see `chunked.warp`.
 
     Returns:
-        θ `[N, P]`, of a field `[N, D, *F]`, in float32, or in float64 for such images. Where nothing better is found it
-        is the identity (or `init`).
+        θ `[N, P]`, of a field `[N, D, *F]`, in float32, or in float64 for such images, and for arrays. Where nothing
+        better is found it is the identity (or `init`).
 
     Raises:
         InputError: for a wrong shape, type, device, name or option, for values that are not finite, for an image that
-            is the same everywhere, and for a transform without an identity unless `init` is given.
+            is the same everywhere, and for a transform without an identity unless `init` is given. For arrays also:
+            for a field, and for another loss, kernel or alignment of corners than the usual ones.
 
     B. D. Lucas, T. Kanade, "An iterative image registration technique with an application to stereo vision", 1981.
 
@@ -86,6 +96,20 @@ def align(
     >>> [round(number, 2) for number in theta[0].tolist()]
     [1.0, 0.25]
     """
+    if any(_is_stored(image) for image in (moving, fixed)):
+        usual = {"loss": (loss, "mse"), "kernel": (kernel, "bicubic"), "align_corners": (align_corners, False)}
+        for name, (given, known) in usual.items():
+            require(given == known, name, expected=f"{known!r}, where images are arrays", given=given)
+        from warpkit.alignment.tiles import align_tiles  # of Dask and Zarr
+
+        first = int(init is None)  # of the parts of the work: the small copies' match, and what goes on from there
+        report = _reporter(progress, first, first + 1)
+
+        def matched(a: Tensor, b: Tensor) -> Tensor:
+            return align(a, b, transform, progress=_reporter(progress, 0, 2))
+
+        return align_tiles(moving, fixed, transform, matched, init=init, axes=axes, report=report)
+    require(axes is None, "axes", expected="None for tensors, whose axes are [N, C, *S]", given=axes)
     images = _checked(moving, fixed)
     mapping = transforms.shared(transform, moving.device, ndim=moving.ndim - 2, align_corners=align_corners)
     given = Told(f"{type(mapping).__name__} in {mapping.ndim}-D")
@@ -123,6 +147,12 @@ def align(
                 matching = CoarseToFine(mapping, LOSSES[loss], kernel, align_corners, report)
                 found.append(matching.theta(m, f, s, search=init is None))
     return torch.cat(found) if found else start[:0]
+
+
+def _is_stored(image: Any) -> bool:
+    """Whether an image is an array, or the path of one, that need not fit into memory."""
+    is_array = all(hasattr(image, name) for name in ("shape", "dtype", "ndim")) and not isinstance(image, Tensor)
+    return is_array or hasattr(image, "array_keys") or isinstance(image, str | os.PathLike)
 
 
 _AFFINE = 0.3  # of the work

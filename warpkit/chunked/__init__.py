@@ -9,8 +9,7 @@ for _needed in ("dask", "zarr"):
         raise ModuleNotFoundError(f"wk.chunked needs {_needed}: {to_install('chunked')}", name=_needed)
 
 from warpkit.chunked.gradients import gradient  # noqa: E402
-from warpkit.chunked.matching import align  # noqa: E402
 from warpkit.chunked.saving import save  # noqa: E402
 from warpkit.chunked.warping import warp  # noqa: E402
 
-__all__ = ["align", "gradient", "save", "warp"]
+__all__ = ["gradient", "save", "warp"]

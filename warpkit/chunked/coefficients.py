@@ -30,6 +30,13 @@ def margins_of(rule: Rule, dtype: torch.dtype) -> tuple[int, ...]:
     return tuple(margin_of(k.prefilter_samples, real, mode) if k.has_prefilter else 0 for k, mode in each)
 
 
+def stored(read: Read, dtype: torch.dtype, reaches: list[Reach], size: tuple[int, ...], rule: Rule) -> Tensor:
+    """What is sampled for these reaches, `[1, C, *counts]`: pixels, or coefficients where a kernel has a prefilter."""
+    if rule.filters:
+        return coefficients(read, dtype, reaches, size, rule)
+    return gather(read, [reach.pixels for reach in reaches])
+
+
 def coefficients(read: Read, dtype: torch.dtype, reaches: list[Reach], size: tuple[int, ...], rule: Rule) -> Tensor:
     """The coefficients that these reaches name, `[1, C, *counts]`, of an image of this type and size."""
     outside = rule.fill if "zeros" in rule.padding and rule.fill.numel() > 0 else None  # the image is extended by it

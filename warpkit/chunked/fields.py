@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warpkit.chunked.coefficients import check_prefilters, coefficients, margins_of
-from warpkit.chunked.reading import Box, gather
+from warpkit.chunked.coefficients import check_prefilters, margins_of, stored
+from warpkit.chunked.reading import Box
 from warpkit.chunked.sources import tensor_of, torch_type
 from warpkit.chunked.windows import reaches
 from warpkit.geometry import Part
@@ -67,10 +67,7 @@ class Field:
         def read(box: Box) -> Tensor:
             return self._field(mapping, self.read(box))
 
-        if rule.filters:
-            pixels = coefficients(read, kind, found, own, rule)
-        else:
-            pixels = gather(read, [reach.pixels for reach in found])
+        pixels = stored(read, kind, found, own, rule)
         place = Within(own, tuple(reach.begin for reach in found), part)
         own_rule = rule._replace(filters=False, within=place)
         return mapping.sampled(pixels, matrix, "affine", part.size, own_rule).movedim(1, -1)

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_map
 
 from warpkit.chunked.axes import Layout, layout_of
+from warpkit.chunked.coefficients import stored
 from warpkit.chunked.graph import Blocks, Job, Place, bounds_of, entry_of
 from warpkit.chunked.sources import Source, source_of, tensor_of
 from warpkit.chunked.tiles import reached, within
-from warpkit.chunked.warping import chunks_of, job_of
+from warpkit.chunked.warping import How, chunks_of, job_of
 from warpkit.errors import InputError, unknown
 from warpkit.kernels.base import KernelLike
 from warpkit.precision import arithmetic
@@ -78,8 +79,8 @@ def gradient(
         raise unknown("loss", loss, tuple(LOSSES))
     source, target = source_of(moving, what="moving"), source_of(fixed, what="fixed")
     layout = layout_of(target.axes if axes is None else axes, target.array.shape)
-    given = {"kernel": kernel, "padding_mode": padding_mode, "fill": fill, "align_corners": align_corners}
-    job, shape = job_of(source, transform, theta, layout.size_of(layout.space), axes=axes, lazily=False, **given)
+    how = How(kernel, padding_mode, fill, align_corners, axes)
+    job, shape = job_of(source, transform, theta, layout.size_of(layout.space), how, lazily=False)
     if shape != layout.shape:
         expected = f"the shape of the warped array, {list(shape)}"
         raise InputError("fixed", expected=expected, given=list(layout.shape))
@@ -136,10 +137,10 @@ def _tile(
             with torch.enable_grad():
                 own = entry_of(theta, flat)
                 for one in reached(job.sampling, own, part, rule, count):
-                    pixels = job.sampling.pixels(read, one.reaches, rule).to(kind)
-                    place_of = within(rule, job.sampling, one.part, one.reaches)
+                    pixels = stored(read, job.sampling.dtype, one.reaches, job.sampling.size, rule).to(kind)
+                    place_of = within(rule, job.sampling.size, one.part, one.reaches)
                     warped = resample(pixels, one.where, one.kind, one.part.size, place_of)
-                    mine, theirs = one.crops(part)
+                    mine, theirs = one.part.within(part), part.within(one.part)
                     beside = seen[(slice(number, number + 1), slice(None), *mine)].to(kind)
                     lost = loss(warped[(slice(None), slice(None), *theirs)], beside)
                     some = lost.sum(dtype=torch.float64)

@@ -12,15 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from warpkit.chunked.areas import antialiased_tile, pixels_met
 from warpkit.chunked.axes import Layout
 from warpkit.chunked.coefficients import read_along
 from warpkit.chunked.fields import Field
-from warpkit.chunked.reading import Box, Read
+from warpkit.chunked.reading import Box, MissingError, Read
 from warpkit.chunked.sources import tensor_of
-from warpkit.chunked.tiles import Sampling, reached, warp_tile
+from warpkit.chunked.tiles import Sampling, plain_tile, reached
 from warpkit.component import Component
 from warpkit.geometry import Part
 from warpkit.sampling.backend import use_backend
+from warpkit.sampling.rule import Rule
 from warpkit.transforms.base import leaves
 
 Place = tuple[tuple[int, int], ...]  # first and one behind the last along each axis of the array
@@ -70,8 +72,7 @@ class Job:
         with self.chosen():
             rule = self.sampling.rule(channels, count)
             for _, image, theta in self.images(place):
-                for one in reached(self.sampling, theta, part, rule, count):
-                    along = read_along(one.reaches, self.sampling.dtype, self.sampling.size, rule)
+                for along in pixels_read(self.sampling, theta, part, rule, count):
                     needed: dict[str, Any] = dict(zip(self.layout.images, ([at] for at in image), strict=True))
                     needed |= {"C": list(range(channels.start, channels.stop))}
                     needed |= {letter: index.numpy() for letter, index in zip(self.layout.space, along, strict=True)}
@@ -89,7 +90,11 @@ class Job:
         learned = [t.detach() for part in parts for t in (*part.parameters(), *part.buffers())]
         each = [described(part) for part in parts]
         read = source.name if source is not None else (str(self.array.store_path), self.array.shape)
-        words = (read, each, *(getattr(sampling, f) for f in ("padding", "fill", "align_corners", "size", "out")))
+        words = (
+            read,
+            each,
+            *(getattr(sampling, f) for f in ("padding", "fill", "align_corners", "size", "out", "most")),
+        )
         found = hashlib.sha256(repr((words, sampling.dtype, self.lead, self.layout, self.backend, chunks)).encode())
         if isinstance(self.theta, Field):
             found.update(self.theta.name.encode())
@@ -118,14 +123,25 @@ def run(job: Job, place: Place, blocks: Sequence[Any] = (), offsets: Sequence[tu
     """One tile, as NumPy has it. `blocks`: the chunks that it reads, and where each begins."""
     array = job.array if job.array is not None else Blocks(blocks, offsets)
     part, channels = job.part(place)
+    count = channels.stop - channels.start
+    tile = antialiased_tile if job.sampling.most else plain_tile
     with job.chosen():
+        rule = job.sampling.rule(channels, count)
         warped = [
-            warp_tile(job.sampling, theta, job.reader(array, image, channels), part, channels)
+            tile(job.sampling, theta, job.reader(array, image, channels), part, rule, count)
             for _, image, theta in job.images(place)
         ]
     lead = [stop - start for letter, (start, stop) in zip(job.layout.axes, place, strict=True)
             if letter in job.layout.images]  # fmt: skip
     return np.ascontiguousarray(job.layout.from_images(torch.cat(warped), lead).numpy())
+
+
+def pixels_read(sampling: Sampling, theta: Any, part: Part, rule: Rule, count: int) -> Iterator[list[Tensor]]:
+    """What a tile reads: of each axis, rows first, pixels, all of whose combinations are read, or fewer."""
+    for one in reached(sampling, theta, part, rule, count):
+        yield read_along(one.reaches, sampling.dtype, sampling.size, rule)
+    if sampling.most:
+        yield from pixels_met(sampling, theta, part, rule, count)
 
 
 def described(value: Any) -> Any:
@@ -163,7 +179,7 @@ class Blocks:
                 found[into] = block[tuple(slice(a - at, b - at) for a, b, at in zip(low, high, offset, strict=True))]
                 filled += math.prod(b - a for a, b in zip(low, high, strict=True))
         if filled != found.size:  # nothing is ever made up
-            raise RuntimeError(f"warpkit: {found.size - filled} numbers of {where} are in no chunk that was asked for")
+            raise MissingError(f"warpkit: {found.size - filled} numbers of {where} are in no chunk that was asked for")
         return found
 
 

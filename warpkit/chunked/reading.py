@@ -1,10 +1,14 @@
 """Pixels by their indices along each axis, read in as few boxes as they lie in."""
 
+import functools
 import itertools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+
+from warpkit.geometry import joined
 
 _GAP = 32  # pixels that are read along rather than left out
 
@@ -15,21 +19,61 @@ Read = Callable[[Box], Tensor]  # → [1, C, *box]
 def gather(read: Read, indices: list[Tensor]) -> Tensor:
     """What `read` gives at all combinations of these indices, rows first: `[1, C, *counts]`."""
     axes = [intervals(index) for index in indices]
-    whole = _joined(read, axes)
+    whole = joined([read(box) for box in itertools.product(*axes)], [len(runs) for runs in axes])
     for axis, (index, runs) in enumerate(zip(indices, axes, strict=True)):
         whole = _picked(whole, 2 + axis, index, runs)
     return whole
 
 
-def _joined(read: Read, axes: list[list[tuple[int, int]]]) -> Tensor:
-    boxes = itertools.product(*axes)
-    if all(len(runs) == 1 for runs in axes):
-        return read(next(boxes))
-    parts = [read(box) for box in boxes]
-    for axis in reversed(range(len(axes))):
-        count = len(axes[axis])
-        parts = [torch.cat(parts[k : k + count], dim=2 + axis) for k in range(0, len(parts), count)]
-    return parts[0]
+class MissingError(RuntimeError):
+    """Something was to be read that is in no chunk that was asked for."""
+
+
+class Held:
+    """Boxes of an image of which the last ones are kept, with what lies around them: the next ones lie near."""
+
+    def __init__(self, read: Read, size: tuple[int, ...], most: int, around: int) -> None:
+        self._read, self._size, self._most, self._around = read, size, most, around
+        self._box: Box | None = None
+        self._values: Tensor | None = None
+
+    def ahead(self, parts: Iterable[list[Tensor]]) -> None:
+        """Keep the box of all these pixels, rows first, when it is first read; of at most `most` pixels."""
+        ends = [[(int(x.min()), int(x.max()) + 1) for x in part] for part in parts]
+        if ends:
+            self._keep(functools.reduce(_hull, map(tuple, ends)))
+
+    def __call__(self, box: Box) -> Tensor:
+        """The pixels in a box, `[1, C, *box]`."""
+        if not self._holds(box):
+            more = self._around
+            wide = tuple((max(0, a - more), min(n, b + more)) for (a, b), n in zip(box, self._size, strict=True))
+            both = _hull(wide, self._box or wide)
+            self._keep(both if _count(both) <= 4 * _count(wide) else wide)
+        if self._box is not None and self._values is None:
+            try:
+                self._values = self._read(self._box)
+            except MissingError:  # the tile has the chunks that it asked for, which need not hold what lies around
+                self._box = None
+        if self._box is None or self._values is None:
+            return self._read(box)
+        where = [slice(a - first, b - first) for (a, b), (first, _) in zip(box, self._box, strict=True)]
+        return self._values[(slice(None), slice(None), *where)]
+
+    def _keep(self, box: Box) -> None:
+        self._box, self._values = box if _count(box) <= self._most else None, None
+
+    def _holds(self, box: Box) -> bool:
+        own = self._box
+        return own is not None and all(first <= a and b <= last for (a, b), (first, last) in zip(box, own, strict=True))
+
+
+def _hull(a: Box, b: Box) -> Box:
+    return tuple((min(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True))
+
+
+def _count(box: Box) -> int:
+    return math.prod(stop - start for start, stop in box)
 
 
 def intervals(index: Tensor) -> list[tuple[int, int]]:

@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from warpkit.chunked.coefficients import coefficients, margins_of
+from warpkit.chunked.coefficients import margins_of, stored
 from warpkit.chunked.fields import Field
-from warpkit.chunked.reading import Read, gather
+from warpkit.chunked.reading import Read
 from warpkit.chunked.windows import Reach, reaches
 from warpkit.geometry import Part
 from warpkit.kernels.base import Kernel
 from warpkit.precision import saturated, wide
+from warpkit.sampling.pixel_means import Blocks
 from warpkit.sampling.rule import Rule, Within, rule_for
 from warpkit.sampling.sampler import resample
 from warpkit.transforms.base import Transform
@@ -27,7 +28,7 @@ from warpkit.transforms.matrix import checked_matrix
 
 _BLOCK = 64  # columns, from which the native backend counts on: a part that begins in between would round otherwise
 _POINTS = 2**18  # of a part whose coordinates are kept
-_MANY = 2**24  # points of one whose are not, or pixels that are read
+MANY = 2**24  # points of one whose are not, or pixels that are read
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Sampling:
     size: tuple[int, ...]
     out: tuple[int, ...]
     dtype: torch.dtype
+    most: int = 0  # sub-points along an axis of an output pixel; 0: no antialiasing
+    blocks: tuple[Blocks, ...] | None = None  # of whole pixels, that output pixels are the means of
 
     def rule(self, channels: slice, count: int) -> Rule:
         """The rule for these channels of an image that has `count` of them."""
@@ -61,12 +64,6 @@ class Sampling:
             return matrix, "affine" if mapping.is_affine else "projective"
         return mapping.shifts(theta, self.out, self.align_corners, part), "shifts"
 
-    def pixels(self, read: Read, found: list[Reach], rule: Rule) -> Tensor:
-        """The pixels that these reaches name, or the coefficients."""
-        if rule.filters:
-            return coefficients(read, self.dtype, found, self.size, rule)
-        return gather(read, [reach.pixels for reach in found])
-
 
 @dataclass(frozen=True)
 class Reached:
@@ -77,54 +74,45 @@ class Reached:
     kind: str
     reaches: list[Reach]
 
-    def crops(self, tile: Part) -> tuple[list[slice], list[slice]]:
-        """Where the part stands in its tile, and what of the part stands there: all but the columns before the tile."""
-        ends = list(zip(self.part.origin, self.part.size, tile.origin, strict=True))
-        into = [slice(max(0, at - first), at - first + n) for at, n, first in ends]
-        return into, [slice(max(0, first - at), None) for at, _, first in ends]
-
 
 def reached(sampling: Sampling, theta: Any, part: Part, rule: Rule, channels: int) -> Iterator[Reached]:
     """The parts that a tile is worked on in; the first may begin before it, in the columns."""
     part = _aligned(part)
     halves = _halves(part)
-    if halves and math.prod(part.size) > (_MANY if sampling.mapping.is_matrix else _POINTS):
+    if halves and math.prod(part.size) > (MANY if sampling.mapping.is_matrix else _POINTS):
         for half in halves:
             yield from reached(sampling, theta, half, rule, channels)
         return
     where, kind = sampling.where(theta, part)
     found = reaches(where, kind, part, sampling.size, rule, margins_of(rule, sampling.dtype))
-    if halves and channels * math.prod(len(reach.pixels) for reach in found) > _MANY:
+    if halves and channels * math.prod(len(reach.pixels) for reach in found) > MANY:
         for half in halves:
             yield from reached(sampling, theta, half, rule, channels)
         return
     yield Reached(part, where, kind, found)
 
 
-def within(rule: Rule, sampling: Sampling, part: Part, found: list[Reach]) -> Rule:
-    """The rule for pixels that these reaches name."""
+def within(rule: Rule, size: tuple[int, ...], part: Part, found: list[Reach]) -> Rule:
+    """The rule for pixels that these reaches name, of an image of this size."""
     fill = rule.fill.to(wide(rule.fill.device)) if rule.filters and not rule.fill.is_complex() else rule.fill
-    place = Within(sampling.size, tuple(reach.begin for reach in found), part)
+    place = Within(size, tuple(reach.begin for reach in found), part)
     return rule._replace(words=None, filters=False, within=place, fill=fill)
 
 
-def warp_tile(sampling: Sampling, theta: Any, read: Read, part: Part, channels: slice) -> Tensor:
-    """A part of the warped image, `[1, C, *part.size]`, from one image and its θ."""
-    count = channels.stop - channels.start
-    rule = sampling.rule(channels, count)
+def plain_tile(sampling: Sampling, theta: Any, read: Read, part: Part, rule: Rule, count: int) -> Tensor:
+    """A part of the warped image, `[1, C, *part.size]`, from one image and its θ, without antialiasing."""
     marks = rule.fill.isnan() if rule.marks else None
     if marks is not None:
         rule = rule._replace(marks=False, words=None, fill=torch.where(marks, 0.0, rule.fill))
     output = torch.empty(1, count, *part.size, dtype=sampling.dtype)
-    with torch.no_grad():
-        for one in reached(sampling, theta, part, rule, count):
-            pixels = sampling.pixels(read, one.reaches, rule)
-            own = within(rule, sampling, one.part, one.reaches)
-            warped = saturated(resample(pixels, one.where, one.kind, one.part.size, own), sampling.dtype)
-            if marks is not None:
-                warped = torch.where(_touches_outside(sampling, one, rule) & _column(marks, warped), torch.nan, warped)
-            into, mine = one.crops(part)
-            output[(slice(None), slice(None), *into)] = warped[(slice(None), slice(None), *mine)]
+    for one in reached(sampling, theta, part, rule, count):
+        pixels = stored(read, sampling.dtype, one.reaches, sampling.size, rule)
+        own = within(rule, sampling.size, one.part, one.reaches)
+        warped = saturated(resample(pixels, one.where, one.kind, one.part.size, own), sampling.dtype)
+        if marks is not None:
+            warped = torch.where(_touches_outside(sampling, one, rule) & _column(marks, warped), torch.nan, warped)
+        into, mine = one.part.within(part), part.within(one.part)
+        output[(slice(None), slice(None), *into)] = warped[(slice(None), slice(None), *mine)]
     return output
 
 
@@ -133,7 +121,7 @@ def _touches_outside(sampling: Sampling, one: Reached, rule: Rule) -> Tensor:
     found = reaches(one.where, one.kind, one.part, sampling.size, rule, (0,) * len(sampling.size))
     ones = torch.ones(1, 1, *(len(reach.pixels) for reach in found))
     fill = torch.full((1,), torch.nan, dtype=torch.float64)
-    marked = within(rule, sampling, one.part, found)._replace(marks=True, fill=fill)
+    marked = within(rule, sampling.size, one.part, found)._replace(marks=True, fill=fill)
     return resample(ones, one.where, one.kind, one.part.size, marked).isnan()
 
 

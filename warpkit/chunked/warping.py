@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from warpkit.antialias import check_antialias
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.coefficients import check_prefilters
 from warpkit.chunked.fields import Field, field_of
@@ -15,10 +16,12 @@ from warpkit.chunked.graph import Job, dask_array
 from warpkit.chunked.sources import Source, source_of, torch_type
 from warpkit.chunked.tiles import Sampling
 from warpkit.errors import InputError
+from warpkit.footprints import between_pixels
 from warpkit.geometry import check_size
 from warpkit.kernels.base import KernelLike
 from warpkit.quoting import Told
 from warpkit.sampling.backend import named
+from warpkit.sampling.pixel_means import whole_blocks
 from warpkit.sampling.rule import FillLike, rule_for
 from warpkit.transforms.base import Transform, leaves, transforms
 from warpkit.transforms.given import TransformLike
@@ -52,7 +55,8 @@ def warp(
         transform: as in `warp`, and so are `theta`, `kernel`, `padding_mode`, `fill` and `align_corners`.
         theta: `[N, P]`, of a field `[N, D, *F]`; a tensor, or an array of NumPy, Dask or Zarr. N is 1 or the number of
             images: the product of the axes that are neither space nor channels. A large `displacement` of Dask or Zarr
-            stays where it is, and a tile reads the part that it needs; every other θ is kept in memory.
+            stays where it is, and a tile reads the part that it needs, unless `antialias`; every other θ is kept in
+            memory.
         size: the output's in space, rows first; the image's unless given.
         chunks: the output's, in the words of Dask: a number or a tuple for the axes of space, or one for all axes;
             "auto" makes tiles of some four million numbers.
@@ -60,7 +64,8 @@ def warp(
         padding_mode: see `warp`.
         fill: see `warp`.
         align_corners: see `warp`.
-        antialias: not yet; `InputError` for True.
+        antialias: as in `warp`. Tiles of a strong reduction read each chunk that they cover; of an OME-Zarr image a
+            coarser level may do.
         axes: a letter for each axis of the array, as "CZYX": X, Y, Z are space, C the channels, and all others count
             images. Those that the Zarr store names, or YX, unless given.
 
@@ -77,41 +82,43 @@ def warp(
     >>> warp(np.arange(4.0).reshape(1, 4), "affine", flip).compute().tolist()
     [[3.0, 2.0, 1.0, 0.0]]
     """
-    if antialias is not False:
-        hint = "Warp a level of the image's pyramid that is as small as the output."
-        raise InputError("antialias", expected="False, for arrays that are warped in tiles", given=antialias, hint=hint)
     source = source_of(array)
-    ways: dict[str, Any] = {"padding_mode": padding_mode, "fill": fill, "align_corners": align_corners, "axes": axes}
-    job, shape = job_of(source, transform, theta, size, kernel=kernel, **ways)
+    how = How(kernel, padding_mode, fill, align_corners, axes, antialias)
+    job, shape = job_of(source, transform, theta, size, how)
     whole = chunks_of(chunks, job.layout, shape, source.array.dtype)
     lazy = source.array if job.array is None else None
     return dask_array(job, lazy, whole, np.dtype(source.array.dtype).newbyteorder("="))
 
 
+class How(NamedTuple):
+    """How an array is read, as it was given; see `warp`."""
+
+    kernel: Any
+    padding_mode: Any
+    fill: Any
+    align_corners: Any
+    axes: str | None
+    antialias: Any = False
+
+
 def job_of(
-    source: Source,
-    transform: TransformLike,
-    theta: Any,
-    size: Any,
-    *,
-    kernel: Any,
-    padding_mode: Any,
-    fill: Any,
-    align_corners: Any,
-    axes: str | None,
-    lazily: bool = True,
+    source: Source, transform: TransformLike, theta: Any, size: Any, how: How, *, lazily: bool = True
 ) -> tuple[Job, tuple[int, ...]]:
     """What a tile of such a warp needs, checked, and the shape of the output."""
-    layout = layout_of(source.axes if axes is None else axes, source.array.shape)
+    layout = layout_of(source.axes if how.axes is None else how.axes, source.array.shape)
     dtype = torch_type(source.array.dtype)
-    mapping, given = prepared(transform, theta, layout, align_corners, lazily)
     like = torch.empty(1, *layout.size_of("C"), *[1] * len(layout.space), dtype=dtype)
-    rule = rule_for(like, kernel, padding_mode, fill, align_corners)
+    rule = rule_for(like, how.kernel, how.padding_mode, how.fill, how.align_corners)
     check_prefilters(rule.kernels)
+    most = check_antialias(how.antialias, rule.kernels)
+    # Footprints ask a field for any place: it is read as a whole.
+    mapping, given = prepared(transform, theta, layout, rule.align_corners, lazily and not most)
     own = layout.size_of(layout.space)
     out = own if size is None else check_size(size, len(own))
     outside = rule.fill.tolist() if rule.fill.numel() > 1 else rule.fill.item() if rule.fill.numel() else 0.0
-    sampling = Sampling(mapping, rule.kernels, rule.padding, outside, align_corners, own, out, dtype)
+    matrix = between_pixels(mapping, given, own, out, rule.align_corners) if most else None
+    blocks = None if matrix is None else whole_blocks(matrix, own, out, rule, most)
+    sampling = Sampling(mapping, rule.kernels, rule.padding, outside, rule.align_corners, own, out, dtype, most, blocks)
     lead = lead_of(layout, given)
     sizes = dict(zip(layout.images, lead, strict=True)) | dict(zip(layout.space, out, strict=True))
     shape = tuple(sizes.get(letter, n) for letter, n in zip(layout.axes, layout.shape, strict=True))

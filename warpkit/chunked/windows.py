@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from warpkit.boundary import place
-from warpkit.geometry import Part, from_matrix, from_shifts, limit
+from warpkit.geometry import Part, from_matrix, from_shifts, limit, to_pixels
 from warpkit.sampling.rule import Rule
 
 _MORE = 1  # pixel: backends round in their own ways
@@ -31,8 +31,8 @@ def reaches(
 ) -> list[Reach]:
     """For each axis, rows first, what a part of the output can read of an image of this size.
 
-    `where`: the matrix of a map of that `kind`, or the shifts of the part. `margins`: how many coefficients there are
-    beyond the edge.
+    `where`: the matrix of a map of that `kind`, the shifts of the part, or points. `margins`: how many coefficients
+    there are beyond the edge.
     """
     ends = _ends(where.detach(), kind, part, size, rule.align_corners)
     each = zip(ends, size, margins, reversed(rule.padding), reversed(rule.kernels), strict=True)
@@ -46,7 +46,9 @@ def _ends(
     where: Tensor, kind: str, part: Part, size: tuple[int, ...], align_corners: bool
 ) -> list[tuple[float, float]]:
     """The least and the largest pixel coordinate along each axis, rows first, of the points that have one."""
-    if kind == "shifts":
+    if kind == "points":
+        pixels = [to_pixels(x, n, align_corners) for x, n in zip(where.unbind(-1), reversed(size), strict=True)]
+    elif kind == "shifts":
         pixels = from_shifts(where, part, size, align_corners)
     else:
         pixels = _corners(where, kind == "affine", part, size, align_corners)

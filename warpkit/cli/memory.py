@@ -19,7 +19,7 @@ _GROUPS = (  # of processes, which containers are: limit, use, and the part of u
 )
 
 
-def check_memory(frames: Sequence["Photo"], sizes: Sequence[tuple[int, int]], transform: "Transform") -> None:
+def check_memory(frames: Sequence["Photo"], sizes: Sequence[tuple[int, ...]], transform: "Transform") -> None:
     """Raise `InputError` where these frames, warped to these sizes one after the other, need more than there is."""
     kept = sum(_pixels(size) * len(it.pixels) * it.pixels.itemsize for it, size in zip(frames, sizes, strict=True))
     while_made, size = max((_needed(it, size, transform), size) for it, size in zip(frames, sizes, strict=True))
@@ -34,7 +34,7 @@ def require_room(needed: int, what: str, hint: str = "") -> None:
     )
 
 
-def _needed(photo: "Photo", size: tuple[int, int], transform: "Transform") -> int:
+def _needed(photo: "Photo", size: tuple[int, ...], transform: "Transform") -> int:
     """An upper bound, by measurement, of the bytes.
 
     The reference backend sums whole numbers in float64, with taps and weights of all pixels; the native one reads them
@@ -50,7 +50,7 @@ def _needed(photo: "Photo", size: tuple[int, int], transform: "Transform") -> in
     return max(sampled, points) * _pixels(size) + 12 * photo.pixels.numel()
 
 
-def _pixels(size: tuple[int, int]) -> int:
+def _pixels(size: tuple[int, ...]) -> int:
     return size[0] * size[1]
 
 

@@ -32,10 +32,13 @@ class Placing:
     matrix: list[str] | None = None
     convention: str | None = None
     expand: bool = False
+    ndim: int = 2
 
     def __post_init__(self) -> None:
         for flag, given in (("--shift", self.shift), ("--center", self.center)):
-            require(given is None or len(given) == 2, flag, expected="two numbers, x y in pixels", given=given)
+            expected = f"{self.ndim} numbers, {' '.join('xyz'[: self.ndim])} in pixels"
+            require(given is None or len(given) == self.ndim, flag, expected=expected, given=given)
+        require(self.rotate is None or self.ndim == 2, "--rotate turns images in 2-D: give --theta or --matrix")
         require(self.scale is None or self.scale > 0, "--scale", expected="a number above 0", given=self.scale)
         if self.convention not in (None, *CONVENTIONS):
             raise unknown("--convention", self.convention, CONVENTIONS)
@@ -51,29 +54,34 @@ class Placing:
         """Whether any flag says where the photograph goes."""
         return any(flag is not None for flag in (self.rotate, self.scale, self.shift, self.center, self.matrix))
 
-    def theta(self, transform: "Transform", in_size: tuple[int, int], size: tuple[int, int], aligned: bool) -> "Tensor":
+    def theta(self, transform: "Transform", in_size: tuple[int, ...], size: tuple[int, ...], aligned: bool) -> "Tensor":
         """θ [P] of what the flags say, for an output of this size."""
         from warpkit.pixels import to_theta
 
         return to_theta(self._matrix(in_size), transform, in_size=in_size, out_size=size, align_corners=aligned)[0]
 
-    def _matrix(self, in_size: tuple[int, int]) -> "Tensor":
-        """The matrix that takes input pixels to output pixels, [1, 3, 3]."""
+    def _matrix(self, in_size: tuple[int, ...]) -> "Tensor":
+        """The matrix that takes input pixels to output pixels, [1, D + 1, D + 1]."""
         import torch
 
         from warpkit.pixels import affine
 
         if self.matrix is not None:
-            return _in_opencv_s_words(_numbers(self.matrix), self.convention or "opencv")
+            return _in_opencv_s_words(_numbers(self.matrix, self.ndim), self.convention or "opencv", self.ndim)
         middle = [(n - 1) / 2 for n in reversed(in_size)]
         center = torch.tensor(self.center or middle, dtype=torch.float64)
+        if self.ndim != 2:
+            moved = torch.eye(self.ndim + 1, dtype=torch.float64)[None] * (self.scale or 1.0)
+            shift = center.new_tensor(self.shift or [0.0] * self.ndim)
+            moved[0, :, -1] = torch.cat([center * (1 - (self.scale or 1.0)) + shift, center.new_ones(1)])
+            return moved
         # --rotate goes counter-clockwise, and `affine` does not.
         turn = -(self.rotate or 0.0)
         return affine(center, degrees=turn, translate=self.shift or (0.0, 0.0), scale=self.scale or 1.0)
 
 
-def _numbers(given: list[str]) -> list[float]:
-    """Six or nine numbers, as they are typed or from a file of NumPy's or of text."""
+def _numbers(given: list[str], ndim: int) -> list[float]:
+    """Six or nine numbers, 12 or 16 in 3-D, as they are typed or from a file of NumPy's or of text."""
     import numpy as np
 
     if len(given) == 1 and Path(given[0]).suffix.lower() in _FILES:
@@ -89,18 +97,24 @@ def _numbers(given: list[str]) -> list[float]:
             raise InputError(f"--matrix: {path} cannot be read: {error}") from None
     else:
         numbers = parse_numbers("--matrix", given)
-    require(len(numbers) in (6, 9), "--matrix", expected="6 or 9 numbers, row by row", given=len(numbers))
+    few, all_of = ndim * (ndim + 1), (ndim + 1) ** 2
+    expected = f"{few} or {all_of} numbers, row by row"
+    require(len(numbers) in (few, all_of), "--matrix", expected=expected, given=len(numbers))
     return numbers
 
 
-def _in_opencv_s_words(numbers: list[float], convention: str) -> "Tensor":
+def _in_opencv_s_words(numbers: list[float], convention: str, ndim: int) -> "Tensor":
     import torch
 
-    matrix = torch.tensor([*numbers, *[0.0, 0.0, 1.0][: 9 - len(numbers)]], dtype=torch.float64).reshape(1, 3, 3)
+    last = [0.0] * ndim + [1.0]
+    whole = [*numbers, *last][: (ndim + 1) ** 2]
+    matrix = torch.tensor(whole, dtype=torch.float64).reshape(1, ndim + 1, ndim + 1)
     if convention == "scipy":
-        matrix = matrix[:, [1, 0, 2]][:, :, [1, 0, 2]]
+        turned = [*reversed(range(ndim)), ndim]
+        matrix = matrix[:, turned][:, :, turned]
     if convention == "pillow":
-        half = torch.tensor([[1.0, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], dtype=torch.float64)
+        half = torch.eye(ndim + 1, dtype=torch.float64)
+        half[:ndim, ndim] = 0.5
         matrix = torch.linalg.inv(half) @ matrix @ half
     if convention == "opencv":
         return matrix

@@ -1,16 +1,17 @@
 """`warpkit warp` of Zarr stores: larger than memory, tile by tile, with progress, and on again where it was stopped."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
 from warpkit.cli.placing import Placing
-from warpkit.errors import require
+from warpkit.errors import at, require
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from warpkit.chunked.axes import Layout
     from warpkit.transforms.base import Transform
 
 
@@ -19,16 +20,39 @@ def is_store(path: Path) -> bool:
     return path.suffix == ".zarr" or any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
+class Store(NamedTuple):
+    """What is warped: an array, which axis is which, and how many levels there are from this one on."""
+
+    array: Any
+    layout: "Layout"
+    levels: int | None
+
+
+def opened_store(path: Path, axes: str | None, level: int) -> Store:
+    """The array at a path, or the level of the OME-Zarr image there."""
+    from warpkit.chunked.axes import layout_of
+    from warpkit.chunked.sources import levels_of, opened, source_of
+
+    there = opened(path, "IN")
+    read = source_of(there, level, what="IN")
+    with at(str(path)):
+        layout = layout_of(axes or read.axes, read.array.shape)
+    has_levels = hasattr(there, "array_keys")
+    require(has_levels or level == 0, f"--level {level}: {path} is one array, without levels")
+    return Store(read.array, layout, len(levels_of(there)) - level if has_levels else None)
+
+
 def warp_store(
-    source: Path,
+    store: Store,
     target: Path,
     component: "Transform",
     numbers: "Tensor | None",
     placing: Placing,
-    size: tuple[int, int] | None,
+    size: tuple[int, ...] | None,
+    levels: int | None,
     **how: Any,
 ) -> None:
-    """Warp the array at `source`, or the finest level of an OME-Zarr image, to one like it at `target`.
+    """Warp an array to one like it at `target`, or to an OME-Zarr image of so many levels.
 
     `numbers`: θ [P]; what `placing` says unless given.
     """
@@ -36,26 +60,16 @@ def warp_store(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from warpkit import chunked
-    from warpkit.chunked.axes import layout_of
-    from warpkit.chunked.sources import levels_of, opened, source_of
     from warpkit.pixels import bounds
 
     require(target.suffix == ".zarr", f"{target}: a Zarr store is warped to one, a folder named .zarr")
-    there = opened(source, "IN")
-    read = source_of(there, what="IN")
-    layout = layout_of(read.axes, read.array.shape)
-    require(
-        layout.space == "YX", f"{source}: this command warps images in 2-D, not {layout.space}: see wk.chunked.warp"
-    )
-    rows, columns = layout.size_of("YX")
-    own = rows, columns
-    out: tuple[int, ...] = size or own
-    theta = placing.theta(component, own, size or own, how["align_corners"]) if numbers is None else numbers
+    own, levels = store.layout.size_of(store.layout.space), levels or store.levels
+    out = size or own
+    theta = placing.theta(component, own, out, how["align_corners"]) if numbers is None else numbers
     if placing.expand:
         out, wide = bounds(component, theta[None], own, align_corners=how["align_corners"])
         theta = wide[0]
-    lazy = chunked.warp(there, component, theta[None], size=out, **how)
-    levels = len(levels_of(there)) if hasattr(there, "array_keys") else None
+    lazy = chunked.warp(store.array, component, theta[None], size=out, axes=store.layout.axes, **how)
     shown = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*shown, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("tiles", total=None)
@@ -63,5 +77,6 @@ def warp_store(
         def told(done: int, whole: int) -> None:
             progress.update(task, completed=done, total=whole)
 
-        chunked.save(lazy, target, axes=layout.axes, levels=levels, progress=told)
-    typer.echo(f"{target}: {out[1]} × {out[0]} pixels" + (f", {levels} levels" if levels else ""))
+        chunked.save(lazy, target, axes=store.layout.axes, levels=levels, progress=told)
+    pixels = " × ".join(map(str, reversed(out)))
+    typer.echo(f"{target}: {pixels} pixels" + (f", {levels} levels" if levels else ""))

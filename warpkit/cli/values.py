@@ -46,18 +46,25 @@ def parse_numbers(what: str, given: Sequence[str]) -> list[float]:
     return numbers
 
 
-def parse_size(given: str) -> tuple[int, int]:
-    """The rows and columns in "480 640", "480,640" or "480x640"; of one number, a square's."""
+_SIZES = {
+    1: "one number",
+    2: "rows and columns, like 480 640, or one number for both",
+    3: "planes, rows and columns, like 64 480 640, or one number for all",
+}
+
+
+def parse_size(given: str, ndim: int = 2) -> tuple[int, ...]:
+    """The rows and columns in "480 640", "480,640" or "480x640", planes before them in 3-D; of one number, all."""
     words = re.findall(r"\d+", given)
     require(
         re.fullmatch(r"[\s\d,xX×()]+", given) is not None
-        and len(words) in (1, 2)
+        and len(words) in (1, ndim)
         and all(len(word) < 20 and int(word) > 0 for word in words),
         "--size",
-        expected="rows and columns, like 480 640, or one number for both",
+        expected=_SIZES[ndim],
         given=given,
     )
-    return int(words[0]), int(words[-1])
+    return tuple(int(words[k % len(words)]) for k in range(ndim))
 
 
 def parse_options(flag: str, given: Sequence[str]) -> dict[str, Any]:

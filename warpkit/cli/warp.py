@@ -115,6 +115,16 @@ def warp(
         int | None,
         typer.Option(min=1, max=64, help="With --antialias: of so many a side of a pixel at most, 4 if left out."),
     ] = None,
+    axes: Annotated[
+        str | None,
+        typer.Option(metavar="LETTERS", help="Of a Zarr array: what each axis is, like CZYX; as it says if left out."),
+    ] = None,
+    level: Annotated[
+        int | None, typer.Option(min=0, help="Of an OME-Zarr image: which is warped; 0, the finest, if left out.")
+    ] = None,
+    levels: Annotated[
+        int | None, typer.Option(min=1, help="Of OUT, an OME-Zarr image: how many; as IN has from its own on.")
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option("--format", metavar="SUFFIX", help="Of what goes to stdout, png say; that of IN if left out."),
@@ -132,6 +142,8 @@ def warp(
     from warpkit.pixels import bounds
 
     piped, stored = target == photo.PIPE, stores.is_store(source)
+    for flag, given in (("--axes", axes), ("--level", level), ("--levels", levels)):
+        require(stored or given is None, f"{flag} is for Zarr stores, and {source} is none")
     require(piped or form is None, "--format: the suffix of OUT names the format")
     if not stored:
         given_in = photo.Source(source)
@@ -139,6 +151,8 @@ def warp(
         photo.check_suffix(target)
         if not piped:
             check_writable(target)
+    store = stores.opened_store(source, axes, level or 0) if stored else None
+    ndim = 2 if store is None else len(store.layout.space)
     placing = Placing(
         rotate=_one("--rotate", rotate),
         scale=scale,
@@ -147,11 +161,12 @@ def warp(
         matrix=matrix,
         convention=convention,
         expand=expand,
+        ndim=ndim,
     )
     told = "--theta says all: leave out --rotate, --scale, --shift, --center and --matrix"
     require(not (theta and placing.moves), told)
     require(not (size and expand), "--size and --expand: the result has one size")
-    component = transform_of(transform, parse_options("--set", options or []))
+    component = transform_of(transform, parse_options("--set", options or []), ndim)
     numbers = None if placing.moves else theta_of(component, theta or [])
     kernels = [{"type": name, **parse_options("--kernel-set", kernel_options or [])} for name in _words(kernel)]
     outside = parse_numbers("--fill", fill or ["0"])
@@ -162,9 +177,9 @@ def warp(
         "align_corners": align_corners,
         "antialias": sub_points or antialias,
     }
-    if stored:
-        within = parse_size(size) if size else None
-        stores.warp_store(source, target, component, numbers, placing, within, fill=outside, **ways)
+    if store is not None:
+        within = parse_size(size, ndim) if size else None
+        stores.warp_store(store, target, component, numbers, placing, within, levels, fill=outside, **ways)
         return
     frames = given_in.frames(indexed={spec["type"] for spec in kernels} == {"nearest"})
     own = [(it.pixels.shape[1], it.pixels.shape[2]) for it in frames]
@@ -211,12 +226,14 @@ def _one(flag: str, given: str | None) -> float | None:
     return numbers[0] if numbers else None
 
 
-def transform_of(name: str, options: dict[str, Any]) -> "Transform":
-    """The transform of this name; `InputError` unless it works on photographs."""
+def transform_of(name: str, options: dict[str, Any], ndim: int = 2) -> "Transform":
+    """The transform of this name; `InputError` unless it works on photographs, or on volumes."""
     from warpkit.transforms.base import transforms
 
-    component = transforms.create(name, **options)
-    require(component.ndim == 2, f"{name}: a photograph needs a transform in 2-D, this one is in {component.ndim}-D")
+    component = transforms.own({**options, "type": name}, **({} if ndim == 2 else {"ndim": ndim}))
+    what = "a photograph" if ndim == 2 else "a volume" if ndim == 3 else "a line"
+    told = f"{name}: {what} needs a transform in {ndim}-D, this one is in {component.ndim}-D"
+    require(component.ndim == ndim, told)
     return component
 
 

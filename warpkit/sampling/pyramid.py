@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from warpkit.boundary import place
-from warpkit.geometry import to_pixels
+from warpkit.geometry import Part, to_pixels
 from warpkit.precision import arithmetic, wide
 from warpkit.sampling.pixel_means import mean_of_blocks
 from warpkit.sampling.problem import no_fill
@@ -29,21 +29,28 @@ SAME = 1e-6  # a footprint that is larger than a pixel by no more than this shar
 FINE = 1.125  # pixels: the largest footprint that is read from the image itself
 
 
-class Pyramid:
-    """The levels of an image `[N, C, *S]` of any type, made when they are read."""
+class Levels:
+    """Where the levels of an image lie and how each is read; a subclass has their pixels, and samples them."""
 
-    def __init__(self, image: Tensor, rule: Rule) -> None:
-        self.size, self.corners, self.padding = tuple(image.shape[2:]), rule.align_corners, rule.padding
+    def __init__(self, size: Sequence[int], images: int, rule: Rule, device: torch.device) -> None:
+        self.size, self.images, self.device = tuple(size), images, device
+        self.corners, self.padding = rule.align_corners, rule.padding
         self.margin = math.ceil(max(kernel.radius for kernel in rule.kernels)) + 1
-        fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(image.device))
-        self._fill = fill if fill.numel() else torch.zeros(1, dtype=fill.dtype, device=image.device)
-        self._image = image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
+        fill = rule.fill if rule.fill.is_complex() else rule.fill.to(wide(device))
+        self._fill = fill if fill.numel() else torch.zeros(1, dtype=fill.dtype, device=device)
         # The image itself ends at its edge. A level goes on, and is constant beyond its own.
         ends = tuple("border" if mode == "none" else mode for mode in rule.padding)
         self._about_centres = rule.align_corners and "reflection" in ends
         own = rule._replace(padding=ends, fill=fill, align_corners=self._about_centres, words=None, marks=False)
-        self._rule = own._replace(padding=("border",) * len(ends), fill=no_fill(image.device), align_corners=False)
-        self._stored = {(0,) * len(ends): filtered(self._image, own) if rule.filters else (self._image, own)}
+        self._own = own
+        self._rule = own._replace(padding=("border",) * len(ends), fill=no_fill(device), align_corners=False)
+
+    def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
+        """A level at these points `[B, M, D]`, or by these matrices, for a part of their output: `[B, C, *part.size]`.
+
+        `images`: those that the batch of `where` belongs to, where there are several.
+        """
+        raise NotImplementedError
 
     def read(self, level: Level, points: Tensor, widths: Tensor) -> Tensor:
         """The level at points `[B, M, D]`, pixel coordinates x, y, z of the image (0 is the first one's centre).
@@ -51,22 +58,36 @@ class Pyramid:
         In the floating-point type of the sums, `[N, C, M]`. `widths [B, M, D]`: of what each point stands for, in
         pixels of the image, of which the part that lies outside is `fill`.
         """
-        stored, rule = self._level(level)
         coords = []
         for axis, x in enumerate(points.unbind(-1)):
             scale, offset = self._place(axis, level)
-            coords.append(self._folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
-        values = resample(stored, torch.stack(coords, dim=-1), "points", points.shape[1:-1], rule)
+            coords.append(self.folded(x, self.size[-1 - axis], self.padding[axis]) * scale + offset)
+        each = Part.all_of(points.shape[1:-1])
+        values = self.sampled(level, torch.stack(coords, dim=-1), "points", each, slice(None))
         return self._filled(level, values, points.unbind(-1), widths.unbind(-1))
 
-    def read_matrix(
-        self, level: Level, matrix: Tensor, widths: Tensor, out: Sequence[int], images: Tensor | slice
-    ) -> Tensor:
-        """The level by affine matrices `[B, D, D + 1]` from output pixels to pixels of the image: `[B, C, *out]`.
+    def read_matrix(self, level: Level, matrix: Tensor, widths: Tensor, part: Part, images: Tensor | slice) -> Tensor:
+        """The level by affine matrices `[B, D, D + 1]` from output pixels to pixels of the image, for a part of these.
 
-        Both are counted from their middles. `widths [B, D]` as in `read`. Not where the image is repeated.
+        Both are counted from their middles. `widths [B, D]` as in `read`. Not where the image is repeated. The result
+        is `[B, C, *part.size]`.
         """
-        stored, rule = self._level(level)
+        values = self.sampled(level, self.square(level, matrix, part), "affine", part, images)
+        if not self._has_outside(level) or self._lies_inside(matrix, widths, part):
+            return values
+        d, each = len(level), (-1, *[1] * len(level))
+        points = []
+        for row, n in zip(matrix.unbind(1), reversed(self.size), strict=True):
+            x = row[:, d].reshape(each) + (n - 1) / 2
+            for axis, step in enumerate(row[:, :d].unbind(1)):
+                first, count, whole = (t[-1 - axis] for t in (part.origin, part.size, part.whole))
+                along = torch.arange(first, first + count, dtype=row.dtype, device=row.device) - (whole - 1) / 2
+                x = x + step.reshape(each) * along.reshape([-1] + [1] * axis)
+            points.append(x)
+        return self._filled(level, values, points, [w.reshape(each) for w in widths.T])
+
+    def square(self, level: Level, matrix: Tensor, part: Part) -> Tensor:
+        """A matrix `[B, D, D + 1]` of pixels as one of normalised coordinates, `[B, D + 1, D + 1]`, of this level."""
         rows = []
         for axis in range(len(level)):
             scale, offset = self._place(axis, level)
@@ -74,21 +95,15 @@ class Pyramid:
             rows.append(torch.cat([row[:, :-1], row[:, -1:] + offset + scale * (self.size[-1 - axis] - 1) / 2], dim=1))
         last = matrix.new_tensor([0.0] * len(level) + [1.0]).expand(len(matrix), 1, -1)
         # From normalised to pixels, from the middle.
-        halves = matrix.new_tensor([n / 2 for n in reversed(out)] + [1.0])
-        square = torch.cat([torch.stack(rows, dim=1), last], dim=1) * halves
-        values = resample(stored if len(stored) == 1 else stored[images], square, "affine", out, rule)
-        if not self._has_outside(level):
-            return values
-        reach = (matrix * halves).abs().sum(-1) + widths / 2  # of all footprints, from the middle
-        if bool((reach <= matrix.new_tensor(self.size[::-1]) / 2 + SAME).all()):  # nothing of them is outside
-            return values
-        each = (-1, *[1] * len(out))
-        steps = [torch.arange(n, dtype=matrix.dtype, device=matrix.device) - (n - 1) / 2 for n in out]
-        grid = torch.stack(torch.meshgrid(*steps, indexing="ij")[::-1])  # [D, *out], x first
-        places = torch.einsum("bij,j...->ib...", matrix[:, :, :-1], grid).unbind()
-        middles = matrix[:, :, -1] + (matrix.new_tensor(self.size[::-1]) - 1) / 2
-        points = [x + m.reshape(each) for x, m in zip(places, middles.T, strict=True)]
-        return self._filled(level, values, points, [w.reshape(each) for w in widths.T])
+        halves = matrix.new_tensor([n / 2 for n in reversed(part.whole)] + [1.0])
+        return torch.cat([torch.stack(rows, dim=1), last], dim=1) * halves
+
+    def _lies_inside(self, matrix: Tensor, widths: Tensor, part: Part) -> bool:
+        """Whether the image holds all footprints of a part of the output."""
+        each = zip(part.origin[::-1], part.size[::-1], part.whole[::-1], strict=True)
+        middle, halves = matrix.new_tensor([(first + (n - whole) / 2, n / 2) for first, n, whole in each]).T
+        reach = (matrix[:, :, :-1] @ middle + matrix[:, :, -1]).abs() + matrix[:, :, :-1].abs() @ halves + widths / 2
+        return bool((reach <= matrix.new_tensor(self.size[::-1]) / 2 + SAME).all())
 
     def _filled(self, level: Level, values: Tensor, points: Sequence[Tensor], widths: Sequence[Tensor]) -> Tensor:
         """Values of a level, with `fill` for the share of each footprint that lies outside an image among zeros."""
@@ -97,10 +112,12 @@ class Pyramid:
         inside = torch.ones((), dtype=points[0].dtype, device=values.device)
         for x, width, n, mode in zip(points, widths, reversed(self.size), self.padding, strict=True):
             if mode == "zeros":
-                left, right = (x - width / 2).clamp(-0.5, n - 0.5), (x + width / 2).clamp(-0.5, n - 0.5)
-                inside = inside * ((right - left) / width).clamp(max=1)
+                beyond = [-0.5 - x + width / 2, x + width / 2 - (n - 0.5)]
+                left, right = (torch.where(b > SAME, b, 0.0) for b in beyond)  # exactly nothing, where rounding is all
+                inside = inside * (1 - (left + right) / width).clamp(min=0)
         share = inside[:, None].to(values.real.dtype)
-        return torch.where(share > 0, values * share, 0) + self.beyond(values) * (1 - share)
+        outside = torch.where(share < 1, self.beyond(values) * (1 - share), 0)
+        return torch.where(share > 0, values * share, 0) + outside
 
     def _has_outside(self, level: Level) -> bool:
         return any(level) and "zeros" in self.padding  # the image itself is read by its own rule
@@ -117,7 +134,7 @@ class Pyramid:
         """What is read where a point has no place: `fill`, to be broadcast with values `[N, C, …]`."""
         return self._fill.to(like.dtype).reshape(-1, *[1] * (like.ndim - 2))
 
-    def _folded(self, x: Tensor, n: int, mode: str) -> Tensor:
+    def folded(self, x: Tensor, n: int, mode: str) -> Tensor:
         """The place inside the image that the extension repeats at x."""
         if mode == "wrap":
             return torch.remainder(x + 0.5, n) - 0.5
@@ -130,25 +147,24 @@ class Pyramid:
         along = torch.remainder(x + edge, period)
         return torch.where(along > period / 2, period - along, along) - edge
 
-    def _level(self, level: Level) -> tuple[Tensor, Rule]:
-        if level not in self._stored:
-            means, rule = self._image, self._rule
-            for axis, exponent in enumerate(level):
-                means = self._averaged(means, axis, 2**exponent)
-            self._stored[level] = filtered(means, rule) if rule.filters else (means, rule)
-        return self._stored[level]
+    def size_of(self, level: Level) -> tuple[int, ...]:
+        """How many pixels a level has, rows first, its margin among them; the image has none."""
+        if not any(level):
+            return self.size
+        each = zip(self.size, reversed(level), strict=True)
+        return tuple(-(-n // 2**exponent) + 2 * self.margin for n, exponent in each)
 
-    def _averaged(self, means: Tensor, axis: int, block: int) -> Tensor:
-        """The means of blocks along one axis, 0 is x, and a margin of them."""
-        n, mode, at = self.size[-1 - axis], self.padding[axis], means.ndim - 1 - axis
-        count = -(-n // block)
-        if mode in ("reflection", "wrap"):
-            index = torch.arange(-self.margin * block, (count + self.margin) * block, device=means.device)
-            return mean_of_blocks(means.index_select(at, place(index, n, mode, self.corners)), at, block)
-        first, last = means.narrow(at, 0, 1), means.narrow(at, n - 1, 1)  # of zeros too: what is outside is `_filled`
-        if short := count * block - n:
-            means = torch.cat([means, *[last] * short], dim=at)
-        return torch.cat([*[first] * self.margin, mean_of_blocks(means, at, block), *[last] * self.margin], dim=at)
+    def rule_of(self, level: Level) -> Rule:
+        """How a level is read between its pixels and beyond its edge."""
+        return self._rule if any(level) else self._own
+
+    def under(self, axis: int, start: int, stop: int, exponent: int) -> Tensor:
+        """The pixels of the image, along an axis (0 is x), whose means are those of a level from `start` to `stop`."""
+        n, mode, block = self.size[-1 - axis], self.padding[axis], 2**exponent
+        index = torch.arange((start - self.margin) * block, (stop - self.margin) * block, device=self.device)
+        # Of zeros too: what is outside is `_filled`.
+        repeats = mode in ("reflection", "wrap")
+        return place(index, n, mode, self.corners) if repeats else index.clamp(0, n - 1)
 
     @property
     def top(self) -> list[float]:
@@ -156,7 +172,49 @@ class Pyramid:
         return [float((n - 1).bit_length()) for n in reversed(self.size)]
 
 
-def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, wanted: Tensor) -> Tensor:
+class Pyramid(Levels):
+    """The levels of an image `[N, C, *S]` of any type, made when they are read."""
+
+    def __init__(self, image: Tensor, rule: Rule) -> None:
+        super().__init__(image.shape[2:], len(image), rule, image.device)
+        self._image = image
+        self._stored: dict[Level, tuple[Tensor, Rule]] = {}
+
+    def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
+        """Sample the whole level, which is made when it is first read."""
+        stored, rule = self._level(level)
+        if part.size != part.whole:
+            rule = rule.parted(tuple(stored.shape[2:]), part)
+        return resample(stored if len(stored) == 1 else stored[images], where, kind, part.size, rule)
+
+    @functools.cached_property
+    def _numbers(self) -> Tensor:
+        """The image in the type that it is summed in."""
+        image = self._image
+        return image if image.is_complex() else image.to(arithmetic(image.dtype, image.device))
+
+    def _level(self, level: Level) -> tuple[Tensor, Rule]:
+        if level not in self._stored:
+            means, rule = self._numbers, self.rule_of(level)
+            for axis, exponent in enumerate(level if any(level) else ()):
+                means = self._averaged(means, axis, exponent)
+            self._stored[level] = filtered(means, rule) if rule.filters else (means, rule)
+        return self._stored[level]
+
+    def _averaged(self, means: Tensor, axis: int, exponent: int) -> Tensor:
+        """The means of blocks along one axis, 0 is x, and a margin of them: of the pixels that are `under` these."""
+        at, block = means.ndim - 1 - axis, 2**exponent
+        n, count = means.shape[at], -(-means.shape[at] // block)
+        if self.padding[axis] in ("reflection", "wrap"):
+            index = self.under(axis, 0, count + 2 * self.margin, exponent)
+            return mean_of_blocks(means.index_select(at, index), at, block)
+        first, last = means.narrow(at, 0, 1), means.narrow(at, n - 1, 1)  # a mean of equal pixels is one of them
+        if short := count * block - n:
+            means = torch.cat([means, *[last] * short], dim=at)
+        return torch.cat([*[first] * self.margin, mean_of_blocks(means, at, block), *[last] * self.margin], dim=at)
+
+
+def read_footprints(pyramid: Levels, pixels: Tensor, widths: Tensor, wanted: Tensor) -> Tensor:
     """The image around points `[B, M, D]`, averaged over footprints of these widths `[B, M, D]`: `[N, C, M]`.
 
     Where it is `wanted [B, M]`; elsewhere zero.
@@ -171,14 +229,15 @@ def read_footprints(pyramid: Pyramid, pixels: Tensor, widths: Tensor, wanted: Te
         level, shares = low[mine][0], above[:, where]
         for up, weight in corners(shares.detach() if each < 0 else shares):
             values = pyramid.read(raised(level, up), pixels[:, where], widths[:, where])
-            values = torch.where(mine[:, where][:, None], values * weight[:, None].to(values.real.dtype), 0.0)
+            read = mine[:, where] if weight.requires_grad else mine[:, where] & (weight != 0)
+            values = torch.where(read[:, None], values * weight[:, None].to(values.real.dtype), 0.0)
             if total is None:
                 total = values.new_zeros(*values.shape[:2], pixels.shape[1])
             total = total.index_add(2, where, values)
     return total  # type: ignore[no-any-return]
 
 
-def levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
+def levels(widths: Tensor, pyramid: Levels) -> tuple[Tensor, Tensor]:
     """The level whose pixels are as wide as footprints, or the one below, and the share of the one above: `[…, D]`."""
     if bool((widths.detach() <= FINE).all()):
         return torch.zeros_like(widths, dtype=torch.long), torch.zeros_like(widths.detach())
@@ -191,10 +250,15 @@ def levels(widths: Tensor, pyramid: Pyramid) -> tuple[Tensor, Tensor]:
 
 
 def corners(shares: Tensor) -> Iterator[tuple[tuple[int, ...], Tensor]]:
-    """Between a level and the next along each axis, linearly: which of the two, and the weight of both, `[M]`."""
+    """Between a level and the next along each axis, linearly: which of the two, and the weight of both, `[M]`.
+
+    A share that rounding alone may have made is none; one that learns has a gradient, and stays.
+    """
+    if not shares.requires_grad:
+        shares = torch.where(shares.abs() <= 2 * SAME, 0.0, torch.where((shares - 1).abs() <= 2 * SAME, 1.0, shares))
     for up in itertools.product((0, 1), repeat=shares.shape[-1]):
         weight = functools.reduce(torch.mul, (s if u else 1 - s for s, u in zip(shares.unbind(-1), up, strict=True)))
-        if shares.requires_grad or bool((weight.abs() > 2 * SAME).any()):
+        if shares.requires_grad or bool((weight != 0).any()):
             yield up, weight
 
 

@@ -20,6 +20,8 @@ from warpkit.transforms.handles import check_handles, fit, places
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.newton import each
 
+_VECTORS = 256  # numbers: whole vectors of any processor, on each of one, two, four or eight threads
+
 
 class Transform(Formula):
     """A mapping T_θ of points in `ndim` dimensions with `num_params` parameters for each image.
@@ -120,13 +122,24 @@ class Transform(Formula):
         """
         theta = self.as_theta(theta)
         points = (part or Part.all_of(size)).lattice(align_corners, working(theta.dtype), theta.device)[None]
-        return self(theta, points) - points
+        return self._alike(theta, points) - points
 
     def further(self, theta: Any, shifts: Tensor, align_corners: bool, part: Part | None = None) -> Tensor:
         """Shifts [N, *size, D] of an output's pixels, taken on by this transform: as `shifts`, from where they are."""
         part = part or Part.all_of(shifts.shape[1:-1])
         points = part.lattice(align_corners, shifts.dtype, shifts.device) + shifts
-        return shifts + (self(theta, points) - points)  # exactly the shifts where it is the identity
+        return shifts + (self._alike(theta, points) - points)  # exactly the shifts where it is the identity
+
+    def _alike(self, theta: Any, points: Tensor) -> Tensor:
+        """The transform of points `[N or 1, *T, D]`, each with the same bits wherever it stands among the others."""
+        count = math.prod(points.shape[1:-1])
+        short = -count % _VECTORS
+        if short == 0 or points.device.type != "cpu" or tracing.is_recording() or tracing.is_scripting():
+            return self(theta, points)
+        # At the end of a list torch computes numbers that fill no vector by other functions (atan2): none is left over.
+        flat = points.reshape(len(points), count, self.ndim)
+        moved = self(theta, torch.cat([flat, flat[:, -1:].expand(-1, short, -1)], dim=1))[:, :count]
+        return moved.reshape(len(moved), *points.shape[1:])
 
     def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
         """The coordinates that the pixels of an output of this size are sampled from, [N, *size, D]."""

@@ -20,7 +20,7 @@ _LOSS = 0.1  # of the whole range, which formats that lose something stay below
 _ONLY_WRITTEN = ("PDF", "EPS")  # Pillow does not read them, or not alone; 8 bits of grey and RGB they hold
 
 
-def check_holds(path: Path, photo: Photo, size: tuple[int, int], count: int = 1) -> None:
+def check_holds(path: Path, photo: Photo, size: tuple[int, ...], count: int = 1) -> None:
     """Raise `InputError` unless a file of this name can hold `count` pictures of this kind and size."""
     if holds(path.suffix, photo, size, count):
         return
@@ -32,7 +32,7 @@ def check_holds(path: Path, photo: Photo, size: tuple[int, int], count: int = 1)
     raise InputError(f"{path.suffix} cannot hold {what}", hint=hint, path=str(path))
 
 
-def holds(suffix: str, photo: Photo, size: tuple[int, int], count: int = 1) -> bool:
+def holds(suffix: str, photo: Photo, size: tuple[int, ...], count: int = 1) -> bool:
     """Whether a file of this suffix brings the photograph back, but for the loss that its format always makes."""
     if Image.registered_extensions()[suffix.lower()] in _ONLY_WRITTEN:
         return photo.pixels.dtype == torch.uint8 and len(photo.pixels) in (1, 3) and not photo.palette and count == 1

@@ -31,12 +31,17 @@ def apart(theta, size):
 @pytest.mark.parametrize("blocks", [4])
 def test_a_known_map_is_found_to_a_fraction_of_a_pixel(blocks, monkeypatch):
     size = (203, 290)
-    monkeypatch.setattr("warpkit.chunked.matching._SMALL", int(np.prod(size)) // blocks**2)
-    monkeypatch.setattr("warpkit.chunked.matching._EDGE", 48)
-    monkeypatch.setattr("warpkit.chunked.matching._TILES", 3)
+    monkeypatch.setattr("warpkit.alignment.tiles._SMALL", int(np.prod(size)) // blocks**2)
+    monkeypatch.setattr("warpkit.alignment.tiles._EDGE", 48)
+    monkeypatch.setattr("warpkit.alignment.tiles._TILES", 3)
     moving = scene(*size)
     fixed = wk.warp(moving, "affine", AFFINE, kernel="bicubic", padding_mode="reflection")
-    theta = chunked.align(moving[0, 0].numpy().astype("float32"), fixed[0, 0].numpy(), "affine")
+    told = []
+    ways = {"progress": lambda done, loss: told.append((done, loss))}
+    theta = wk.align(moving[0, 0].numpy().astype("float32"), da.from_array(fixed[0, 0].numpy()), "affine", **ways)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1][0] == 1.0
+    assert told[-1][1] < 1e-3
     assert theta.dtype == torch.float64
     assert apart(theta, size) < 0.05
 
@@ -46,34 +51,38 @@ def test_it_goes_on_from_a_start_in_any_family():
     shift = torch.tensor([[0.02, -0.03]], dtype=torch.float64)
     fixed = wk.warp(moving, "translation", shift, kernel="bicubic", padding_mode="reflection")
     ways = {"axes": "CYX", "init": torch.zeros(2)}
-    theta = chunked.align(moving[0].numpy(), fixed[0].numpy(), "translation", **ways)
+    theta = wk.align(moving[0].numpy(), fixed[0].numpy(), "translation", **ways)
     torch.testing.assert_close(theta, shift, atol=1e-5, rtol=0)
 
 
 def test_levels_of_an_image_are_read_where_they_are_blocks(tmp_path, monkeypatch):
-    from warpkit.chunked import matching
+    from warpkit.alignment import tiles
 
     size = (203, 290)
-    monkeypatch.setattr("warpkit.chunked.matching._SMALL", 4000)
+    monkeypatch.setattr("warpkit.alignment.tiles._SMALL", 4000)
     moving = scene(*size)
     fixed = wk.warp(moving, "affine", AFFINE, kernel="bicubic", padding_mode="reflection")
     for name, pixels in (("moving", moving), ("fixed", fixed)):
         whole = da.from_array(pixels[0, 0].numpy(), chunks=(128, 128))
         chunked.save(whole, tmp_path / name, axes="YX", levels=3)
-    levels = matching._Image.of(tmp_path / "moving", None, "moving")
+    levels = tiles._Image.of(tmp_path / "moving", None, "moving")
     assert sorted(levels.levels) == [1, 2, 4]
-    plain = matching._Image.of(moving[0, 0].numpy(), None, "moving")
+    plain = tiles._Image.of(moving[0, 0].numpy(), None, "moving")
     torch.testing.assert_close(levels.small(4), plain.small(4))
-    assert apart(chunked.align(tmp_path / "moving", tmp_path / "fixed"), size) < 0.05
+    assert apart(wk.align(tmp_path / "moving", tmp_path / "fixed", "affine"), size) < 0.05
 
 
 def test_what_cannot_be_aligned_is_refused():
     blank = np.random.default_rng(0).random((40, 50))
     with pytest.raises(wk.InputError, match="plain numbers"):
-        chunked.align(blank, blank, "displacement")
+        wk.align(blank, blank, "displacement")
+    with pytest.raises(wk.InputError, match="loss: expected 'mse', where images are arrays"):
+        wk.align(blank, blank, "affine", loss="ncc")
+    with pytest.raises(wk.InputError, match="axes: expected None for tensors"):
+        wk.align(torch.rand(1, 1, 9, 9), torch.rand(1, 1, 9, 9), "affine", axes="YX")
     with pytest.raises(wk.InputError, match="as many channels"):
-        chunked.align(blank[None].repeat(2, 0), blank[None], axes="CYX")
+        wk.align(blank[None].repeat(2, 0), blank[None], "affine", axes="CYX")
     with pytest.raises(wk.InputError, match="one image"):
-        chunked.align(blank[None].repeat(2, 0), blank[None], axes="NYX")
+        wk.align(blank[None].repeat(2, 0), blank[None], "affine", axes="NYX")
     with pytest.raises(wk.InputError, match="do not overlap"):
-        chunked.align(blank, blank, "translation", init=torch.tensor([9.0, 0]))
+        wk.align(blank, blank, "translation", init=torch.tensor([9.0, 0]))

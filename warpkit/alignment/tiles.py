@@ -1,15 +1,19 @@
-"""The θ that brings an image larger than memory onto another one: from a small copy of both to tiles of the finest."""
+"""The θ that brings an image larger than memory onto another one: from a small copy of both to tiles of the finest.
+
+Both are averaged over blocks to a small copy, which is matched in memory. From there Gauss and Newton's steps go on, at
+a quarter of the block after each level, down to the pixels themselves; they look at tiles that are spread over the
+fixed image, so that what is read does not grow with the images.
+"""
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from warpkit.alignment import align as align_in_memory
 from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.reading import Box
 from warpkit.chunked.sources import levels_of, opened, source_of, tensor_of
@@ -25,37 +29,23 @@ _SMALL = 2**19  # pixels of the small copies, which are matched in memory
 _FINER = 4  # from one level to the next
 _EDGE, _TILES = 128, 8  # pixels along an axis of a tile, and tiles along an axis, at most
 _STEPS = 8
+Matched = Callable[[Tensor, Tensor], Tensor]  # θ [1, P] of two images [1, C, *S]
 _MORE = 24  # pixels that are read around a tile's own, so that the next step finds its pixels here
 
 
-def align(
+def align_tiles(
     moving: Any,
     fixed: Any,
-    transform: TransformLike = "affine",
+    transform: TransformLike,
+    matched: Matched,
     *,
     init: Any = None,
     axes: str | None = None,
+    report: Callable[[float, float], None],
 ) -> Tensor:
-    """Find the θ with which `chunked.warp(moving, transform, θ, size=fixed's)` looks like `fixed`.
+    """The θ `[1, P]` of `align` for arrays, in float64; `InputError` for what they cannot be.
 
-    Both are averaged over blocks to a small copy, from the levels of an OME-Zarr image where it has
-    such, and `wk.align` matches these. From there Gauss and Newton's steps go on, at a quarter of the block after each
-    level, down to the pixels themselves; they look at 64 tiles (512 in 3-D) that are spread over the fixed image, so
-    that what is read does not grow with the images. The mean square of the difference is compared, of all channels,
-    where the moving image shows something.
-
-    Args:
-        moving: as the array of `chunked.warp`: one image, of as many channels as `fixed`.
-        fixed: likewise.
-        transform: one of plain numbers, as in `warp`; no field.
-        init: θ `[P]` or `[1, P]` to start from, in place of the match of the small copies.
-        axes: see `chunked.warp`.
-
-    Returns:
-        θ `[1, P]` in float64, with `align_corners=False`.
-
-    Raises:
-        InputError: for a wrong shape, type or name, several images, a field, and images that are the same everywhere.
+    `matched` matches the small copies.
     """
     pair = [_Image.of(given, axes, name) for name, given in (("moving", moving), ("fixed", fixed))]
     source, target = pair
@@ -69,16 +59,17 @@ def align(
     require(same, "moving", expected="as many channels and dimensions as fixed has", given=given)
     block = max(image.block() for image in pair)
     if init is None:
-        theta = align_in_memory(source.small(block), target.small(block), transform).double()
+        theta = matched(source.small(block), target.small(block)).double()
     else:
         theta = tensors(init).double()
         theta = theta[None] if theta.ndim == 1 else theta
         theta = mapping.as_theta(theta)
-    while True:
-        theta = _refined(source, target, mapping, theta, block)
-        if block == 1:
-            return theta
-        block = max(1, block // _FINER)
+    spread = float(target.small(block).double().var(correction=0)) or 1.0
+    levels = [block // _FINER**k for k in range(1 + round(math.log(block, _FINER)))]
+    for number, size in enumerate(levels, start=1):
+        theta, value = _refined(source, target, mapping, theta, size)
+        report(number / len(levels), value / spread)
+    return theta
 
 
 class _Image(NamedTuple):
@@ -184,8 +175,8 @@ class _Tile:
         return values.detach(), slopes * scale.double(), inside  # in the moving image's own coordinates
 
 
-def _refined(source: _Image, target: _Image, mapping: Transform, theta: Tensor, block: int) -> Tensor:
-    """Gauss and Newton's steps at one level, damped where one makes it worse (Marquardt)."""
+def _refined(source: _Image, target: _Image, mapping: Transform, theta: Tensor, block: int) -> tuple[Tensor, float]:
+    """θ after Gauss and Newton's steps at one level, damped where one makes it worse (Marquardt), and its loss."""
     tiles = [_Tile(target, box, block) for box in _spread([n // block for n in target.size])]
     best, damping = _normal(source, mapping, theta, tiles, block), 1e-6
     for _ in range(_STEPS):
@@ -201,7 +192,7 @@ def _refined(source: _Image, target: _Image, mapping: Transform, theta: Tensor, 
             damping = max(damping, 1e-6) * 100
             if damping > 1e4:
                 break
-    return theta
+    return theta, best[0]
 
 
 def _normal(
