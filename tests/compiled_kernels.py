@@ -19,7 +19,8 @@ NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", to
 def signature(given: Any, path: tuple[int, ...], constants: dict[Any, Any], attributes: dict[Any, Any]) -> Any:
     """The types of arguments as Triton finds them at a start: what is 1 is a constant, multiples of 16 are noted."""
     if isinstance(given, tuple):
-        return tuple(signature(each, (*path, i), constants, attributes) for i, each in enumerate(given))
+        each = [signature(one, (*path, i), constants, attributes) for i, one in enumerate(given)]
+        return type(given)(*each) if hasattr(given, "_fields") else tuple(each)
     if isinstance(given, torch.Tensor):
         return "*" + NAMES[given.dtype]
     if given == 1:

@@ -24,7 +24,7 @@ import warpkit as wk
 from warpkit.sampling import gpu, triton
 from warpkit.sampling.backend import backends, choose
 from warpkit.testing.backends import derivatives, values
-from warpkit.testing.backends.case import REFERENCE, Case
+from warpkit.testing.backends.case import MATRICES, REFERENCE, Case
 from warpkit.testing.backends.kernels import EVERY, STANDARD, Learned
 
 needs = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -111,6 +111,37 @@ def test_differentiated_tables(axis, door):
     image, where = case.image(), case.where()
     slope = case.problem(image, where).derivative(axis)
     near(backend().pull(image, slope), REFERENCE.pull(image, slope), 1e-9)
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("door", DOORS)
+def test_a_part_has_the_bits_and_the_gradients_of_the_whole(door):
+    """Of the output, and of the image, whose pixels beyond the part no output needs."""
+    case = Case(door=door, channels=2, size=(9, 8), out=(5, 6), kernels=(EVERY[1], EVERY[4]), dtype=torch.float32)
+    image, where = case.image(), 0.2 * case.where().float() if door == "points" else case.where()
+    if door in MATRICES:
+        where[:, :2] *= 0.3
+    elif door == "shifts":
+        where = 0.2 * where - 0.6 * wk.lattice(case.out, dtype=torch.float64)
+    part = (slice(None), slice(None), slice(1, 4), slice(2, 6))
+    stored = image[..., 1:8, 1:7]
+    whole = case.problem(image, where)
+    one = whole._replace(size=(7, 6), begin=(1, 1))
+    if door != "points":
+        one = one._replace(target=(3, 4), origin=(1, 2), where=where[:, 1:4, 2:6] if door == "shifts" else where)
+    pulled = backend().pull(image, whole)
+    assert torch.equal(backend().pull(stored, one), pulled if door == "points" else pulled[part])
+    grad = torch.linspace(-1, 1, 2 * 3 * 4).reshape(1, 2, 3, 4) if door != "points" else torch.ones_like(pulled)
+    torch.use_deterministic_algorithms(True)
+    try:
+        found = backend().gradients(grad, stored, one, (True, True, False))
+    finally:
+        torch.use_deterministic_algorithms(False)
+    inputs = stored.clone().requires_grad_(), one.where.clone().requires_grad_()
+    expected = torch.autograd.grad(REFERENCE.pull(inputs[0], one._replace(where=inputs[1])), inputs, grad)
+    for a, b in zip(found[:2], expected, strict=True):
+        near(a, b, 1e-4)
 
 
 @needs

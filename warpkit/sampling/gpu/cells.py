@@ -10,7 +10,7 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from warpkit.sampling.gpu.points import locate, output_index
+from warpkit.sampling.gpu.points import locate, unravelled
 from warpkit.sampling.gpu.pull import block, taps_along
 from warpkit.sampling.gpu.taps import REFLECTION_, WRAP_, ZEROS_, modulo, weight
 
@@ -19,7 +19,7 @@ from warpkit.sampling.gpu.taps import REFLECTION_, WRAP_, ZEROS_, modulo, weight
 @no_type_check
 def number_of(first, A: tl.constexpr, cells, axes, HOW: tl.constexpr):
     """The number of the cell whose first tap that is, among `cells` along an axis, and whether any tap is read."""
-    n = tl.cast(axes[0][A], first.dtype)
+    n = tl.cast(axes.size[A], first.dtype)
     met = first == first
     if HOW.padding[A] == WRAP_:
         k = modulo(first, n)
@@ -70,7 +70,7 @@ def collect(
     `order`: the points sorted by cell, [sets of points, points]; `starts`: the first of each cell among them.
     """
     n, e, c, inside, here = block(channels, places, HOW, BM, BC)
-    ex, ey, ez = output_index(e, larger)
+    ex, ey, ez = unravelled(e, larger)
     all_cells = tl.cast(cells[0], tl.int64) * cells[1] * cells[2]
     kind: tl.constexpr = table.dtype.element_ty
     total = tl.zeros((BM, BC), kind)

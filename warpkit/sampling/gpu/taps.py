@@ -16,7 +16,7 @@ WRAP_ = tl.constexpr(3)
 @no_type_check
 def rounding(x, A: tl.constexpr, axes, HOW: tl.constexpr):
     """ε, in pixels: what lies so little to the left of a joint may count as on its right."""
-    return tl.cast(axes[1][A], x.dtype) * HOW.eps
+    return tl.cast(axes.extent[A], x.dtype) * HOW.eps
 
 
 @triton.jit
@@ -24,6 +24,7 @@ def rounding(x, A: tl.constexpr, axes, HOW: tl.constexpr):
 def cell(x, table, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.constexpr):
     """The first tap i₀ = ⌊x − r + ε⌋ + 1, the fraction u of its piece, and where the piece's rows begin in the table.
 
+    The tap is counted among the pixels that are stored, once it is a whole number: a part has the whole's fractions.
     ε decides where the weights jump and, with SLOPES, everywhere; else each point is in its own cell, and its value as
     exact as its coordinate. The fraction may be −ε: the polynomial is continued by that much.
     """
@@ -39,14 +40,14 @@ def cell(x, table, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.constexp
         rows = HOW.start[A] + piece.to(tl.int32) * (HOW.taps[A] * HOW.width[A])
     else:
         rows = HOW.start[A]
-    return first.to(tl.int64 if HOW.long else tl.int32), u, rows
+    return first.to(tl.int64 if HOW.long else tl.int32) - axes.begin[A], u, rows
 
 
 @triton.jit
 @no_type_check
 def moves(x, A: tl.constexpr, axes):
     """Whether a coordinate moves its taps: what was brought in to the limit has no slope."""
-    return tl.abs(x) < limit(axes[0][A], x.dtype)
+    return tl.abs(x) < limit(axes.extent[A], x.dtype)
 
 
 @triton.jit
@@ -87,7 +88,7 @@ def modulo(i, n):
 @no_type_check
 def place(j, A: tl.constexpr, axes, HOW: tl.constexpr):
     """The pixel that stands at index j of an axis, and whether it is read: `boundary.place`."""
-    n = tl.cast(axes[0][A], j.dtype)
+    n = tl.cast(axes.size[A], j.dtype)
     read = j == j
     if HOW.padding[A] == ZEROS_:
         read = (j >= 0) & (j < n)
