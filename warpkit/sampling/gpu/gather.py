@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 
 from warpkit.sampling.gpu.points import brought_in, by_matrix, from_middle, middle, row_of, unravelled
-from warpkit.sampling.gpu.pull import block
-from warpkit.sampling.gpu.taps import cell, moves, weight
+from warpkit.sampling.gpu.pull import block, taps_along
+from warpkit.sampling.gpu.taps import weight
 
 SINGULAR_ = tl.constexpr(1e-6)  # of a determinant, beside its rows: less, and the inverse has lost its digits
 MARGIN_ = tl.constexpr(1e-3)  # pixels: what rounding of the bounds can come to, and ε
@@ -92,11 +92,11 @@ def met_at(matrix, table, pixel, index, live, axes, HOW: tl.constexpr):
     x, live = brought_in(placed, live & before, axes, HOW)
     product = x[0].to(table.dtype.element_ty) * 0 + 1
     for a in tl.static_range(HOW.dims):
-        first, u, rows = cell(x[a], table, a, False, axes, HOW)
+        first, u, rows, moving = taps_along(x, table, a, False, axes, HOW)
         t = pixel[a].to(first.dtype) - first
         live = live & (t >= 0) & (t < HOW.taps[a])
         t = tl.minimum(tl.maximum(t, 0), HOW.taps[a] - 1)
-        product = product * weight(table, (first, u, rows, moves(x[a], a, axes)), t, a, HOW)
+        product = product * weight(table, (first, u, rows, moving), t, a, HOW)
     return product, live
 
 

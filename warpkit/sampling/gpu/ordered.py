@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from warpkit.boundary import place
-from warpkit.sampling.gpu.cells import collect, number
+from warpkit.sampling.gpu.cells import collect, crowd, number
 from warpkit.sampling.gpu.gather import gather
 from warpkit.sampling.gpu.launch import (
     Call,
@@ -20,6 +20,8 @@ from warpkit.sampling.gpu.launch import (
     three,
 )
 from warpkit.sampling.problem import Problem
+
+_MANY = 256  # points of a cell, from which on programs of its own sum them up
 
 
 def push(values: Tensor, problem: Problem, images: int) -> Tensor:
@@ -53,22 +55,34 @@ def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
     larger = [n + t - 1 for n, t in zip(cells, taps, strict=True)]
     lattice = fresh((images, channels, *larger), values.dtype, values.device, zeros=True)
     call = Call(problem, values.dtype, lattice, values)
-    keys = fresh((call.where.shape[0], call.points), torch.int64, values.device)
+    rows, images_in = call.where.shape[0], values.shape[0]
+    keys = fresh((rows, call.points), torch.int64, values.device)
+    fractions = fresh((rows, call.points, call.how.dims), values.dtype, values.device)
     shape = blocks(1, False)
     start(
-        number, call.programs(keys.shape[0], 1, shape), values.device, call.where, call.table, keys, call.points,
+        number, call.programs(rows, 1, shape), values.device, call.where, call.table, keys, fractions, call.points,
         call.axes, call.where_strides, three(cells), call.how, shape[0],
     )  # fmt: skip
     keys, order = keys.sort(dim=1, stable=True)
-    every = torch.arange(math.prod(cells) + 1, device=values.device).expand(keys.shape[0], -1).contiguous()
+    every = torch.arange(math.prod(cells) + 1, device=values.device).expand(rows, -1).contiguous()
     starts = torch.searchsorted(keys, every)
+    # So many sums are no more than the values are.
+    many = max(_MANY, 1 << (math.prod(taps) - 1).bit_length())
+    slots = -(-call.points // many)
+    sums = fresh((images_in, slots, *taps, channels), values.dtype, values.device)
     flat, strides = point_strides(values, call.points)
     shape, places = blocks(channels, False), math.prod(larger)
-    sets = values.shape[0] if images == 1 else 1
+    row = int(rows > 1)
+    if call.points >= many:
+        start(
+            crowd, sums[..., 0].numel() * -(-channels // shape[1]), values.device, flat, call.table, keys, fractions,
+            order, starts, sums, channels, call.points, slots, row, call.axes, strides, three(cells), many, call.how,
+            *shape,
+        )  # fmt: skip
     start(
-        collect, call.programs(images, channels, shape, places), values.device, flat, call.where, call.table, order,
-        starts, lattice, channels, places, call.points, sets, call.axes, strides, call.where_strides, three(cells),
-        three(larger), call.how, *shape,
+        collect, call.programs(images, channels, shape, places), values.device, flat, call.table, fractions, order,
+        starts, sums, lattice, channels, places, call.points, slots, row, images_in if images == 1 else 1, call.axes,
+        strides, three(cells), three(larger), many, call.how, *shape,
     )  # fmt: skip
     folded = _folded(lattice, problem, taps)
     image = laid_out(folded.shape, values, values.dtype)
