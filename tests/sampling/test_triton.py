@@ -27,7 +27,7 @@ from warpkit.sampling import backend as backend_module
 from warpkit.sampling import gpu, triton
 from warpkit.sampling.backend import backends, choose
 from warpkit.sampling.problem import Problem
-from warpkit.testing.backends import backend_checks, derivatives, values
+from warpkit.testing.backends import backend_checks, contract, derivatives, values
 from warpkit.testing.backends.case import MATRICES, REFERENCE, Case
 from warpkit.testing.backends.kernels import EVERY, STANDARD, Learned
 from warpkit.testing.report import Status
@@ -139,11 +139,8 @@ def test_a_part_has_the_bits_and_the_gradients_of_the_whole(door):
     pulled = backend().pull(image, whole)
     assert torch.equal(backend().pull(stored, one), pulled if door == "points" else pulled[part])
     grad = torch.linspace(-1, 1, 2 * 3 * 4).reshape(1, 2, 3, 4) if door != "points" else torch.ones_like(pulled)
-    torch.use_deterministic_algorithms(True)
-    try:
+    with contract.deterministic(True):
         found = backend().gradients(grad, stored, one, (True, True, False))
-    finally:
-        torch.use_deterministic_algorithms(False)
     inputs = stored.clone().requires_grad_(), one.where.clone().requires_grad_()
     expected = torch.autograd.grad(REFERENCE.pull(inputs[0], one._replace(where=inputs[1])), inputs, grad)
     for a, b in zip(found[:2], expected, strict=True):
@@ -237,11 +234,8 @@ def within(case: Case, deterministic: bool) -> list[Tensor]:
         where = inner.copy_(where)
     buffer = torch.full([n + 4 for n in image.shape], torch.nan, dtype=image.dtype)
     image = buffer[tuple(slice(2, -2) for _ in image.shape)].copy_(image)
-    torch.use_deterministic_algorithms(deterministic)
-    try:
+    with contract.deterministic(deterministic):
         return results(case, backend(), image, where)
-    finally:
-        torch.use_deterministic_algorithms(False)
 
 
 @needs
@@ -254,11 +248,8 @@ def test_the_deterministic_way_back_is_right_and_adds_nothing_in_a_race(seed, do
     pushing = importlib.import_module("warpkit.sampling.gpu.push")
     monkeypatch.setattr(pushing, "push", None)
     case = generated(seed, door=door, paddings=paddings)
-    torch.use_deterministic_algorithms(True)
-    try:
+    with contract.deterministic(True):
         found = [case.push(backend(), case.values(), case.where()) for _ in range(2)]
-    finally:
-        torch.use_deterministic_algorithms(False)
     assert torch.equal(*found)
     near(found[0], case.push(REFERENCE, case.values(), case.where()), 1e-9 if case.dtype == torch.float64 else 1e-4)
 
@@ -275,13 +266,10 @@ def test_cells_with_many_points_are_summed_by_themselves(images, sets, monkeypat
     )
     where = case.where()
     where[:, :20] = torch.tensor([4.0, 0.3])  # one cell of 20 points, others of a few
-    torch.use_deterministic_algorithms(True)
-    try:
+    with contract.deterministic(True):
         found = [case.push(backend(), case.values(), where) for _ in range(2)]
         monkeypatch.setattr(ordered, "_MANY", 64)
         alone = case.push(backend(), case.values(), where)
-    finally:
-        torch.use_deterministic_algorithms(False)
     assert torch.equal(*found)
     assert not torch.equal(found[0], alone)  # in another order
     near(found[0], case.push(REFERENCE, case.values(), where), 1e-6)
@@ -296,11 +284,8 @@ def test_cells_with_many_points_are_summed_by_themselves(images, sets, monkeypat
 def test_a_gather_by_any_matrix(rows):
     case = Case(door="affine", channels=2, size=(4, 5), out=(6, 7), kernels=(EVERY[1], EVERY[0]))
     where = torch.tensor([[*rows, [0, 0, 1.0]]], dtype=torch.float64)
-    torch.use_deterministic_algorithms(True)
-    try:
+    with contract.deterministic(True):
         found = case.push(backend(), case.values(), where)
-    finally:
-        torch.use_deterministic_algorithms(False)
     near(found, case.push(REFERENCE, case.values(), where), 1e-9)
 
 
@@ -392,15 +377,16 @@ def test_indices_beyond_32_bits(strides):
 def test_nothing_at_all(images, sets, out, deterministic):
     case = Case(images=images, sets=sets, channels=2, out=out)
     pushed = torch.zeros(0 if 0 in (images, sets) else 2, 2, *out, dtype=torch.float64)
-    torch.use_deterministic_algorithms(deterministic)
-    try:
+    with contract.deterministic(deterministic):
         found = case.sample(backend(), case.image(), case.where())
         image = case.push(backend(), pushed, case.where())
-    finally:
-        torch.use_deterministic_algorithms(False)
+        problem = case.problem(case.image(), case.where())
+        gradients = backend().gradients(pushed, case.image(), problem, (True, True, True))
     assert found.shape == (len(pushed), 2, *out)
     assert image.shape == (images, 2, 4, 5)
+    assert [g.shape for g in gradients] == [image.shape, (len(pushed), *out, 2), problem.table.shape]
     assert not image.any()
+    assert not any(g.any() for g in gradients)
 
 
 @needs

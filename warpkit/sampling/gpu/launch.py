@@ -101,9 +101,7 @@ def laid_out(shape: Sequence[int], like: Tensor, dtype: torch.dtype, zeros: bool
 
 
 def start(kernel: Any, programs: int, device: torch.device, *arguments: Any) -> None:
-    """Start a kernel on its device."""
-    if programs == 0:
-        return
+    """Start a kernel on its device; none of no programs."""
     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
         kernel[(programs,)](*arguments, num_warps=_WARPS, enable_fp_fusion=True)
 

@@ -1,5 +1,9 @@
 """What every backend has to be: a function of its inputs alone, which it leaves as they are."""
 
+import contextlib
+from collections.abc import Iterator
+
+import torch
 from torch import Tensor
 
 from warpkit.boundary import PADDING_MODES
@@ -58,10 +62,27 @@ def same_each_time(backend: Backend, case: Case, other: Case) -> None:
     Why:
         Training that cannot be repeated cannot be debugged.
     How:
-        The same call three times, others in between.
+        The same call three times, others in between; on a GPU under `torch.use_deterministic_algorithms(True)`.
     Mend:
-        Add up in a fixed order: no atomic additions; return new tensors.
+        Add up in a fixed order: no atomic additions, on a GPU at least where PyTorch is asked for that; return new
+        tensors.
     """
+    with deterministic(case.device != "cpu"):
+        _same_each_time(backend, case, other)
+
+
+@contextlib.contextmanager
+def deterministic(asked: bool) -> Iterator[None]:
+    """Ask PyTorch for deterministic algorithms, or leave it as it is."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(asked or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def _same_each_time(backend: Backend, case: Case, other: Case) -> None:
     image, where = case.image().requires_grad_(), case.where().requires_grad_()
     first: list[Tensor] = []
     for _ in range(3):
