@@ -35,7 +35,10 @@ from warpkit.testing.session import Session
 
 needs = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
 interpreted = pytest.mark.skipif(not gpu.INTERPRETED, reason="TRITON_INTERPRET=1 is not set")
-pytestmark = pytest.mark.usefixtures("unchecked")
+pytestmark = [
+    pytest.mark.usefixtures("unchecked"),
+    pytest.mark.filterwarnings("ignore:overflow:RuntimeWarning"),  # NumPy's, as it interprets
+]
 DOORS = ("points", "shifts", "affine", "projective")
 MODES = ("zeros", "border", "reflection", "wrap", "none")
 
