@@ -160,7 +160,7 @@ def gather(
                 for kx in range(tl.max(x1 - x0, axis=0) + 1):
                     x = x0 + kx
                     mx = from_middle(x + origin[0], whole[0])
-                    w, met = met_at(matrix, table, pixel, (mx, my, mz), live & (x <= x1), axes, HOW)
+                    w, met = met_at(matrix, table, pixel, (mx, my, mz), x <= x1, axes, HOW)
                     m = (z.to(tl.int64) * part[1] + y) * part[0] + x
                     both = met[:, None] & here[None, :]
                     value = tl.load(from_ + m[:, None] * value_strides[0], mask=both, other=0.0)
