@@ -442,7 +442,7 @@ def test_a_network_learns_as_with_the_reference(narrow):
 @pytest.mark.parametrize("name", backend_checks.names())
 def test_a_few_examples_of_each_check_of_backends(name):
     check = dataclasses.replace(backend_checks[name], needs=())
-    result = Session(backend_checks, backend(), examples=4).result(check)
+    result = Session(backend_checks, backend(), examples=3).result(check)
     assert result.status is (Status.SKIPPED if name.startswith("works_under") else Status.PASSED), result
 
 
