@@ -13,13 +13,17 @@ from warpkit.testing.backends.case import Case
 from warpkit.testing.backends.kernels import EVERY
 
 TARGETS = [GPUTarget("cuda", 90, 32), GPUTarget("hip", "gfx942", 64)]
-NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", torch.uint8: "u8", torch.int64: "i64"}
+NAMES = {
+    torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32", torch.float64: "fp64", torch.uint8: "u8",
+    torch.int64: "i64",
+}  # fmt: skip
 
 
 def signature(given: Any, path: tuple[int, ...], constants: dict[Any, Any], attributes: dict[Any, Any]) -> Any:
     """The types of arguments as Triton finds them at a start: what is 1 is a constant, multiples of 16 are noted."""
     if isinstance(given, tuple):
-        return tuple(signature(each, (*path, i), constants, attributes) for i, each in enumerate(given))
+        each = [signature(one, (*path, i), constants, attributes) for i, one in enumerate(given)]
+        return type(given)(*each) if hasattr(given, "_fields") else tuple(each)
     if isinstance(given, torch.Tensor):
         return "*" + NAMES[given.dtype]
     if given == 1:
@@ -66,7 +70,17 @@ problem = volume.problem(volume.image().float(), volume.where())
 backend.gradients(torch.zeros(1, 1, 4, 5, 1), volume.image().float(), problem, (False, True, False))
 labels = Case(door="shifts", out=(3, 4), kernels=(nearest,) * 2, dtype=torch.int64)
 backend.pull(labels.image(), labels.problem(labels.image(), labels.where()))
+for dtype in (torch.float16, torch.bfloat16, torch.float64):
+    case = Case(door="affine", out=(6, 7), padding=("border", "wrap"), dtype=dtype)
+    backend.pull(case.image(), case.problem(case.image(), case.where()))
+backend.push(case.values(), case.problem(case.image(), case.where()), 1)
 torch.use_deterministic_algorithms(True)
-for door, mode in (("affine", "zeros"), ("points", "border")):
-    case = Case(door=door, out=(6, 7), channels=3, padding=(mode,) * 2, dtype=torch.float32)
-    backend.push(case.values(), case.problem(case.image(), case.where()), 1)
+ordered._MANY = 4  # so that some cells may have too many points
+for door, mode, channels, images, size in (
+    ("affine", "zeros", 3, 1, (4, 5)), ("points", "border", 3, 1, (4, 5)), ("shifts", "wrap", 1, 2, (1, 4)),
+):  # fmt: skip
+    case = Case(
+        door=door, images=images, sets=images, channels=channels, size=size, out=(6, 7), padding=(mode,) * 2,
+        dtype=torch.float32,
+    )  # fmt: skip
+    backend.push(case.values(), case.problem(case.image(), case.where()), images)

@@ -1,18 +1,21 @@
 """Checks the Triton backend on the GPU at hand, then measures it: python docs/tools/device.py --json FILE > TABLE.md
 
-Agreement with the reference backend on the same device comes first, with gradients and the deterministic way back;
-nothing is measured where it fails. Then each cell is timed beside `grid_sample` (after `affine_grid` for matrices; it
-has no lanczos, and no bicubic in 3-D) and beside a copy of the image. The most telling cells come first,
-and after --minutes (4) the rest is left out: the first run compiles each kernel, a second one finds them compiled.
+Agreement with the reference backend on the same device comes first, with gradients, halves and the deterministic way
+back; nothing is measured where it fails. Then each cell is timed beside `grid_sample` (after `affine_grid` for
+matrices; it has no lanczos, and no bicubic in 3-D) and beside a copy of the image. The most telling cells come first,
+and after --minutes (4, agreement and all) the rest is left out: the first run compiles each kernel, a second one finds
+them compiled. FILE is written again after each cell, and the table is printed whatever stops the script.
 
 --quick tries everything with tiny sizes, on the CPU too: TRITON_INTERPRET=1 python docs/tools/device.py --quick
 """
 
 import argparse
+import functools
 import itertools
 import json
 import math
 import platform
+import signal
 import statistics
 import sys
 import time
@@ -24,6 +27,10 @@ import torch
 from torch import Tensor
 
 import warpkit as wk
+from warpkit.boundary import PaddingMode
+from warpkit.files import written_whole
+from warpkit.sampling.backend import choose
+from warpkit.testing.backends.case import Case
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 SIZES = {"1080p": (1080, 1920), "224²": (224, 224), "28²": (28, 28), "128³": (128, 128, 128)}
@@ -31,6 +38,8 @@ TINY = {"1080p": (6, 9), "224²": (5, 5), "28²": (3, 3), "128³": (3, 4, 3)}
 BATCHES = {"1080p": 1, "224²": 16, "28²": 256, "128³": 1}
 MOST = 6 * 2**30  # bytes of an image: larger cells are left out
 PEERS = {2: ("bilinear", "bicubic"), 3: ("bilinear",)}  # what grid_sample has in that many dimensions
+RUNS, LONG = 30, 0.15  # times that something is run at most, and seconds after which it is not run again
+Row = dict[str, object]
 
 
 class Cell(NamedTuple):
@@ -44,12 +53,10 @@ class Cell(NamedTuple):
     dtype: str
 
 
-def cells(quick: bool) -> Iterator[Cell]:
+def cells() -> Iterator[Cell]:
     """All of them, the most telling first."""
-    channels = (64, 3) if quick else (64, 3, 256, 1)
-    dtypes = ("float32",) if quick else ("float32", "float16")
     kernels, ways = ("bilinear", "bicubic", "lanczos"), ("forward", "both", "coordinates")
-    for dtype, size, kernel, count in itertools.product(dtypes, SIZES, kernels, channels):
+    for count, kernel, dtype, size in itertools.product((64, 3, 256, 1), kernels, ("float32", "float16"), SIZES):
         for way, where in itertools.product(ways, ("matrix", "points")):
             yield Cell(size, count, kernel, way, where, dtype)
 
@@ -62,9 +69,10 @@ class Inputs(NamedTuple):
     points: Tensor
 
 
+@functools.lru_cache(maxsize=1)
 def inputs(size: tuple[int, ...], batch: int, channels: int, dtype: torch.dtype) -> Inputs:
-    made = torch.Generator().manual_seed(0)
-    image = torch.randn(batch, channels, *size, generator=made, dtype=torch.float32).to(DEVICE, dtype)
+    made = torch.Generator(DEVICE).manual_seed(0)
+    image = torch.randn(batch, channels, *size, generator=made, device=DEVICE, dtype=dtype)
     d, c, s = len(size), math.cos(0.35), math.sin(0.35)
     matrix = torch.eye(d, d + 1)
     matrix[0, :2], matrix[1, :2] = torch.tensor([c, -s]), torch.tensor([s, c])
@@ -74,10 +82,10 @@ def inputs(size: tuple[int, ...], batch: int, channels: int, dtype: torch.dtype)
     return Inputs(image, theta, points)
 
 
-def ours(kernel: str, where: str, given: Inputs) -> Tensor:
+def ours(kernel: str, where: str, given: Inputs, padding: PaddingMode = "zeros") -> Tensor:
     if where == "matrix":
-        return wk.warp(given.image, "affine", given.theta, kernel=kernel)
-    return wk.sample(given.image, given.points, kernel=kernel)
+        return wk.warp(given.image, "affine", given.theta, kernel=kernel, padding_mode=padding)
+    return wk.sample(given.image, given.points, kernel=kernel, padding_mode=padding)
 
 
 def theirs(kernel: str, where: str, given: Inputs) -> Tensor:
@@ -104,15 +112,14 @@ def step(call: Callable[[str, str, Inputs], Tensor], cell: Cell, given: Inputs) 
     return lambda: torch.autograd.grad(call(cell.kernel, cell.where, learning), wanted, grad)
 
 
-def seconds(work: Callable[[], object], quick: bool) -> float:
-    """The median of up to 30 runs, or of as many as fit into a fifth of a second, after three to warm up."""
-    for _ in range(1 if quick else 3):
-        work()
+def seconds(work: Callable[[], object]) -> float:
+    """The median of the runs after the first, which compiles."""
+    work()
     found: list[float] = []
-    end = time.perf_counter() + (0.0 if quick else 0.2)
-    while not found or (len(found) < 30 and time.perf_counter() < end):
+    end = time.perf_counter() + LONG
+    while not found or (len(found) < RUNS and time.perf_counter() < end):
         if DEVICE.type == "cuda":
-            begin, finish = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            begin, finish = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
             begin.record()
             work()
             finish.record()
@@ -125,59 +132,100 @@ def seconds(work: Callable[[], object], quick: bool) -> float:
     return statistics.median(found)
 
 
-def check() -> list[str]:
-    """What does not agree with the reference backend, or is not the same twice where it has to be."""
-    wrong = []
-    for size, kernel, where in itertools.product(((9, 8), (4, 5, 6)), ("bilinear", "lanczos"), ("matrix", "points")):
-        if len(size) == 3 and (kernel, where) == ("lanczos", "points"):
+def check(quick: bool) -> Iterator[str]:
+    """What is not chosen, does not agree with the reference backend, or is not the same twice where it has to be."""
+    case = Case(device=DEVICE.type, dtype=torch.float32)
+    if DEVICE.type == "cuda" and (chosen := choose(case.problem(case.image(), case.where()))[0]) != "triton":
+        yield f"on a GPU {chosen} is chosen"
+    sizes = ((5, 6), (2, 3, 2)) if quick else ((40, 33), (9, 8, 7))
+    paddings: tuple[PaddingMode, ...] = ("zeros", "border")
+    each = itertools.product(sizes, ("bilinear", "lanczos"), ("matrix", "points"), paddings)
+    for size, kernel, where, padding in each:
+        if (len(size) == 3 and kernel == "lanczos") or (where, padding) == ("matrix", "border"):
             continue
-        cell = Cell(str(size), 5, kernel, "both", where, "float32")
-        given = inputs(size, 2, 5, torch.float32)
-        results = {}
-        for name, fixed in (("reference", False), ("triton", False), ("fixed", True), ("again", True)):
-            with wk.use_backend("reference" if name == "reference" else "triton"):
-                torch.use_deterministic_algorithms(fixed)
-                results[name] = [ours(kernel, where, given), *step(ours, cell, given)()]  # type: ignore[misc]
+        for dtype in (torch.float32, torch.float16):
+            what = f"{where}, {kernel}, {padding}, {list(size)}, {dtype}"
+            try:
+                yield from (f"{what}: {wrong}" for wrong in compared(size, kernel, where, padding, dtype))
+            except Exception as error:  # whatever a compiler or a driver says
+                yield f"{what}: {type(error).__name__}: {error}"
+
+
+def compared(size: tuple[int, ...], kernel: str, where: str, padding: PaddingMode, dtype: torch.dtype) -> Iterator[str]:
+    given = inputs(size, 2, 5, dtype)
+    if padding == "border":  # most look outside, so that a few cells get most of the points
+        given = given._replace(points=6 * given.points)
+    call = functools.partial(ours, padding=padding)
+    cell = Cell(str(size), 5, kernel, "both", where, str(dtype))
+    results = {}
+    for name, fixed in (("reference", False), ("triton", False), ("fixed", True), ("again", True)):
+        with wk.use_backend("reference" if name == "reference" else "triton"):
+            torch.use_deterministic_algorithms(fixed)
+            try:
+                results[name] = [call(kernel, where, given), *step(call, cell, given)()]  # type: ignore[misc]
+            finally:
                 torch.use_deterministic_algorithms(False)
-        for name in ("triton", "fixed"):
-            for what, a, b in zip(
-                ("values", "gradient in place", "in image"), results[name], results["reference"], strict=True
-            ):
-                error = ((a - b).abs().max() / (1 + b.abs().max())).item()
-                if not error < 2e-4:
-                    wrong.append(f"{where}, {kernel}, {size}, {name}: {what} differ by {error:.1e}")
-        if not all(torch.equal(a, b) for a, b in zip(results["fixed"], results["again"], strict=True)):
-            wrong.append(f"{where}, {kernel}, {size}: not the same bits twice")
-    return wrong
+    close = 2e-4 if dtype == torch.float32 else 4e-3
+    for name in ("triton", "fixed"):
+        each = zip(("values", "gradient in place", "in image"), results[name], results["reference"], strict=True)
+        for what, a, b in each:
+            error = ((a.double() - b.double()).abs().max() / (1 + b.double().abs().max())).item()
+            if not error < close:
+                yield f"{name}: {what} differ by {error:.1e}"
+    if not all(torch.equal(a, b) for a, b in zip(results["fixed"], results["again"], strict=True)):
+        yield "not the same bits twice"
 
 
-def measure(cell: Cell, quick: bool) -> dict[str, object]:
-    size = (TINY if quick else SIZES)[cell.size]
-    batch = 1 if quick else BATCHES[cell.size]
-    given = inputs(size, batch, cell.channels, getattr(torch, cell.dtype))
-    row: dict[str, object] = {**cell._asdict(), "batch": batch}
-    with wk.use_backend("triton"):
-        row["warpkit"] = seconds(step(ours, cell, given), quick)
-        if cell.way == "both":
-            torch.use_deterministic_algorithms(True)
-            row["deterministic"] = seconds(step(ours, cell, given), quick)
-            torch.use_deterministic_algorithms(False)
-    if cell.kernel in PEERS[len(size)]:
-        row["grid_sample"] = seconds(step(theirs, cell, given), quick)
-    target = torch.empty_like(given.image)
-    row["copy"] = seconds(lambda: target.copy_(given.image), quick)
+def measure(cell: Cell, size: tuple[int, ...], batch: int) -> Row:
+    row: Row = {**cell._asdict(), "batch": batch}
+    try:
+        given = inputs(size, batch, cell.channels, getattr(torch, cell.dtype))
+        with wk.use_backend("triton"):
+            row["warpkit"] = seconds(step(ours, cell, given))
+            if cell.way == "both":
+                torch.use_deterministic_algorithms(True)
+                row["deterministic"] = seconds(step(ours, cell, given))
+        torch.use_deterministic_algorithms(False)
+        if cell.kernel in PEERS[len(size)]:
+            row["grid_sample"] = seconds(step(theirs, cell, given))
+        target = torch.empty_like(given.image)
+        row["copy"] = seconds(lambda: target.copy_(given.image))
+    except Exception as error:  # of this cell: too little memory, or whatever a compiler says
+        row["error"] = f"{type(error).__name__}: {error}".partition("\n")[0]
+    finally:
+        torch.use_deterministic_algorithms(False)
     return row
 
 
-def table(rows: list[dict[str, object]]) -> str:
+def ratio(row: Row, of: str, to: str) -> float | None:
+    """How many times as long as `to` something took; None where one of them was not measured."""
+    return float(row[of]) / float(row[to]) if of in row and to in row else None  # type: ignore[arg-type]
+
+
+def missed(row: Row) -> list[str]:
+    """The aims that a cell falls short of."""
+    gain, fixed = ratio(row, "grid_sample", "warpkit"), ratio(row, "deterministic", "warpkit")
+    copied = (row["channels"], row["kernel"], row["way"], row["where"]) == (64, "bilinear", "forward", "matrix")
+    share = ratio(row, "copy", "warpkit") if copied else None
+    aim = 4.0 if int(row["channels"]) >= 64 else 1.5  # type: ignore[call-overload]
+    return [
+        *([f"{gain:.1f} × grid_sample, {aim} wanted"] if gain is not None and gain < aim else []),
+        *([f"deterministic takes {fixed:.1f} ×, 2 allowed"] if fixed is not None and fixed > 2 else []),
+        *([f"{share:.0%} of a copy's bandwidth, 80% wanted"] if share is not None and share < 0.8 else []),
+        *([str(row["error"])] if "error" in row else []),
+    ]
+
+
+def table(rows: list[Row]) -> str:
     """One line for each cell, in milliseconds; × is grid_sample's time over ours."""
     head = ["size", "batch", "channels", "kernel", "way", "where", "dtype"]
     columns = ["warpkit", "deterministic", "grid_sample", "copy"]
-    lines = ["| " + " | ".join([*head, *columns, "×"]) + " |", "|" + "---|" * (len(head) + len(columns) + 1)]
+    lines = ["| " + " | ".join([*head, *columns, "×", "missed"]) + " |", "|" + "---|" * (len(head) + len(columns) + 2)]
     for row in rows:
         times = [f"{1000 * float(row[c]):.3f}" if c in row else "" for c in columns]  # type: ignore[arg-type]
-        ratio = f"{float(row['grid_sample']) / float(row['warpkit']):.1f}" if "grid_sample" in row else ""  # type: ignore[arg-type]
-        lines.append("| " + " | ".join([*(str(row[h]) for h in head), *times, ratio]) + " |")
+        gain = ratio(row, "grid_sample", "warpkit")
+        each = [*(str(row[h]) for h in head), *times, "" if gain is None else f"{gain:.1f}", "; ".join(missed(row))]
+        lines.append("| " + " | ".join(each) + " |")
     return "\n".join(lines)
 
 
@@ -187,26 +235,35 @@ def main() -> int:
     asked.add_argument("--json", type=Path)
     asked.add_argument("--minutes", type=float, default=4.0)
     given = asked.parse_args()
-    end = math.inf if given.quick else time.monotonic() + 60 * given.minutes
+    begun = time.monotonic()
+    end = begun + 60 * given.minutes
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(124))  # as if it were interrupted: what it has is printed
     name = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"the CPU ({platform.machine()}), interpreted"
-    wrong = check()
+    wrong = list(check(given.quick))
     print("\n".join(wrong) or f"agrees with the reference on {name}", file=sys.stderr)
     if wrong:
         return 1
-    rows, left, spent = [], 0, 0.0
-    for cell in list(cells(given.quick))[: 6 if given.quick else None]:
-        began = time.monotonic()
-        pixels = math.prod((TINY if given.quick else SIZES)[cell.size]) * BATCHES[cell.size]
-        bytes_held = pixels * cell.channels * getattr(torch, cell.dtype).itemsize
-        if began + spent > end or bytes_held > MOST:
-            left += 1
-            continue
-        rows.append(measure(cell, given.quick))
-        spent = max(0.8 * spent, time.monotonic() - began)  # what the next one may take
-    about = {"device": name, "torch": torch.__version__, "warpkit": wk.__version__, "left_out": left}
-    if given.json:
-        given.json.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
-    print(f"On {name}, torch {torch.__version__}; milliseconds, medians; {left} cells left out.\n\n{table(rows)}")
+    sizes = TINY if given.quick else SIZES
+    rows: list[Row] = []
+    about: Row = {"device": name, "torch": torch.__version__, "warpkit": wk.__version__, "cells": 0, "left_out": 0}
+    about["agreement_seconds"] = round(time.monotonic() - begun, 1)
+    chosen = list(cells())[: 6 if given.quick else None]
+    spent = 0.0
+    try:
+        for cell in chosen:
+            began = time.monotonic()
+            batch = 1 if given.quick else BATCHES[cell.size]
+            held = math.prod(sizes[cell.size]) * batch * cell.channels * getattr(torch, cell.dtype).itemsize
+            if (began + spent <= end or given.quick) and held <= MOST:
+                rows.append(measure(cell, sizes[cell.size], batch))
+                spent = max(0.8 * spent, time.monotonic() - began)  # what the next one may take
+                about |= {"cells": len(rows), "left_out": len(chosen) - len(rows)}
+                if given.json:
+                    with written_whole(given.json) as file:
+                        file.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    finally:
+        left = len(chosen) - len(rows)
+        print(f"On {name}, torch {torch.__version__}; milliseconds, medians; {left} cells left out.\n\n{table(rows)}")
     return 0
 
 

@@ -230,6 +230,14 @@ class ImageByImage(Reference):
         return torch.cat([super(ImageByImage, self).pull(u, problem._replace(where=x)) for u, x in each])
 
 
+@caught_by("agrees_on_parts")
+class CountsEachTileFromZero(Changed):
+    """Forgets where a tile of the output begins."""
+
+    def before(self, image, problem):
+        return image, problem._replace(origin=(0,) * len(problem.origin))
+
+
 @caught_by("agrees_on_layouts")
 class TakesMemoryForPacked(Changed):
     """Walks through memory as if every image lay there row by row.

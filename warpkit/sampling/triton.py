@@ -69,8 +69,6 @@ class Triton(Backend):
             return f"samples on CUDA and ROCm devices, the image is on {device}"
         if _damage():
             return f"cannot load Triton: {_damage()}"
-        if problem.kind != "points" and problem.whole != problem.target:
-            return "samples whole outputs, and what is asked for is a part of one"
         if problem.copies and problem.stored.itemsize > 8:
             return f"copies numbers of up to 8 bytes, not {problem.stored}"
         return not_in_place(problem)

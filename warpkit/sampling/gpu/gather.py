@@ -11,9 +11,9 @@ from typing import no_type_check
 import triton
 import triton.language as tl
 
-from warpkit.sampling.gpu.points import brought_in, by_matrix, output_index, row_of
-from warpkit.sampling.gpu.pull import block
-from warpkit.sampling.gpu.taps import cell, moves, weight
+from warpkit.sampling.gpu.points import brought_in, by_matrix, from_middle, middle, row_of, unravelled
+from warpkit.sampling.gpu.pull import block, taps_along
+from warpkit.sampling.gpu.taps import weight
 
 SINGULAR_ = tl.constexpr(1e-6)  # of a determinant, beside its rows: less, and the inverse has lost its digits
 MARGIN_ = tl.constexpr(1e-3)  # pixels: what rounding of the bounds can come to, and ε
@@ -22,18 +22,13 @@ FAR_ = tl.constexpr(2.0**60)
 
 @triton.jit
 @no_type_check
-def middle(A: tl.constexpr, axes):
-    """Where the middle of −1 … 1 lies among the pixels that are stored."""
-    return tl.cast(axes[1][A] - 1, tl.float64) * 0.5 - tl.cast(axes[2][A], tl.float64)
-
-
-@triton.jit
-@no_type_check
-def whole_range(low, high, live, out):
-    """First and last index of the output between two bounds, which count from its middle; none where not `live`."""
-    last = tl.cast(out - 1, tl.float64)
-    first = tl.minimum(tl.maximum(tl.ceil(low + last * 0.5 - MARGIN_), 0.0), last + 1)
-    final = tl.minimum(tl.maximum(tl.floor(high + last * 0.5 + MARGIN_), -1.0), last)
+def whole_range(low, high, live, B: tl.constexpr, axes):
+    """First and last index of the part of the output between two bounds, which count from the middle of the whole; none
+    where not `live`.
+    """
+    start, last = middle(axes.whole[B]) - axes.origin[B], tl.cast(axes.part[B] - 1, tl.float64)
+    first = tl.minimum(tl.maximum(tl.ceil(low + start - MARGIN_), 0.0), last + 1)
+    final = tl.minimum(tl.maximum(tl.floor(high + start + MARGIN_), -1.0), last)
     return tl.where(live, first, 1.0).to(tl.int32), tl.where(live, final, 0.0).to(tl.int32)
 
 
@@ -48,7 +43,8 @@ def bounds(inverse, norm, from_start, live, B: tl.constexpr, axes, HOW: tl.const
         half += tl.abs(inverse[a]) * (HOW.taps[a] * 0.5 + MARGIN_)
     regular = norm > 0
     far = tl.where(regular, half, FAR_)
-    return whole_range(tl.where(regular, centre, 0.0) - far, tl.where(regular, centre, 0.0) + far, live, axes[3][B])
+    centre = tl.where(regular, centre, 0.0)
+    return whole_range(centre - far, centre + far, live, B, axes)
 
 
 @triton.jit
@@ -87,20 +83,43 @@ def rows_met(L, from_start, live, axes, HOW: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def columns_met(L, from_start, my, mz, live, axes, HOW: tl.constexpr):
+    """First and last x of a row of the output, y and z from its middle, that a pixel may be met by."""
+    low = my * 0 - FAR_
+    high = my * 0 + FAR_
+    for a in tl.static_range(HOW.dims):
+        rest = from_start[a]
+        if HOW.dims > 1:
+            rest = rest - L[a][1] * my
+        if HOW.dims > 2:
+            rest = rest - L[a][2] * mz
+        half = HOW.taps[a] * 0.5 + MARGIN_
+        flat = tl.abs(my * 0 + L[a][0]) < 1e-12
+        step = tl.where(flat, 1.0, L[a][0])
+        live = live & (~flat | (tl.abs(rest) <= half))
+        one = (rest - half) / step
+        two = (rest + half) / step
+        low = tl.where(flat, low, tl.maximum(low, tl.minimum(one, two)))
+        high = tl.where(flat, high, tl.minimum(high, tl.maximum(one, two)))
+    return whole_range(low, high, live, 0, axes)
+
+
+@triton.jit
+@no_type_check
 def met_at(matrix, table, pixel, index, live, axes, HOW: tl.constexpr):
     """The product of the weights by which output points meet a pixel, 0 for those that do not."""
     found, _, before = by_matrix(matrix, index, axes, HOW)
     placed = ()
     for a in tl.static_range(HOW.dims):
-        placed = placed + (found[a] + middle(a, axes),)
+        placed = placed + (found[a] + middle(axes.extent[a]),)
     x, live = brought_in(placed, live & before, axes, HOW)
     product = x[0].to(table.dtype.element_ty) * 0 + 1
     for a in tl.static_range(HOW.dims):
-        first, u, rows = cell(x[a], table, a, False, axes, HOW)
+        first, u, rows, moving = taps_along(x, table, a, False, axes, HOW)
         t = pixel[a].to(first.dtype) - first
         live = live & (t >= 0) & (t < HOW.taps[a])
         t = tl.minimum(tl.maximum(t, 0), HOW.taps[a] - 1)
-        product = product * weight(table, (first, u, rows, moves(x[a], a, axes)), t, a, HOW)
+        product = product * weight(table, (first, u, rows, moving), t, a, HOW)
     return product, live
 
 
@@ -112,11 +131,11 @@ def gather(
 ):  # fmt: skip
     """Eq. 6 of an affine matrix under "zeros". `sets`: how many of them, and of values, are added up in each image."""
     n, q, c, inside, here = block(channels, pixels, HOW, BM, BC)
-    pixel = output_index(q, axes[0])
+    pixel = unravelled(q, axes.size)
     zero = q.to(tl.float64) * 0
     number: tl.constexpr = table.dtype.element_ty
     total = tl.zeros((BM, BC), number)
-    out = axes[3]
+    part, origin, whole = axes.part, axes.origin, axes.whole
     for s in range(sets):
         matrix = where + (n + s) * where_strides[0]
         from_ = values + (n + s) * value_strides[2] + c[None, :] * value_strides[1]
@@ -129,37 +148,20 @@ def gather(
                 finite = finite & (tl.abs(zero + steps[b]) < float("inf"))
             finite = finite & (tl.abs(zero + start) < float("inf"))
             L = L + (steps,)
-            from_start = from_start + (pixel[a].to(tl.float64) - middle(a, axes) - start,)
+            from_start = from_start + ((pixel[a] + axes.begin[a]).to(tl.float64) - middle(axes.extent[a]) - start,)
         y0, y1, z0, z1 = rows_met(L, from_start, finite, axes, HOW)
         for kz in range(tl.max(z1 - z0, axis=0) + 1):
             z = z0 + kz
-            mz = z.to(tl.float64) - tl.cast(out[2] - 1, tl.float64) * 0.5
+            mz = from_middle(z + origin[2], whole[2])
             for ky in range(tl.max(y1 - y0, axis=0) + 1):
                 y = y0 + ky
-                my = y.to(tl.float64) - tl.cast(out[1] - 1, tl.float64) * 0.5
-                low = mz * 0 - FAR_
-                high = mz * 0 + FAR_
-                live = finite & (z <= z1) & (y <= y1)
-                for a in tl.static_range(HOW.dims):
-                    rest = from_start[a]
-                    if HOW.dims > 1:
-                        rest = rest - L[a][1] * my
-                    if HOW.dims > 2:
-                        rest = rest - L[a][2] * mz
-                    half = HOW.taps[a] * 0.5 + MARGIN_
-                    flat = tl.abs(zero + L[a][0]) < 1e-12
-                    step = tl.where(flat, 1.0, L[a][0])
-                    live = live & (~flat | (tl.abs(rest) <= half))
-                    one = (rest - half) / step
-                    two = (rest + half) / step
-                    low = tl.where(flat, low, tl.maximum(low, tl.minimum(one, two)))
-                    high = tl.where(flat, high, tl.minimum(high, tl.maximum(one, two)))
-                x0, x1 = whole_range(low, high, live, out[0])
+                my = from_middle(y + origin[1], whole[1])
+                x0, x1 = columns_met(L, from_start, my, mz, finite & (z <= z1) & (y <= y1), axes, HOW)
                 for kx in range(tl.max(x1 - x0, axis=0) + 1):
                     x = x0 + kx
-                    mx = x.to(tl.float64) - tl.cast(out[0] - 1, tl.float64) * 0.5
-                    w, met = met_at(matrix, table, pixel, (mx, my, mz), live & (x <= x1), axes, HOW)
-                    m = (z.to(tl.int64) * out[1] + y) * out[0] + x
+                    mx = from_middle(x + origin[0], whole[0])
+                    w, met = met_at(matrix, table, pixel, (mx, my, mz), x <= x1, axes, HOW)
+                    m = (z.to(tl.int64) * part[1] + y) * part[0] + x
                     both = met[:, None] & here[None, :]
                     value = tl.load(from_ + m[:, None] * value_strides[0], mask=both, other=0.0)
                     total += tl.where(both, w[:, None] * value, 0.0)

@@ -3,7 +3,7 @@
 import contextlib
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -31,6 +31,19 @@ def blocks(channels: int, last: bool) -> tuple[int, int]:
     return min(256, 1024 // together), together
 
 
+class Axes(NamedTuple):
+    """Numbers of pixels, each for x, y, z: what is stored of an image (`size`), the image that −1 … 1 spans, and where
+    the stored begins; the whole output, the part that is asked for, and where that begins. They go as in `Problem`.
+    """
+
+    size: Three
+    extent: Three
+    begin: Three
+    whole: Three
+    part: Three
+    origin: Three
+
+
 class Call:
     """A problem as kernels get it, for an image, or values, of one type."""
 
@@ -43,8 +56,9 @@ class Call:
         shared = where.shape[0] == 1
         self.where_strides = (0 if shared else where.stride(0), where.stride(1), where.stride(2))
         self.table = packed(problem, number)
-        out = problem.target if self.how.kind else (1,) * d
-        self.axes = (three(problem.size), three(problem.extent), three(problem.begin, 0), three(out))
+        lattice = (problem.whole, problem.target, problem.origin) if self.how.kind else ((), (), ())
+        (whole, part, origin), stored = lattice, (problem.size, problem.extent, problem.begin)
+        self.axes = Axes(*map(three, (*stored, whole, part, origin), (1, 1, 0, 1, 1, 0)))
 
     def programs(self, images: int, channels: int, shape: tuple[int, int], points: int | None = None) -> int:
         """How many programs there are for blocks of this shape; `points` of the output, unless given."""
@@ -87,9 +101,7 @@ def laid_out(shape: Sequence[int], like: Tensor, dtype: torch.dtype, zeros: bool
 
 
 def start(kernel: Any, programs: int, device: torch.device, *arguments: Any) -> None:
-    """Start a kernel on its device."""
-    if programs == 0:
-        return
+    """Start a kernel on its device; none of no programs."""
     with torch.cuda.device(device) if device.type == "cuda" else contextlib.nullcontext():
         kernel[(programs,)](*arguments, num_warps=_WARPS, enable_fp_fusion=True)
 

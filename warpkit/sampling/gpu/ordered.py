@@ -1,12 +1,13 @@
 """Push in a fixed order, where PyTorch is asked for deterministic algorithms: the same bits each time."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from warpkit.boundary import place
-from warpkit.sampling.gpu.cells import collect, number
+from warpkit.sampling.gpu.cells import collect, crowd, number
 from warpkit.sampling.gpu.gather import gather
 from warpkit.sampling.gpu.launch import (
     Call,
@@ -21,6 +22,8 @@ from warpkit.sampling.gpu.launch import (
 )
 from warpkit.sampling.problem import Problem
 
+_MANY = 256  # points: programs of its own sum up a cell that has as many
+
 
 def push(values: Tensor, problem: Problem, images: int) -> Tensor:
     """Eq. 6: by an affine matrix under "zeros" a gather, which needs no memory; else by sorting the points."""
@@ -31,7 +34,7 @@ def push(values: Tensor, problem: Problem, images: int) -> Tensor:
 
 def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
     channels = values.shape[1]
-    image = laid_out((images, channels, *problem.size), values, values.dtype, zeros=True)
+    image = laid_out((images, channels, *problem.size), values, values.dtype)
     call = Call(problem, values.dtype, image, values)
     flat, strides = point_strides(values, call.points)
     shape, pixels = blocks(channels, is_last(image)), math.prod(problem.size)
@@ -43,36 +46,62 @@ def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
     return image
 
 
+class Sorted(NamedTuple):
+    """Points sorted by cell: the cells' numbers, in order; each point's fractions; which point comes when; and where
+    among these each cell begins.
+    """
+
+    keys: Tensor
+    fractions: Tensor
+    order: Tensor
+    starts: Tensor
+
+
 def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
-    channels = values.shape[1]
-    taps = problem.kernels[1::6][::-1]  # rows first, as all here but the kernels' arguments
+    (given, channels), taps = (
+        values.shape[:2],
+        problem.kernels[1::6][::-1],
+    )  # rows first, but for the kernels' arguments
     cells = [
         _cells(n, t, mode, problem.align_corners)
         for n, t, mode in zip(problem.size, taps, problem.padding[::-1], strict=True)
     ]
     larger = [n + t - 1 for n, t in zip(cells, taps, strict=True)]
-    lattice = fresh((images, channels, *larger), values.dtype, values.device, zeros=True)
+    lattice = fresh((images, channels, *larger), values.dtype, values.device)
     call = Call(problem, values.dtype, lattice, values)
-    keys = fresh((call.where.shape[0], call.points), torch.int64, values.device)
-    shape = blocks(1, False)
-    start(
-        number, call.programs(keys.shape[0], 1, shape), values.device, call.where, call.table, keys, call.points,
-        call.axes, call.where_strides, three(cells), call.how, shape[0],
-    )  # fmt: skip
-    keys, order = keys.sort(dim=1, stable=True)
-    every = torch.arange(math.prod(cells) + 1, device=values.device).expand(keys.shape[0], -1).contiguous()
-    starts = torch.searchsorted(keys, every)
+    points = _by_cell(call, cells, values)
+    many = max(_MANY, 1 << (math.prod(taps) - 1).bit_length())  # so the sums are no more numbers than the values
+    slots = -(-call.points // many)
+    sums = fresh((given, slots, *taps, channels), values.dtype, values.device)
     flat, strides = point_strides(values, call.points)
-    shape, places = blocks(channels, False), math.prod(larger)
-    sets = values.shape[0] if images == 1 else 1
+    shape, row = blocks(channels, False), int(call.where.shape[0] > 1)
+    if call.points >= many:
+        start(
+            crowd, given * slots * math.prod(taps) * -(-channels // shape[1]), values.device, flat, call.table,
+            *points, sums, channels, call.points, slots, row, call.axes, strides, three(cells), many, call.how, *shape,
+        )  # fmt: skip
+    places, sets = math.prod(larger), given if images == 1 else 1
     start(
-        collect, call.programs(images, channels, shape, places), values.device, flat, call.where, call.table, order,
-        starts, lattice, channels, places, call.points, sets, call.axes, strides, call.where_strides, three(cells),
-        three(larger), call.how, *shape,
+        collect, call.programs(images, channels, shape, places), values.device, flat, call.table, *points[1:], sums,
+        lattice, channels, places, call.points, slots, row, sets, call.axes, strides, three(cells), three(larger),
+        many, call.how, *shape,
     )  # fmt: skip
     folded = _folded(lattice, problem, taps)
     image = laid_out(folded.shape, values, values.dtype)
     return image.copy_(folded)
+
+
+def _by_cell(call: Call, cells: list[int], values: Tensor) -> Sorted:
+    rows, device, shape = call.where.shape[0], values.device, blocks(1, False)
+    keys = fresh((rows, call.points), torch.int64, device)
+    fractions = fresh((rows, call.points, call.how.dims), values.dtype, device)
+    start(
+        number, call.programs(rows, 1, shape), device, call.where, call.table, keys, fractions, call.points,
+        call.axes, call.where_strides, three(cells), call.how, shape[0],
+    )  # fmt: skip
+    keys, order = keys.sort(dim=1, stable=True)
+    every = torch.arange(math.prod(cells) + 1, device=device).expand(rows, -1).contiguous()
+    return Sorted(keys, fractions, order, torch.searchsorted(keys, every))
 
 
 def _cells(n: int, taps: int, mode: str, align_corners: bool) -> int:

@@ -34,10 +34,18 @@ def ratio(extent, out, HOW: tl.constexpr):
 
 @triton.jit
 @no_type_check
-def output_index(m, out):
-    """The indices x, y, z of point m of the output."""
-    row = m // out[0]
-    return m % out[0], row % out[1], row // out[1]
+def unravelled(m, shape):
+    """The indices x, y, z of place m in an array of this shape, x, y, z."""
+    row = m // shape[0]
+    return m % shape[0], row % shape[1], row // shape[1]
+
+
+@triton.jit
+@no_type_check
+def output_index(m, axes):
+    """The indices x, y, z of point m in the whole output, of which a part may be asked for."""
+    x, y, z = unravelled(m, axes.part)
+    return x + axes.origin[0], y + axes.origin[1], z + axes.origin[2]
 
 
 @triton.jit
@@ -52,9 +60,16 @@ def scale(out, HOW: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def middle(n):
+    """The index in the middle of an axis."""
+    return tl.cast(n - 1, tl.float64) * 0.5
+
+
+@triton.jit
+@no_type_check
 def from_middle(i, out):
     """An index of the output, counted from its middle, so that an identity is one to the last bit."""
-    return tl.cast(i, tl.float64) - tl.cast(out - 1, tl.float64) * 0.5
+    return tl.cast(i, tl.float64) - middle(out)
 
 
 @triton.jit
@@ -71,7 +86,7 @@ def row_of(matrix, A: tl.constexpr, axes, HOW: tl.constexpr):
 
     In pixels from the image's middle; the last row, w, in normalised coordinates.
     """
-    extent, out = axes[1], axes[3]
+    extent, out = axes.extent, axes.whole
     row = matrix + A * (HOW.dims + 1)
     steps = ()
     for b in tl.static_range(HOW.dims):
@@ -122,16 +137,16 @@ def by_matrix(matrix, index, axes, HOW: tl.constexpr):
 @no_type_check
 def is_beyond(x, A: tl.constexpr, axes, HOW: tl.constexpr):
     """Whether a pixel coordinate lies beyond −1 … 1, as the padding "none" sees it."""
-    extent, first = tl.cast(axes[1][A], x.dtype), -tl.cast(axes[2][A], x.dtype)
+    extent = tl.cast(axes.extent[A], x.dtype)
     edge = (0.0 if HOW.align else 0.5) + extent * HOW.eps
-    return (x < first - edge) | (x > first + (extent - 1) + edge)
+    return (x < -edge) | (x > extent - 1 + edge)
 
 
 @triton.jit
 @no_type_check
-def limit(size, dtype: tl.constexpr):
+def limit(extent, dtype: tl.constexpr):
     """The largest pixel coordinate that is told from others; no index overflows there."""
-    return tl.where(size < 2**29, 2.0**30, 2.0**52).to(dtype)
+    return tl.where(extent < 2**29, 2.0**30, 2.0**52).to(dtype)
 
 
 @triton.jit
@@ -145,7 +160,7 @@ def brought_in(pixels, alive, axes, HOW: tl.constexpr):
         if HOW.padding[a] == NONE_:
             alive = alive & ~is_beyond(x, a, axes, HOW)
     for a in tl.static_range(HOW.dims):
-        most = limit(axes[0][a], pixels[a].dtype)
+        most = limit(axes.extent[a], pixels[a].dtype)
         limited = limited + (tl.minimum(tl.maximum(tl.where(alive, pixels[a], 0.0), -most), most),)
     return limited, alive
 
@@ -155,9 +170,9 @@ def brought_in(pixels, alive, axes, HOW: tl.constexpr):
 def locate(where, strides, m, live, axes, HOW: tl.constexpr):
     """Pixel coordinates x, y, z of the points m of one image, w of a projective matrix, and which are not dead.
 
-    `where` is that of the image; `axes` holds size, extent, begin and the output's size, each x, y, z.
+    `where` is that of the image, `axes` is `launch.Axes`.
     """
-    extent, begin, out = axes[1], axes[2], axes[3]
+    extent, whole = axes.extent, axes.whole
     pixels = ()
     alive = live
     w = m * 0 + 1.0
@@ -169,26 +184,24 @@ def locate(where, strides, m, live, axes, HOW: tl.constexpr):
             x = tl.minimum(tl.maximum(tl.where(finite, raw, 0.0), -FAR_), FAR_)
             n = tl.cast(extent[a], x.dtype)
             # Written like this everywhere: another order of operations rounds differently.
-            x = (x + 1) * ((n - 1) * 0.5) if HOW.align else ((x + 1) * n - 1) * 0.5
-            pixels = pixels + (x - tl.cast(begin[a], x.dtype),)
+            pixels = pixels + ((x + 1) * ((n - 1) * 0.5) if HOW.align else ((x + 1) * n - 1) * 0.5,)
     elif HOW.kind == SHIFTS_:
-        index = output_index(m, out)
+        index = output_index(m, axes)
         for a in tl.static_range(HOW.dims):
             raw = tl.load(where + m * strides[1] + a * strides[2], mask=live, other=0.0)
             finite = tl.abs(raw) < float("inf")
             alive = alive & finite
             shift = half_extent(extent[a], tl.float64, HOW) * tl.where(finite, raw, 0.0).to(tl.float64)
-            middle = tl.cast(extent[a] - 1, tl.float64) * 0.5
-            x = ratio(extent[a], out[a], HOW) * from_middle(index[a], out[a]) + middle + shift
-            pixels = pixels + (x - tl.cast(begin[a], tl.float64),)
+            own = ratio(extent[a], whole[a], HOW) * from_middle(index[a], whole[a]) + middle(extent[a])
+            pixels = pixels + (own + shift,)
     else:
-        index = output_index(m, out)
+        index = output_index(m, axes)
         middles = ()
         for a in tl.static_range(HOW.dims):
-            middles = middles + (from_middle(index[a], out[a]),)
+            middles = middles + (from_middle(index[a], whole[a]),)
         found, w, before = by_matrix(where, middles, axes, HOW)
         alive = alive & before
         for a in tl.static_range(HOW.dims):
-            pixels = pixels + (found[a] + (tl.cast(extent[a] - 1, tl.float64) * 0.5 - tl.cast(begin[a], tl.float64)),)
+            pixels = pixels + (found[a] + middle(extent[a]),)
     pixels, alive = brought_in(pixels, alive, axes, HOW)
     return pixels, w, alive

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 from warpkit.sampling.gpu.points import locate
-from warpkit.sampling.gpu.taps import cell, moves, place, share, weight
+from warpkit.sampling.gpu.taps import cell, moves, piece, place, rounding, share, weight
 
 
 @triton.jit
@@ -33,7 +33,8 @@ def block(channels, points, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexp
 def taps_along(x, table, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.constexpr):
     """First tap, fraction, rows of the table and whether the coordinate moves; 0 along an axis that is not there."""
     if HOW.dims > A:
-        first, u, rows = cell(x[A], table, A, SLOPES, axes, HOW)
+        first, u = cell(x[A], table, A, SLOPES, axes, HOW)
+        u, rows = piece(u, rounding(x[A].dtype, table, A, SLOPES, axes, HOW), A, HOW)
         return first, u, rows, moves(x[A], A, axes)
     else:
         none = x[0].to(table.dtype.element_ty) * 0

@@ -38,8 +38,8 @@ def shares(along, table, A: tl.constexpr, axes, HOW: tl.constexpr):
 @no_type_check
 def to_matrix(slopes, where, w, m, live, sums, axes, HOW: tl.constexpr):
     """From the gradients of a block's pixel coordinates to its part of the matrix's gradient, [D + 1, D + 1]."""
-    extent, out = axes[1], axes[3]
-    index = output_index(m, out)
+    extent, out = axes.extent, axes.whole
+    index = output_index(m, axes)
     at = ()
     middles = ()
     for b in tl.static_range(HOW.dims):
@@ -140,7 +140,7 @@ def slopes(
     if HOW.kind < AFFINE_:
         to = found + ((part * images + n) * points + m) * HOW.dims
         for a in tl.static_range(HOW.dims):
-            half = half_extent(axes[1][a], found.dtype.element_ty, HOW)
+            half = half_extent(axes.extent[a], found.dtype.element_ty, HOW)
             tl.store(to + a, each[a].to(found.dtype.element_ty) * half, mask=live)
     else:
         sums = found + ((n * parts + part) * across + program % across) * ((HOW.dims + 1) * (HOW.dims + 1))

@@ -14,39 +14,46 @@ WRAP_ = tl.constexpr(3)
 
 @triton.jit
 @no_type_check
-def rounding(x, A: tl.constexpr, axes, HOW: tl.constexpr):
-    """ε, in pixels: what lies so little to the left of a joint may count as on its right."""
-    return tl.cast(axes[1][A], x.dtype) * HOW.eps
+def rounding(dtype: tl.constexpr, table, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.constexpr):
+    """ε, in pixels: what lies so little to the left of a joint counts as on its right.
+
+    It decides where the weights jump and, with SLOPES, everywhere; else it is 0, each point is in its own cell, and its
+    value as exact as its coordinate.
+    """
+    eps = tl.cast(axes.extent[A], dtype) * HOW.eps
+    return eps if SLOPES else eps * tl.load(table + HOW.numbers + A).to(dtype)
+
+
+@triton.jit
+@no_type_check
+def piece(u, eps, A: tl.constexpr, HOW: tl.constexpr):
+    """From a cell's fraction to that of its piece, and where the piece's rows begin in the table."""
+    if HOW.pieces[A] > 1:
+        of = tl.floor((u + eps.to(u.dtype)) * HOW.pieces[A])
+        of = tl.minimum(tl.maximum(of, 0.0), HOW.pieces[A] - 1.0)
+        return u * HOW.pieces[A] - of, HOW.start[A] + of.to(tl.int32) * (HOW.taps[A] * HOW.width[A])
+    else:
+        return u, HOW.start[A]
 
 
 @triton.jit
 @no_type_check
 def cell(x, table, A: tl.constexpr, SLOPES: tl.constexpr, axes, HOW: tl.constexpr):
-    """The first tap i₀ = ⌊x − r + ε⌋ + 1, the fraction u of its piece, and where the piece's rows begin in the table.
+    """The first tap i₀ = ⌊x − r + ε⌋ + 1, and the fraction u of the cell.
 
-    ε decides where the weights jump and, with SLOPES, everywhere; else each point is in its own cell, and its value as
-    exact as its coordinate. The fraction may be −ε: the polynomial is continued by that much.
+    The fraction may be −ε: the polynomial is continued by that much. The tap is counted among the pixels that are
+    stored, once it is a whole number: a part has the whole's fractions.
     """
-    eps = rounding(x, A, axes, HOW)
-    if not SLOPES:
-        eps = eps * tl.load(table + HOW.numbers + A).to(x.dtype)
-    first = tl.floor(x - HOW.taps[A] * 0.5 + eps) + 1
+    first = tl.floor(x - HOW.taps[A] * 0.5 + rounding(x.dtype, table, A, SLOPES, axes, HOW)) + 1
     u = (x - (first + (HOW.taps[A] * 0.5 - 1))).to(table.dtype.element_ty)
-    if HOW.pieces[A] > 1:
-        piece = tl.floor((u + eps.to(u.dtype)) * HOW.pieces[A])
-        piece = tl.minimum(tl.maximum(piece, 0.0), HOW.pieces[A] - 1.0)
-        u = u * HOW.pieces[A] - piece
-        rows = HOW.start[A] + piece.to(tl.int32) * (HOW.taps[A] * HOW.width[A])
-    else:
-        rows = HOW.start[A]
-    return first.to(tl.int64 if HOW.long else tl.int32), u, rows
+    return first.to(tl.int64 if HOW.long else tl.int32) - axes.begin[A], u
 
 
 @triton.jit
 @no_type_check
 def moves(x, A: tl.constexpr, axes):
     """Whether a coordinate moves its taps: what was brought in to the limit has no slope."""
-    return tl.abs(x) < limit(axes[0][A], x.dtype)
+    return tl.abs(x) < limit(axes.extent[A], x.dtype)
 
 
 @triton.jit
@@ -87,7 +94,7 @@ def modulo(i, n):
 @no_type_check
 def place(j, A: tl.constexpr, axes, HOW: tl.constexpr):
     """The pixel that stands at index j of an axis, and whether it is read: `boundary.place`."""
-    n = tl.cast(axes[0][A], j.dtype)
+    n = tl.cast(axes.size[A], j.dtype)
     read = j == j
     if HOW.padding[A] == ZEROS_:
         read = (j >= 0) & (j < n)

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend
-from warpkit.testing.backends.case import Case
+from warpkit.testing.backends.case import Case, deterministic
 from warpkit.testing.backends.cases import cases, simplest
 from warpkit.testing.backends.kernels import EVERY, SMOOTH
 from warpkit.testing.check import Checks, expect_close
@@ -58,10 +58,16 @@ def same_each_time(backend: Backend, case: Case, other: Case) -> None:
     Why:
         Training that cannot be repeated cannot be debugged.
     How:
-        The same call three times, others in between.
+        The same call three times, others in between; on a GPU under `torch.use_deterministic_algorithms(True)`.
     Mend:
-        Add up in a fixed order: no atomic additions; return new tensors.
+        Add up in a fixed order: no atomic additions, on a GPU at least where PyTorch is asked for that; return new
+        tensors.
     """
+    with deterministic(case.device != "cpu"):
+        _same_each_time(backend, case, other)
+
+
+def _same_each_time(backend: Backend, case: Case, other: Case) -> None:
     image, where = case.image().requires_grad_(), case.where().requires_grad_()
     first: list[Tensor] = []
     for _ in range(3):
