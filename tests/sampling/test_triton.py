@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from strategies import uniform
@@ -368,6 +369,39 @@ def test_indices_beyond_32_bits(strides):
     image = view.copy_(torch.arange(12).reshape(view.shape)).contiguous()
     points = 0.8 * uniform(0, 1, 6, 2)
     assert torch.equal(on("triton", view, points), on("reference", image, points))
+
+
+@needs
+@interpreted
+def test_equal_tables_are_brought_to_the_device_once():
+    """Compiled graphs and derivatives make the same numbers anew at each call."""
+    packed = importlib.import_module("warpkit.sampling.gpu.tables").packed
+    problem = Case().problem(Case().image(), Case().where())
+    again, other = (problem._replace(table=table) for table in (problem.table.clone(), 2 * problem.table))
+    assert packed(problem, torch.float32) is packed(again, torch.float32)
+    assert torch.equal(packed(other, torch.float32)[:-2], other.table.float())
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("points", [2**31 - 3, 2**31 + 5])
+def test_more_points_than_32_bits_count(points, monkeypatch):
+    """Of 2 GiB of output the last block alone, whose points that are not there have indices of more than 31 bits."""
+    maps = importlib.import_module("warpkit.sampling.gpu.maps")
+    interpreter = importlib.import_module("triton.runtime.interpreter")
+
+    def start(kernel, programs, device, *given):
+        last = interpreter.TensorHandle(np.array([programs - 1], np.int32), interpreter.tl.int32)
+        monkeypatch.setattr(interpreter.interpreter_builder, "create_get_program_id", lambda axis: last)
+        kernel[(1,)](*given)
+
+    monkeypatch.setattr(maps, "start", start)
+    monkeypatch.setattr(maps, "blocks", lambda channels, last: (64, 1))
+    case = Case(door="affine", size=(5,), out=(points,), kernels=EVERY[:1], padding=("border",))
+    image, first = (99 * case.image()).to(torch.uint8), (points - 1) // 64 * 64
+    whole = case.problem(image, case.where())
+    part = whole._replace(target=(points - first,), origin=(first,))
+    assert torch.equal(backend().pull(image, whole)[..., first:], REFERENCE.pull(image, part))
 
 
 @needs

@@ -11,21 +11,29 @@ from warpkit.sampling.gpu.taps import cell, moves, piece, place, rounding, share
 
 @triton.jit
 @no_type_check
+def points_of(points, HOW: tl.constexpr, BM: tl.constexpr):
+    """This program's number among those for one block of points, the block's and how many there are; the points of the
+    block, and which of these there are.
+
+    Indices of 64 bits are so from the start: what has overflowed stays negative when it is made longer.
+    """
+    program = tl.program_id(0).to(tl.int64 if HOW.long else tl.int32)
+    across = tl.cdiv(tl.cast(points, program.dtype), BM)
+    m = (program % across) * BM + tl.arange(0, BM)
+    return program // across, program % across, across, m, m < points
+
+
+@triton.jit
+@no_type_check
 def block(channels, points, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr):
     """The image, the points and the channels of this program, and which of both there are.
 
     Programs are counted along the axis without a limit.
     """
-    program = tl.program_id(0)
-    across = tl.cdiv(points, BM)
-    rest = program // across
+    rest, _, _, m, live = points_of(points, HOW, BM)
     groups = tl.cdiv(channels, BC)
-    m = (program % across) * BM + tl.arange(0, BM)
     c = (rest % groups) * BC + tl.arange(0, BC)
-    live, here = m < points, c < channels
-    m = m.to(tl.int64) if HOW.long else m
-    c = c.to(tl.int64) if HOW.long else c
-    return (rest // groups).to(tl.int64), m, c, live, here
+    return (rest // groups).to(tl.int64), m, c, live, c < channels
 
 
 @triton.jit
