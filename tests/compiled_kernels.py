@@ -13,7 +13,10 @@ from warpkit.testing.backends.case import Case
 from warpkit.testing.backends.kernels import EVERY
 
 TARGETS = [GPUTarget("cuda", 90, 32), GPUTarget("hip", "gfx942", 64)]
-NAMES = {torch.float32: "fp32", torch.float64: "fp64", torch.float16: "fp16", torch.uint8: "u8", torch.int64: "i64"}
+NAMES = {
+    torch.float16: "fp16", torch.bfloat16: "bf16", torch.float32: "fp32", torch.float64: "fp64", torch.uint8: "u8",
+    torch.int64: "i64",
+}  # fmt: skip
 
 
 def signature(given: Any, path: tuple[int, ...], constants: dict[Any, Any], attributes: dict[Any, Any]) -> Any:
@@ -67,6 +70,10 @@ problem = volume.problem(volume.image().float(), volume.where())
 backend.gradients(torch.zeros(1, 1, 4, 5, 1), volume.image().float(), problem, (False, True, False))
 labels = Case(door="shifts", out=(3, 4), kernels=(nearest,) * 2, dtype=torch.int64)
 backend.pull(labels.image(), labels.problem(labels.image(), labels.where()))
+for dtype in (torch.float16, torch.bfloat16, torch.float64):
+    case = Case(door="affine", out=(6, 7), padding=("border", "wrap"), dtype=dtype)
+    backend.pull(case.image(), case.problem(case.image(), case.where()))
+backend.push(case.values(), case.problem(case.image(), case.where()), 1)
 torch.use_deterministic_algorithms(True)
 ordered._MANY = 4  # so that some cells may have too many points
 for door, mode in (("affine", "zeros"), ("points", "border")):

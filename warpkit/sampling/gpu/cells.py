@@ -88,6 +88,7 @@ def crowd(
     n = (program // TAPS // slots // tl.cdiv(channels, BC)).to(tl.int64)
     c = (program // TAPS // slots) % tl.cdiv(channels, BC) * BC + tl.arange(0, BC)
     here = c < channels
+    c = c.to(tl.int64) if HOW.long else c
     all_cells = tl.cast(cells[0], tl.int64) * cells[1] * cells[2]
     set_ = n * row
     key = tl.load(keys + set_ * points + slot * MANY)
@@ -95,16 +96,16 @@ def crowd(
         begin = tl.load(starts + set_ * (all_cells + 1) + key)
         end = tl.load(starts + set_ * (all_cells + 1) + key + 1)
         if (end - begin >= MANY) & (slot * MANY - begin < MANY):
+            t = unravelled(tap, HOW.taps)
+            from_ = values + n * value_strides[2] + c[None, :] * value_strides[1]
             total = tl.zeros((BC,), table.dtype.element_ty)
             for first in range(begin, end, BM):
                 r = first + tl.arange(0, BM)
                 m = tl.load(order + set_ * points + r, mask=r < end, other=0)
-                w = weight_at(
-                    fractions + set_ * points * HOW.dims, m, r < end, unravelled(tap, HOW.taps), table, axes, HOW
-                )
+                w = weight_at(fractions + set_ * points * HOW.dims, m, r < end, t, table, axes, HOW)
                 both = (r < end)[:, None] & here[None, :]
-                from_ = values + n * value_strides[2] + m[:, None] * value_strides[0] + c[None, :] * value_strides[1]
-                total += tl.sum(tl.where(both, w[:, None] * tl.load(from_, mask=both, other=0.0), 0.0), axis=0)
+                value = tl.load(from_ + m[:, None] * value_strides[0], mask=both, other=0.0)
+                total += tl.sum(tl.where(both, w[:, None] * value, 0.0), axis=0)
             tl.store(sums + ((n * slots + slot) * TAPS + tap) * channels + c, total, mask=here)
 
 

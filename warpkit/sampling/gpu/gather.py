@@ -83,6 +83,29 @@ def rows_met(L, from_start, live, axes, HOW: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def columns_met(L, from_start, my, mz, live, axes, HOW: tl.constexpr):
+    """First and last x of a row of the output, y and z from its middle, that a pixel may be met by."""
+    low = my * 0 - FAR_
+    high = my * 0 + FAR_
+    for a in tl.static_range(HOW.dims):
+        rest = from_start[a]
+        if HOW.dims > 1:
+            rest = rest - L[a][1] * my
+        if HOW.dims > 2:
+            rest = rest - L[a][2] * mz
+        half = HOW.taps[a] * 0.5 + MARGIN_
+        flat = tl.abs(my * 0 + L[a][0]) < 1e-12
+        step = tl.where(flat, 1.0, L[a][0])
+        live = live & (~flat | (tl.abs(rest) <= half))
+        one = (rest - half) / step
+        two = (rest + half) / step
+        low = tl.where(flat, low, tl.maximum(low, tl.minimum(one, two)))
+        high = tl.where(flat, high, tl.minimum(high, tl.maximum(one, two)))
+    return whole_range(low, high, live, 0, axes)
+
+
+@triton.jit
+@no_type_check
 def met_at(matrix, table, pixel, index, live, axes, HOW: tl.constexpr):
     """The product of the weights by which output points meet a pixel, 0 for those that do not."""
     found, _, before = by_matrix(matrix, index, axes, HOW)
@@ -133,28 +156,11 @@ def gather(
             for ky in range(tl.max(y1 - y0, axis=0) + 1):
                 y = y0 + ky
                 my = from_middle(y + origin[1], whole[1])
-                low = mz * 0 - FAR_
-                high = mz * 0 + FAR_
-                live = finite & (z <= z1) & (y <= y1)
-                for a in tl.static_range(HOW.dims):
-                    rest = from_start[a]
-                    if HOW.dims > 1:
-                        rest = rest - L[a][1] * my
-                    if HOW.dims > 2:
-                        rest = rest - L[a][2] * mz
-                    half = HOW.taps[a] * 0.5 + MARGIN_
-                    flat = tl.abs(zero + L[a][0]) < 1e-12
-                    step = tl.where(flat, 1.0, L[a][0])
-                    live = live & (~flat | (tl.abs(rest) <= half))
-                    one = (rest - half) / step
-                    two = (rest + half) / step
-                    low = tl.where(flat, low, tl.maximum(low, tl.minimum(one, two)))
-                    high = tl.where(flat, high, tl.minimum(high, tl.maximum(one, two)))
-                x0, x1 = whole_range(low, high, live, 0, axes)
+                x0, x1 = columns_met(L, from_start, my, mz, finite & (z <= z1) & (y <= y1), axes, HOW)
                 for kx in range(tl.max(x1 - x0, axis=0) + 1):
                     x = x0 + kx
                     mx = from_middle(x + origin[0], whole[0])
-                    w, met = met_at(matrix, table, pixel, (mx, my, mz), live & (x <= x1), axes, HOW)
+                    w, met = met_at(matrix, table, pixel, (mx, my, mz), x <= x1, axes, HOW)
                     m = (z.to(tl.int64) * part[1] + y) * part[0] + x
                     both = met[:, None] & here[None, :]
                     value = tl.load(from_ + m[:, None] * value_strides[0], mask=both, other=0.0)

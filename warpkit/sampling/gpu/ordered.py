@@ -1,6 +1,7 @@
 """Push in a fixed order, where PyTorch is asked for deterministic algorithms: the same bits each time."""
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from warpkit.sampling.gpu.launch import (
 )
 from warpkit.sampling.problem import Problem
 
-_MANY = 256  # points of a cell, from which on programs of its own sum them up
+_MANY = 256  # points: programs of its own sum up a cell that has as many
 
 
 def push(values: Tensor, problem: Problem, images: int) -> Tensor:
@@ -33,7 +34,7 @@ def push(values: Tensor, problem: Problem, images: int) -> Tensor:
 
 def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
     channels = values.shape[1]
-    image = laid_out((images, channels, *problem.size), values, values.dtype, zeros=True)
+    image = laid_out((images, channels, *problem.size), values, values.dtype)
     call = Call(problem, values.dtype, image, values)
     flat, strides = point_strides(values, call.points)
     shape, pixels = blocks(channels, is_last(image)), math.prod(problem.size)
@@ -45,48 +46,62 @@ def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
     return image
 
 
+class Sorted(NamedTuple):
+    """Points sorted by cell: the cells' numbers, in order; each point's fractions; which point comes when; and where
+    among these each cell begins.
+    """
+
+    keys: Tensor
+    fractions: Tensor
+    order: Tensor
+    starts: Tensor
+
+
 def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
-    channels = values.shape[1]
-    taps = problem.kernels[1::6][::-1]  # rows first, as all here but the kernels' arguments
+    (given, channels), taps = (
+        values.shape[:2],
+        problem.kernels[1::6][::-1],
+    )  # rows first, but for the kernels' arguments
     cells = [
         _cells(n, t, mode, problem.align_corners)
         for n, t, mode in zip(problem.size, taps, problem.padding[::-1], strict=True)
     ]
     larger = [n + t - 1 for n, t in zip(cells, taps, strict=True)]
-    lattice = fresh((images, channels, *larger), values.dtype, values.device, zeros=True)
+    lattice = fresh((images, channels, *larger), values.dtype, values.device)
     call = Call(problem, values.dtype, lattice, values)
-    rows, images_in = call.where.shape[0], values.shape[0]
-    keys = fresh((rows, call.points), torch.int64, values.device)
-    fractions = fresh((rows, call.points, call.how.dims), values.dtype, values.device)
-    shape = blocks(1, False)
-    start(
-        number, call.programs(rows, 1, shape), values.device, call.where, call.table, keys, fractions, call.points,
-        call.axes, call.where_strides, three(cells), call.how, shape[0],
-    )  # fmt: skip
-    keys, order = keys.sort(dim=1, stable=True)
-    every = torch.arange(math.prod(cells) + 1, device=values.device).expand(rows, -1).contiguous()
-    starts = torch.searchsorted(keys, every)
-    # So many sums are no more than the values are.
-    many = max(_MANY, 1 << (math.prod(taps) - 1).bit_length())
+    points = _by_cell(call, cells, values)
+    many = max(_MANY, 1 << (math.prod(taps) - 1).bit_length())  # so the sums are no more numbers than the values
     slots = -(-call.points // many)
-    sums = fresh((images_in, slots, *taps, channels), values.dtype, values.device)
+    sums = fresh((given, slots, *taps, channels), values.dtype, values.device)
     flat, strides = point_strides(values, call.points)
-    shape, places = blocks(channels, False), math.prod(larger)
-    row = int(rows > 1)
+    shape, row = blocks(channels, False), int(call.where.shape[0] > 1)
     if call.points >= many:
         start(
-            crowd, sums[..., 0].numel() * -(-channels // shape[1]), values.device, flat, call.table, keys, fractions,
-            order, starts, sums, channels, call.points, slots, row, call.axes, strides, three(cells), many, call.how,
-            *shape,
+            crowd, given * slots * math.prod(taps) * -(-channels // shape[1]), values.device, flat, call.table,
+            *points, sums, channels, call.points, slots, row, call.axes, strides, three(cells), many, call.how, *shape,
         )  # fmt: skip
+    places, sets = math.prod(larger), given if images == 1 else 1
     start(
-        collect, call.programs(images, channels, shape, places), values.device, flat, call.table, fractions, order,
-        starts, sums, lattice, channels, places, call.points, slots, row, images_in if images == 1 else 1, call.axes,
-        strides, three(cells), three(larger), many, call.how, *shape,
+        collect, call.programs(images, channels, shape, places), values.device, flat, call.table, *points[1:], sums,
+        lattice, channels, places, call.points, slots, row, sets, call.axes, strides, three(cells), three(larger),
+        many, call.how, *shape,
     )  # fmt: skip
     folded = _folded(lattice, problem, taps)
     image = laid_out(folded.shape, values, values.dtype)
     return image.copy_(folded)
+
+
+def _by_cell(call: Call, cells: list[int], values: Tensor) -> Sorted:
+    rows, device, shape = call.where.shape[0], values.device, blocks(1, False)
+    keys = fresh((rows, call.points), torch.int64, device)
+    fractions = fresh((rows, call.points, call.how.dims), values.dtype, device)
+    start(
+        number, call.programs(rows, 1, shape), device, call.where, call.table, keys, fractions, call.points,
+        call.axes, call.where_strides, three(cells), call.how, shape[0],
+    )  # fmt: skip
+    keys, order = keys.sort(dim=1, stable=True)
+    every = torch.arange(math.prod(cells) + 1, device=device).expand(rows, -1).contiguous()
+    return Sorted(keys, fractions, order, torch.searchsorted(keys, every))
 
 
 def _cells(n: int, taps: int, mode: str, align_corners: bool) -> int:

@@ -1,6 +1,8 @@
 """One call of a backend, as plain data: the image, where it is sampled, and how."""
 
+import contextlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,3 +147,14 @@ def check_same(
     expect(found.device == image.device, f"a result on {found.device}", f"on {image.device}, as the image")
     rounded = 0.0 if where.dtype == torch.float64 else TOLERANCES[torch.float32]
     expect_close(found, expected, max(TOLERANCES.get(image.dtype, 1e-9), rounded), "a value", at)
+
+
+@contextlib.contextmanager
+def deterministic(asked: bool) -> Iterator[None]:
+    """Ask PyTorch for deterministic algorithms, or leave it as it is."""
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(asked or before)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

@@ -1,14 +1,10 @@
 """What every backend has to be: a function of its inputs alone, which it leaves as they are."""
 
-import contextlib
-from collections.abc import Iterator
-
-import torch
 from torch import Tensor
 
 from warpkit.boundary import PADDING_MODES
 from warpkit.sampling.backend import Backend
-from warpkit.testing.backends.case import Case
+from warpkit.testing.backends.case import Case, deterministic
 from warpkit.testing.backends.cases import cases, simplest
 from warpkit.testing.backends.kernels import EVERY, SMOOTH
 from warpkit.testing.check import Checks, expect_close
@@ -69,17 +65,6 @@ def same_each_time(backend: Backend, case: Case, other: Case) -> None:
     """
     with deterministic(case.device != "cpu"):
         _same_each_time(backend, case, other)
-
-
-@contextlib.contextmanager
-def deterministic(asked: bool) -> Iterator[None]:
-    """Ask PyTorch for deterministic algorithms, or leave it as it is."""
-    before = torch.are_deterministic_algorithms_enabled()
-    torch.use_deterministic_algorithms(asked or before)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
 
 
 def _same_each_time(backend: Backend, case: Case, other: Case) -> None:
