@@ -47,9 +47,10 @@ MODES = ("zeros", "border", "reflection", "wrap", "none")
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several programs for each image, each with a part that is masked."""
-    for module in ("maps", "derivatives", "ordered"):
+    for module, name in (("maps", "blocks"), ("derivatives", "blocks"), ("ordered", "walked")):
         loaded = importlib.import_module(f"warpkit.sampling.gpu.{module}")
-        monkeypatch.setattr(loaded, "blocks", lambda channels, last: (8, 2))
+        monkeypatch.setattr(loaded, name, lambda channels, last: (8, 2))
+    monkeypatch.setattr(importlib.import_module("warpkit.sampling.gpu.launch"), "_ENOUGH", 1)  # so they take turns
 
 
 def backend() -> triton.Triton:
@@ -191,7 +192,7 @@ def on(name: str, image: Tensor, points: Tensor, **how) -> Tensor:
 @needs
 @interpreted
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.complex64, torch.float16], ids=str)
-def test_labels_are_copied(dtype):
+def test_labels_are_copied(dtype, small_blocks):
     image = (9 * uniform(0, 2, 3, 4, 5)).to(torch.int8).to(dtype)
     points = 1.5 * uniform(1, 2, 4, 2)
     points[0, 1] = torch.nan
@@ -264,7 +265,7 @@ def test_the_deterministic_way_back_is_right_and_adds_nothing_in_a_race(seed, do
 def test_cells_with_many_points_are_summed_by_themselves(images, sets, monkeypatch):
     ordered = importlib.import_module("warpkit.sampling.gpu.ordered")
     monkeypatch.setattr(ordered, "_MANY", 4)
-    monkeypatch.setattr(ordered, "blocks", lambda channels, last: (16, 4))
+    monkeypatch.setattr(ordered, "walked", lambda channels, last: (16, 4))
     case = Case(
         images=images, sets=sets, channels=3, size=(3, 4), out=(33,), padding=("border", "wrap"), dtype=torch.float32
     )

@@ -47,8 +47,9 @@ def to_matrix(slopes, where, w, m, live, sums, axes, HOW: tl.constexpr):
         middles = middles + (from_middle(index[b], out[b]),)
     last = w * 0.0
     for a in tl.static_range(HOW.dims):
-        given = slopes[a].to(tl.float64) / w
+        given = slopes[a].to(tl.float64)
         if HOW.kind == PROJECTIVE_:
+            given = given / w
             x = tl.where(given != 0.0, by_row(where, a, middles, axes, HOW), 0.0) / w
             last -= given * x
         value = tl.where(live, given * half_extent(extent[a], tl.float64, HOW), 0.0)
