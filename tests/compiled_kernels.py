@@ -76,6 +76,11 @@ for dtype in (torch.float16, torch.bfloat16, torch.float64):
 backend.push(case.values(), case.problem(case.image(), case.where()), 1)
 torch.use_deterministic_algorithms(True)
 ordered._MANY = 4  # so that some cells may have too many points
-for door, mode in (("affine", "zeros"), ("points", "border")):
-    case = Case(door=door, out=(6, 7), channels=3, padding=(mode,) * 2, dtype=torch.float32)
-    backend.push(case.values(), case.problem(case.image(), case.where()), 1)
+for door, mode, channels, images, size in (
+    ("affine", "zeros", 3, 1, (4, 5)), ("points", "border", 3, 1, (4, 5)), ("shifts", "wrap", 1, 2, (1, 4)),
+):  # fmt: skip
+    case = Case(
+        door=door, images=images, sets=images, channels=channels, size=size, out=(6, 7), padding=(mode,) * 2,
+        dtype=torch.float32,
+    )  # fmt: skip
+    backend.push(case.values(), case.problem(case.image(), case.where()), images)

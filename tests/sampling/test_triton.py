@@ -30,7 +30,7 @@ from warpkit.sampling.backend import backends, choose
 from warpkit.sampling.problem import Problem
 from warpkit.testing.backends import backend_checks, derivatives, values
 from warpkit.testing.backends.case import MATRICES, REFERENCE, Case, deterministic
-from warpkit.testing.backends.kernels import EVERY, STANDARD, Learned
+from warpkit.testing.backends.kernels import EVERY, STANDARD
 from warpkit.testing.report import Status
 from warpkit.testing.session import Session
 
@@ -106,16 +106,6 @@ def test_pull_push_and_gradients(seed):
 
 @needs
 @interpreted
-@pytest.mark.parametrize("seed", [0, 5, 10])
-def test_pull_and_push_are_adjoint(seed):
-    case = generated(seed, fill=0.0, dtype=torch.float64)
-    u, v, where = case.image(), case.values(), case.where()
-    left, right = (case.push(backend(), v, where) * u).sum(), (v * case.sample(backend(), u, where)).sum()
-    assert abs(left - right) < 1e-10 * (1 + abs(left))
-
-
-@needs
-@interpreted
 @pytest.mark.parametrize(("axis", "door"), [(0, "points"), (1, "affine")])
 def test_differentiated_tables(axis, door):
     case = Case(door=door, channels=2, out=(2, 3), kernels=(EVERY[1], EVERY[3]), padding=("zeros", "wrap"), fill=2.0)
@@ -165,14 +155,6 @@ def test_pixels_stored_beyond_the_edge_change_no_bit():
 
 @needs
 @interpreted
-def test_second_derivatives():
-    derivatives.second_derivatives(
-        backend(), Case(channels=2, kernels=(Learned(), EVERY[1]), padding=("none", "zeros"))
-    )
-
-
-@needs
-@interpreted
 @pytest.mark.parametrize("dtype", [
     torch.float16, torch.bfloat16, torch.uint8, torch.int8, torch.uint16, torch.int16, torch.int32,
 ], ids=str)  # fmt: skip
@@ -181,7 +163,16 @@ def test_numbers_are_read_as_they_are_stored(dtype):
     image = 120 * uniform(0, 1, 2, 9)
     image = (image if dtype.is_signed else image.abs()).to(dtype)
     found, expected = (on(name, image, points, kernel="bicubic", fill=3) for name in ("triton", "reference"))
-    near(found, expected, 0 if not dtype.is_floating_point else torch.finfo(dtype).eps)
+    assert found.dtype == dtype
+    rtol, atol = (torch.finfo(dtype).eps, 1e-4) if dtype.is_floating_point else (0, 0)  # summed in float32
+    torch.testing.assert_close(found, expected, rtol=rtol, atol=atol)
+
+
+@needs
+@interpreted
+def test_a_half_is_rounded_to_the_even_number():
+    image = torch.tensor([[[2, 3, 4, 7]]], dtype=torch.uint8)
+    assert on("triton", image, torch.tensor([[[-0.5], [0.0], [0.5]]])).tolist() == [[[2, 4, 6]]]
 
 
 def on(name: str, image: Tensor, points: Tensor, **how) -> Tensor:
@@ -523,9 +514,9 @@ def test_it_is_chosen_by_itself_on_a_gpu(on_a_gpu, monkeypatch):
 
 def test_a_gpu_without_triton_gets_the_reference_and_one_notice(on_a_gpu, monkeypatch):
     monkeypatch.setattr(triton, "_is_there", False)
-    with pytest.warns(UserWarning, match="Triton, which is not installed"):
-        assert choose(gpu_problem())[0] == "reference"
-    assert choose(gpu_problem())[0] == "reference"  # another notice would be an error
+    with pytest.warns(UserWarning, match="Triton, which is not installed") as said:
+        assert [choose(gpu_problem())[0] for _ in range(2)] == ["reference"] * 2
+    assert len(said) == 1
 
 
 def test_without_triton_it_says_what_is_missing(monkeypatch):
