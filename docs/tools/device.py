@@ -3,25 +3,33 @@
 Agreement with the reference backend on the same device comes first, with gradients, halves and the deterministic way
 back; nothing is measured where it fails. Then each cell is timed beside `grid_sample` (after `affine_grid` for
 matrices; it has no lanczos, and no bicubic in 3-D) and beside a copy of the image. The most telling cells come first,
-and after --minutes (4, agreement and all) the rest is left out: the first run compiles each kernel, a second one finds
-them compiled. FILE is written again after each cell, and the table is printed whatever stops the script.
+and after --minutes (4, agreement and all) the rest is left out. Compiling takes most of that time: all processors do it
+before anything is timed, and a second run finds the kernels compiled. FILE is written again after each cell, and the
+table is printed whatever stops the script.
+
+Runs are timed many in a row, so that the GPU does not wait for Python between them. `host` is what Python takes to
+start one: where it is as long as the run, no kernel can be quicker.
 
 --quick tries everything with tiny sizes, on the CPU too: TRITON_INTERPRET=1 python docs/tools/device.py --quick
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import functools
 import itertools
 import json
 import math
+import multiprocessing
+import os
 import platform
 import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -37,8 +45,10 @@ SIZES = {"1080p": (1080, 1920), "224²": (224, 224), "28²": (28, 28), "128³": 
 TINY = {"1080p": (6, 9), "224²": (5, 5), "28²": (3, 3), "128³": (3, 4, 3)}
 BATCHES = {"1080p": 1, "224²": 16, "28²": 256, "128³": 1}
 MOST = 6 * 2**30  # bytes of an image: larger cells are left out
+BESIDE = 6e8  # bytes of an image up to which several processes have one each, and what they need for its gradients
 PEERS = {2: ("bilinear", "bicubic"), 3: ("bilinear",)}  # what grid_sample has in that many dimensions
-RUNS, LONG = 30, 0.15  # times that something is run at most, and seconds after which it is not run again
+RUNS, LONG = 20, 0.1  # times that a row of runs is timed at most, and seconds after which it is not timed again
+ROW, IN_ROW = 0.01, 100  # seconds that a row takes, about, and the most runs in it
 Row = dict[str, object]
 
 
@@ -112,43 +122,96 @@ def step(call: Callable[[str, str, Inputs], Tensor], cell: Cell, given: Inputs) 
     return lambda: torch.autograd.grad(call(cell.kernel, cell.where, learning), wanted, grad)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """The median of the runs after the first, which compiles."""
+class Took(NamedTuple):
+    """Seconds that a run takes, and those in which Python starts it."""
+
+    run: float
+    host: float
+
+
+def timed(work: Callable[[], object], count: int) -> Took:
+    """Each of `count` runs in a row."""
+    start = time.perf_counter()
+    if DEVICE.type != "cuda":
+        for _ in range(count):
+            work()
+        each = (time.perf_counter() - start) / count
+        return Took(each, each)
+    begin, finish = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+    begin.record()
+    for _ in range(count):
+        work()
+    finish.record()
+    host = (time.perf_counter() - start) / count
+    finish.synchronize()
+    return Took(begin.elapsed_time(finish) / 1000 / count, host)
+
+
+def seconds(work: Callable[[], object]) -> Took:
+    """The medians of what comes after the first run, which compiles, and the second, which says how many make a row."""
     work()
-    found: list[float] = []
+    count = min(IN_ROW, max(1, int(ROW / timed(work, 1).run)))
+    found: list[Took] = []
     end = time.perf_counter() + LONG
     while not found or (len(found) < RUNS and time.perf_counter() < end):
-        if DEVICE.type == "cuda":
-            begin, finish = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-            begin.record()
-            work()
-            finish.record()
-            finish.synchronize()
-            found.append(begin.elapsed_time(finish) / 1000)
-        else:
-            start = time.perf_counter()
-            work()
-            found.append(time.perf_counter() - start)
-    return statistics.median(found)
+        found.append(timed(work, count))
+    return Took(*map(statistics.median, zip(*found, strict=True)))
 
 
-def check(quick: bool) -> Iterator[str]:
+def processes() -> int:
+    """As many as there are processors, and as the device has memory for; 1 on the CPU."""
+    if DEVICE.type != "cuda":
+        return 1
+    return min(os.cpu_count() or 1, max(1, int(torch.cuda.get_device_properties(DEVICE).total_memory / 12 / BESIDE)))
+
+
+def side_by_side(
+    call: Callable[..., list[str]], each: Iterable[tuple[object, ...]], count: int, end: float
+) -> list[str]:
+    """All that is wrong, from processes that compile at the same time; what has not begun at `end` is left.
+
+    One that writes where it should not stops no other. A single one is this one, and knows no end.
+    """
+    if count == 1:
+        return [wrong for given in each for wrong in call(*given)]
+    found: list[str] = []
+    with concurrent.futures.ProcessPoolExecutor(count, multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(call, *given): given for given in each}
+        for future, given in futures.items():
+            try:
+                found += future.result(max(0.0, end - time.monotonic()))
+            except concurrent.futures.TimeoutError:
+                pool.shutdown(cancel_futures=True)  # and waits for what has begun
+                return [*found, f"{given}: not done in time"]
+            except Exception as error:  # a process that died
+                found.append(f"{given}: {type(error).__name__}: {error}")
+    return found
+
+
+def check(quick: bool, count: int, end: float) -> list[str]:
     """What is not chosen, does not agree with the reference backend, or is not the same twice where it has to be."""
     case = Case(device=DEVICE.type, dtype=torch.float32)
     if DEVICE.type == "cuda" and (chosen := choose(case.problem(case.image(), case.where()))[0]) != "triton":
-        yield f"on a GPU {chosen} is chosen"
+        return [f"on a GPU {chosen} is chosen"]
     sizes = ((5, 6), (2, 3, 2)) if quick else ((40, 33), (9, 8, 7))
-    paddings: tuple[PaddingMode, ...] = ("zeros", "border")
-    each = itertools.product(sizes, ("bilinear", "lanczos"), ("matrix", "points"), paddings)
-    for size, kernel, where, padding in each:
-        if (len(size) == 3 and kernel == "lanczos") or (where, padding) == ("matrix", "border"):
-            continue
-        for dtype in (torch.float32, torch.float16):
-            what = f"{where}, {kernel}, {padding}, {list(size)}, {dtype}"
-            try:
-                yield from (f"{what}: {wrong}" for wrong in compared(size, kernel, where, padding, dtype))
-            except Exception as error:  # whatever a compiler or a driver says
-                yield f"{what}: {type(error).__name__}: {error}"
+    each = itertools.product(sizes, ("bilinear", "lanczos"), ("matrix", "points"), ("zeros", "border"))
+    given = [
+        (size, kernel, where, padding)
+        for size, kernel, where, padding in each
+        if not (len(size) == 3 and kernel == "lanczos") and (where, padding) != ("matrix", "border")
+    ]
+    return side_by_side(checked, given, count, end)
+
+
+def checked(size: tuple[int, ...], kernel: str, where: str, padding: PaddingMode) -> list[str]:
+    found = []
+    for dtype in (torch.float32, torch.float16):
+        what = f"{where}, {kernel}, {padding}, {list(size)}, {dtype}"
+        try:
+            found += [f"{what}: {wrong}" for wrong in compared(size, kernel, where, padding, dtype)]
+        except Exception as error:  # whatever a compiler or a driver says
+            found.append(f"{what}: {type(error).__name__}: {error}")
+    return found
 
 
 def compared(size: tuple[int, ...], kernel: str, where: str, padding: PaddingMode, dtype: torch.dtype) -> Iterator[str]:
@@ -176,25 +239,45 @@ def compared(size: tuple[int, ...], kernel: str, where: str, padding: PaddingMod
         yield "not the same bits twice"
 
 
+def compiled(cell: Cell) -> list[str]:
+    """All kernels of a cell, on disk for whoever starts them next. What is wrong is told when it is measured."""
+    given = inputs(SIZES[cell.size], BATCHES[cell.size], cell.channels, getattr(torch, cell.dtype))
+    # The ways back of halves are those of float32.
+    ways = (
+        (("forward", False),) if cell.dtype == "float16" else (("both", False), ("both", True), ("coordinates", False))
+    )
+    with wk.use_backend("triton"), contextlib.suppress(Exception):
+        for way, fixed in ways:
+            torch.use_deterministic_algorithms(fixed)
+            step(ours, cell._replace(way=way), given)()
+    return []
+
+
 def measure(cell: Cell, size: tuple[int, ...], batch: int) -> Row:
     row: Row = {**cell._asdict(), "batch": batch}
     try:
         given = inputs(size, batch, cell.channels, getattr(torch, cell.dtype))
         with wk.use_backend("triton"):
-            row["warpkit"] = seconds(step(ours, cell, given))
+            row["warpkit"], row["host"] = seconds(step(ours, cell, given))
             if cell.way == "both":
                 torch.use_deterministic_algorithms(True)
-                row["deterministic"] = seconds(step(ours, cell, given))
+                row["deterministic"] = seconds(step(ours, cell, given)).run
         torch.use_deterministic_algorithms(False)
         if cell.kernel in PEERS[len(size)]:
-            row["grid_sample"] = seconds(step(theirs, cell, given))
-        target = torch.empty_like(given.image)
-        row["copy"] = seconds(lambda: target.copy_(given.image))
+            row["grid_sample"] = seconds(step(theirs, cell, given)).run
+        row["copy"] = copied(size, batch, cell.channels, getattr(torch, cell.dtype))
     except Exception as error:  # of this cell: too little memory, or whatever a compiler says
         row["error"] = f"{type(error).__name__}: {error}".partition("\n")[0]
     finally:
         torch.use_deterministic_algorithms(False)
     return row
+
+
+@functools.lru_cache(maxsize=1)
+def copied(*of: Any) -> float:
+    image = inputs(*of).image
+    target = torch.empty_like(image)
+    return seconds(lambda: target.copy_(image)).run
 
 
 def ratio(row: Row, of: str, to: str) -> float | None:
@@ -219,7 +302,7 @@ def missed(row: Row) -> list[str]:
 def table(rows: list[Row]) -> str:
     """One line for each cell, in milliseconds; × is grid_sample's time over ours."""
     head = ["size", "batch", "channels", "kernel", "way", "where", "dtype"]
-    columns = ["warpkit", "deterministic", "grid_sample", "copy"]
+    columns = ["warpkit", "host", "deterministic", "grid_sample", "copy"]
     lines = ["| " + " | ".join([*head, *columns, "×", "missed"]) + " |", "|" + "---|" * (len(head) + len(columns) + 2)]
     for row in rows:
         times = [f"{1000 * float(row[c]):.3f}" if c in row else "" for c in columns]  # type: ignore[arg-type]
@@ -229,38 +312,56 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
+def held(cell: Cell, sizes: dict[str, tuple[int, ...]], batch: int) -> int:
+    """Bytes of a cell's image."""
+    dtype: torch.dtype = getattr(torch, cell.dtype)
+    return math.prod(sizes[cell.size]) * batch * cell.channels * dtype.itemsize
+
+
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--quick", action="store_true")
     asked.add_argument("--json", type=Path)
     asked.add_argument("--minutes", type=float, default=4.0)
+    asked.add_argument(
+        "--processes", type=int, help="that compile side by side; 1 where the GPU takes no more than one"
+    )
     given = asked.parse_args()
     begun = time.monotonic()
     end = begun + 60 * given.minutes
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(124))  # as if it were interrupted: what it has is printed
     name = torch.cuda.get_device_name() if DEVICE.type == "cuda" else f"the CPU ({platform.machine()}), interpreted"
-    wrong = list(check(given.quick))
+    count = given.processes or processes()
+    wrong = check(given.quick, count, end)
     print("\n".join(wrong) or f"agrees with the reference on {name}", file=sys.stderr)
-    if wrong:
-        return 1
     sizes = TINY if given.quick else SIZES
     rows: list[Row] = []
     about: Row = {"device": name, "torch": torch.__version__, "warpkit": wk.__version__, "cells": 0, "left_out": 0}
-    about["agreement_seconds"] = round(time.monotonic() - begun, 1)
+    about |= {"agreement_seconds": round(time.monotonic() - begun, 1), "wrong": wrong}
+
+    def keep() -> None:
+        if given.json:
+            with written_whole(given.json) as file:
+                file.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+
+    keep()
+    if wrong:
+        return 1
     chosen = list(cells())[: 6 if given.quick else None]
+    if count > 1:
+        each = [cell for cell in chosen if cell.way == "forward" and held(cell, sizes, BATCHES[cell.size]) <= BESIDE]
+        side_by_side(compiled, zip(each), count, begun + 24 * given.minutes)  # two fifths of the time
+        about["compiled_seconds"] = round(time.monotonic() - begun, 1)
     spent = 0.0
     try:
         for cell in chosen:
             began = time.monotonic()
             batch = 1 if given.quick else BATCHES[cell.size]
-            held = math.prod(sizes[cell.size]) * batch * cell.channels * getattr(torch, cell.dtype).itemsize
-            if (began + spent <= end or given.quick) and held <= MOST:
+            if (began + spent <= end or given.quick) and held(cell, sizes, batch) <= MOST:
                 rows.append(measure(cell, sizes[cell.size], batch))
                 spent = max(0.8 * spent, time.monotonic() - began)  # what the next one may take
                 about |= {"cells": len(rows), "left_out": len(chosen) - len(rows)}
-                if given.json:
-                    with written_whole(given.json) as file:
-                        file.write_text(json.dumps({"about": about, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+                keep()
     finally:
         left = len(chosen) - len(rows)
         print(f"On {name}, torch {torch.__version__}; milliseconds, medians; {left} cells left out.\n\n{table(rows)}")

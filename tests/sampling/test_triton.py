@@ -16,6 +16,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from strategies import uniform
@@ -46,9 +47,10 @@ MODES = ("zeros", "border", "reflection", "wrap", "none")
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Several programs for each image, each with a part that is masked."""
-    for module in ("maps", "derivatives", "ordered"):
+    for module, name in (("maps", "blocks"), ("derivatives", "blocks"), ("ordered", "walked")):
         loaded = importlib.import_module(f"warpkit.sampling.gpu.{module}")
-        monkeypatch.setattr(loaded, "blocks", lambda channels, last: (8, 2))
+        monkeypatch.setattr(loaded, name, lambda channels, last: (8, 2))
+    monkeypatch.setattr(importlib.import_module("warpkit.sampling.gpu.launch"), "_ENOUGH", 1)  # so they take turns
 
 
 def backend() -> triton.Triton:
@@ -181,7 +183,7 @@ def on(name: str, image: Tensor, points: Tensor, **how) -> Tensor:
 @needs
 @interpreted
 @pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int64, torch.complex64, torch.float16], ids=str)
-def test_labels_are_copied(dtype):
+def test_labels_are_copied(dtype, small_blocks):
     image = (9 * uniform(0, 2, 3, 4, 5)).to(torch.int8).to(dtype)
     points = 1.5 * uniform(1, 2, 4, 2)
     points[0, 1] = torch.nan
@@ -254,7 +256,7 @@ def test_the_deterministic_way_back_is_right_and_adds_nothing_in_a_race(seed, do
 def test_cells_with_many_points_are_summed_by_themselves(images, sets, monkeypatch):
     ordered = importlib.import_module("warpkit.sampling.gpu.ordered")
     monkeypatch.setattr(ordered, "_MANY", 4)
-    monkeypatch.setattr(ordered, "blocks", lambda channels, last: (16, 4))
+    monkeypatch.setattr(ordered, "walked", lambda channels, last: (16, 4))
     case = Case(
         images=images, sets=sets, channels=3, size=(3, 4), out=(33,), padding=("border", "wrap"), dtype=torch.float32
     )
@@ -362,6 +364,39 @@ def test_indices_beyond_32_bits(strides):
     image = view.copy_(torch.arange(12).reshape(view.shape)).contiguous()
     points = 0.8 * uniform(0, 1, 6, 2)
     assert torch.equal(on("triton", view, points), on("reference", image, points))
+
+
+@needs
+@interpreted
+def test_equal_tables_are_brought_to_the_device_once():
+    """Compiled graphs and derivatives make the same numbers anew at each call."""
+    packed = importlib.import_module("warpkit.sampling.gpu.tables").packed
+    problem = Case().problem(Case().image(), Case().where())
+    again, other = (problem._replace(table=table) for table in (problem.table.clone(), 2 * problem.table))
+    assert packed(problem, torch.float32) is packed(again, torch.float32)
+    assert torch.equal(packed(other, torch.float32)[:-2], other.table.float())
+
+
+@needs
+@interpreted
+@pytest.mark.parametrize("points", [2**31 - 3, 2**31 + 5])
+def test_more_points_than_32_bits_count(points, monkeypatch):
+    """Of 2 GiB of output the last block alone, whose points that are not there have indices of more than 31 bits."""
+    maps = importlib.import_module("warpkit.sampling.gpu.maps")
+    interpreter = importlib.import_module("triton.runtime.interpreter")
+
+    def start(kernel, programs, device, *given):
+        last = interpreter.TensorHandle(np.array([programs - 1], np.int32), interpreter.tl.int32)
+        monkeypatch.setattr(interpreter.interpreter_builder, "create_get_program_id", lambda axis: last)
+        kernel[(1,)](*given)
+
+    monkeypatch.setattr(maps, "start", start)
+    monkeypatch.setattr(maps, "blocks", lambda channels, last: (64, 1))
+    case = Case(door="affine", size=(5,), out=(points,), kernels=EVERY[:1], padding=("border",))
+    image, first = (99 * case.image()).to(torch.uint8), (points - 1) // 64 * 64
+    whole = case.problem(image, case.where())
+    part = whole._replace(target=(points - first,), origin=(first,))
+    assert torch.equal(backend().pull(image, whole)[..., first:], REFERENCE.pull(image, part))
 
 
 @needs

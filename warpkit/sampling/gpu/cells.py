@@ -82,7 +82,7 @@ def crowd(
     `keys` is sorted; the rest as in `collect`.
     """
     TAPS: tl.constexpr = HOW.taps[0] * HOW.taps[1] * HOW.taps[2]
-    program = tl.program_id(0)
+    program = tl.program_id(0).to(tl.int64)
     tap = program % TAPS
     slot = (program // TAPS) % slots
     n = (program // TAPS // slots // tl.cdiv(channels, BC)).to(tl.int64)

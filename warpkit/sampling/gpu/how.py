@@ -11,6 +11,7 @@ from warpkit.sampling.problem import KINDS, Problem
 # Their numbers in the kernels, which compare words at compile time alone, and numbers are quicker to hash.
 ZEROS, BORDER, REFLECTION, WRAP, NONE = range(5)
 POINTS, SHIFTS, AFFINE, PROJECTIVE = range(4)
+BLOCK = 1024  # the most points of a program: its last may lie so far beyond those that there are
 assert PADDING_MODES == ("zeros", "border", "reflection", "wrap", "none")
 assert KINDS == ("points", "shifts", "affine", "projective")
 
@@ -60,5 +61,5 @@ def how_of(problem: Problem, elements: int) -> How:
         eps=2 * torch.finfo(working(problem.where.dtype)).eps,
         zeros="zeros" in problem.padding,
         total=problem.total,
-        long=elements >= 2**31 or max(*problem.size, *problem.extent) >= 2**29,
+        long=elements > 2**31 - BLOCK or max(*problem.size, *problem.extent) >= 2**29,
     )

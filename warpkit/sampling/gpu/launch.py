@@ -16,19 +16,27 @@ from warpkit.sampling.problem import Problem
 
 Three = tuple[int, int, int]
 _WARPS = 4
+_ENOUGH = 1024  # programs
 
 
 def blocks(channels: int, last: bool) -> tuple[int, int]:
-    """Output points and channels of one program: a fixed table by size class, with nothing tried out at run time.
+    """Output points and channels of one program at a time: a fixed table by layout, with nothing tried out at run time.
 
-    Up to eight numbers for each of 128 threads, and two points at most, whose taps stay in registers. Planes are read
-    along their rows, so points come first; with the channels last up to 128 of them are neighbours in memory.
+    Threads that are neighbours have to read neighbours in memory. Triton does not see how pixels lie whose places are
+    computed, and lets threads run along the channels: so of planes one channel is read at a time, for two points by
+    each of 128 threads, and with the channels last 16 of them, for 64 points.
     """
     few = 1 << (channels - 1).bit_length()
     if INTERPRETED:  # large blocks take least time there
         return 1024, min(few, 16)
-    together = min(few, 128 if last else 8)
-    return min(256, 1024 // together), together
+    return (64, min(few, 16)) if last else (256, 1)
+
+
+def walked(channels: int, last: bool) -> tuple[int, int]:
+    """The same where each place looks for the points that meet it: that is done once for many channels."""
+    few = 1 << (channels - 1).bit_length()
+    together = min(few, 16 if INTERPRETED else 128 if last else 8)
+    return 1024 if INTERPRETED else min(256, 1024 // together), together
 
 
 class Axes(NamedTuple):
@@ -63,6 +71,13 @@ class Call:
     def programs(self, images: int, channels: int, shape: tuple[int, int], points: int | None = None) -> int:
         """How many programs there are for blocks of this shape; `points` of the output, unless given."""
         return images * -(-channels // shape[1]) * -(-(self.points if points is None else points) // shape[0])
+
+    def tiles(self, images: int, channels: int, shape: tuple[int, int]) -> int:
+        """How many blocks of channels a program takes one after another: 32 at most, as long as all processors of a
+        large GPU have some programs.
+        """
+        most = min(32, -(-channels // shape[1]))
+        return max(1, min(most, self.programs(images, channels, shape) // _ENOUGH))
 
 
 def three(rows_first: Sequence[int], missing: int = 1) -> Three:

@@ -33,6 +33,7 @@ def pull(image: Tensor, problem: Problem) -> Tensor:
     number = arithmetic(torch.float32 if copies else image.dtype, image.device)
     call = Call(problem, number, image, output)
     shape = blocks(channels, is_last(image))
+    tiles = call.tiles(images, channels, shape)
     fill, kind = filling(problem, image.device, image.dtype if copies else number)
     limits: tuple[float, ...] = ()
     if copies:
@@ -46,9 +47,9 @@ def pull(image: Tensor, problem: Problem) -> Tensor:
     written, strides = point_strides(written, call.points)
     given = (
         image, call.where, call.table, fill, written, channels, call.points, call.axes, image_strides(image), strides,
-        call.where_strides, kind,
+        call.where_strides, tiles, kind,
     )  # fmt: skip
-    programs = call.programs(images, channels, shape)
+    programs = call.programs(images, channels, (shape[0], shape[1] * tiles))
     if copies:
         start(pulling.copy, programs, image.device, *given, call.how, *shape)
     else:
@@ -69,10 +70,12 @@ def push(values: Tensor, problem: Problem, images: int) -> Tensor:
 def add(values: Tensor, problem: Problem, image: Tensor) -> None:
     """Add each value to the taps of its point in the image."""
     call = Call(problem, values.dtype, image, values)
-    shape = blocks(values.shape[1], is_last(image))
+    images, channels = values.shape[:2]
+    shape = blocks(channels, is_last(image))
     flat, strides = point_strides(values, call.points)
+    tiles = call.tiles(images, channels, shape)
+    programs = call.programs(images, channels, (shape[0], shape[1] * tiles))
     start(
-        pushing.push, call.programs(values.shape[0], values.shape[1], shape), image.device, flat, call.where,
-        call.table, image, values.shape[1], call.points, call.axes, image_strides(image), strides, call.where_strides,
-        call.how, *shape,
+        pushing.push, programs, image.device, flat, call.where, call.table, image, channels, call.points,
+        call.axes, image_strides(image), strides, call.where_strides, tiles, call.how, *shape,
     )  # fmt: skip

@@ -11,7 +11,6 @@ from warpkit.sampling.gpu.cells import collect, crowd, number
 from warpkit.sampling.gpu.gather import gather
 from warpkit.sampling.gpu.launch import (
     Call,
-    blocks,
     fresh,
     image_strides,
     is_last,
@@ -19,6 +18,7 @@ from warpkit.sampling.gpu.launch import (
     point_strides,
     start,
     three,
+    walked,
 )
 from warpkit.sampling.problem import Problem
 
@@ -37,7 +37,7 @@ def _gathered(values: Tensor, problem: Problem, images: int) -> Tensor:
     image = laid_out((images, channels, *problem.size), values, values.dtype)
     call = Call(problem, values.dtype, image, values)
     flat, strides = point_strides(values, call.points)
-    shape, pixels = blocks(channels, is_last(image)), math.prod(problem.size)
+    shape, pixels = walked(channels, is_last(image)), math.prod(problem.size)
     sets = values.shape[0] if images == 1 else 1
     start(
         gather, call.programs(images, channels, shape, pixels), image.device, flat, call.where, call.table, image,
@@ -74,7 +74,7 @@ def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
     slots = -(-call.points // many)
     sums = fresh((given, slots, *taps, channels), values.dtype, values.device)
     flat, strides = point_strides(values, call.points)
-    shape, row = blocks(channels, False), int(call.where.shape[0] > 1)
+    shape, row = walked(channels, False), int(call.where.shape[0] > 1)
     if call.points >= many:
         start(
             crowd, given * slots * math.prod(taps) * -(-channels // shape[1]), values.device, flat, call.table,
@@ -92,7 +92,7 @@ def _sorted(values: Tensor, problem: Problem, images: int) -> Tensor:
 
 
 def _by_cell(call: Call, cells: list[int], values: Tensor) -> Sorted:
-    rows, device, shape = call.where.shape[0], values.device, blocks(1, False)
+    rows, device, shape = call.where.shape[0], values.device, walked(1, False)
     keys = fresh((rows, call.points), torch.int64, device)
     fractions = fresh((rows, call.points, call.how.dims), values.dtype, device)
     start(

@@ -11,21 +11,29 @@ from warpkit.sampling.gpu.taps import cell, moves, piece, place, rounding, share
 
 @triton.jit
 @no_type_check
-def block(channels, points, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr):
+def points_of(points, HOW: tl.constexpr, BM: tl.constexpr):
+    """This program's number among those for one block of points, the block's and how many there are; the points of the
+    block, and which of these there are.
+
+    Indices of 64 bits are so from the start: what has overflowed stays negative when it is made longer.
+    """
+    program = tl.program_id(0).to(tl.int64 if HOW.long else tl.int32)
+    across = tl.cdiv(tl.cast(points, program.dtype), BM)
+    m = (program % across) * BM + tl.arange(0, BM)
+    return program // across, program % across, across, m, m < points
+
+
+@triton.jit
+@no_type_check
+def block(channels, points, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr, tiles=1):
     """The image, the points and the channels of this program, and which of both there are.
 
-    Programs are counted along the axis without a limit.
+    Programs are counted along the axis without a limit. Of `tiles` times BC channels these are the first BC.
     """
-    program = tl.program_id(0)
-    across = tl.cdiv(points, BM)
-    rest = program // across
-    groups = tl.cdiv(channels, BC)
-    m = (program % across) * BM + tl.arange(0, BM)
-    c = (rest % groups) * BC + tl.arange(0, BC)
-    live, here = m < points, c < channels
-    m = m.to(tl.int64) if HOW.long else m
-    c = c.to(tl.int64) if HOW.long else c
-    return (rest // groups).to(tl.int64), m, c, live, here
+    rest, _, _, m, live = points_of(points, HOW, BM)
+    groups = tl.cdiv(channels, tiles * BC)
+    c = (rest % groups) * tiles * BC + tl.arange(0, BC)
+    return (rest // groups).to(tl.int64), m, c, live, c < channels
 
 
 @triton.jit
@@ -77,64 +85,75 @@ def rounded(value, LOW: tl.constexpr, HIGH: tl.constexpr):
 @triton.jit
 @no_type_check
 def pull(
-    image, where, table, fill, output, channels, points, axes, strides, out_strides, where_strides,
+    image, where, table, fill, output, channels, points, axes, strides, out_strides, where_strides, tiles,
     FILL: tl.constexpr, LIMITS: tl.constexpr, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Eq. 3. `strides`: of x, y, z, channels and images; FILL: 0 none, 1 one number, 2 one for each channel.
 
-    LIMITS: of the integers that are stored, if they are integers.
+    LIMITS: of the integers that are stored, if they are integers. `tiles`: how many blocks of channels are summed one
+    after another, for coordinates that are computed once.
     """
-    n, m, c, live, here = block(channels, points, HOW, BM, BC)
+    n, m, first, live, _ = block(channels, points, HOW, BM, BC, tiles)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     ax = taps_along(x, table, 0, False, axes, HOW)
     ay = taps_along(x, table, 1, False, axes, HOW)
     az = taps_along(x, table, 2, False, axes, HOW)
-    image += n * strides[4] + c[None, :] * strides[3]
-    both = alive[:, None] & here[None, :]
     number: tl.constexpr = table.dtype.element_ty
     along_x = ()
     for t in tl.static_range(HOW.taps[0]):
         along_x = along_x + (tap(ax, table, t, 0, axes, HOW),)
-    total = tl.zeros((BM, BC), number)
-    for tz in range(HOW.taps[2]):
-        jz, rz, wz = tap(az, table, tz, 2, axes, HOW)
-        for ty in range(HOW.taps[1]):
-            jy, ry, wy = tap(ay, table, ty, 1, axes, HOW)
-            row = jz * strides[2] + jy * strides[1]
-            for tx in tl.static_range(HOW.taps[0]):
-                jx, rx, wx = along_x[tx]
-                read = both & (rx & ry & rz)[:, None]
-                u = tl.load(image + (row + jx * strides[0])[:, None], mask=read, other=0)
-                total += (wz * wy * wx)[:, None] * u.to(number)
+    along_y = ()
+    for t in tl.static_range(HOW.taps[1]):
+        along_y = along_y + (tap(ay, table, t, 1, axes, HOW),)
     if FILL > 0:
-        outside = tl.load(fill + c * (FILL - 1), mask=here, other=0.0)[None, :]
         if HOW.zeros:
             rest = tl.where(alive, rest_of((ax, ay, az), table, axes, HOW), HOW.total)
         else:
             rest = tl.where(alive, x[0].to(number) * 0, HOW.total)
-        total += tl.where((rest != 0.0)[:, None], outside * rest[:, None], 0.0)
-    if len(LIMITS) > 0:
-        total = rounded(total, LIMITS[0], LIMITS[1])
-    to = output + n * out_strides[2] + m[:, None] * out_strides[0] + c[None, :] * out_strides[1]
-    tl.store(to, total.to(output.dtype.element_ty), mask=live[:, None] & here[None, :])
+    for tile in range(tiles):
+        c = first + tile * BC
+        here = c < channels
+        both = alive[:, None] & here[None, :]
+        from_ = image + n * strides[4] + c[None, :] * strides[3]
+        total = tl.zeros((BM, BC), number)
+        for tz in range(HOW.taps[2]):
+            jz, rz, wz = tap(az, table, tz, 2, axes, HOW)
+            for ty in tl.static_range(HOW.taps[1]):
+                jy, ry, wy = along_y[ty]
+                row = jz * strides[2] + jy * strides[1]
+                for tx in tl.static_range(HOW.taps[0]):
+                    jx, rx, wx = along_x[tx]
+                    read = both & (rx & ry & rz)[:, None]
+                    u = tl.load(from_ + (row + jx * strides[0])[:, None], mask=read, other=0)
+                    total += (wz * wy * wx)[:, None] * u.to(number)
+        if FILL > 0:
+            outside = tl.load(fill + c * (FILL - 1), mask=here, other=0.0)[None, :]
+            total += tl.where((rest != 0.0)[:, None], outside * rest[:, None], 0.0)
+        if len(LIMITS) > 0:
+            total = rounded(total, LIMITS[0], LIMITS[1])
+        to = output + n * out_strides[2] + m[:, None] * out_strides[0] + c[None, :] * out_strides[1]
+        tl.store(to, total.to(output.dtype.element_ty), mask=live[:, None] & here[None, :])
 
 
 @triton.jit
 @no_type_check
 def copy(
-    image, where, table, fill, output, channels, points, axes, strides, out_strides, where_strides,
+    image, where, table, fill, output, channels, points, axes, strides, out_strides, where_strides, tiles,
     FILL: tl.constexpr, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Eq. 4: the nearest pixel as it is. Labels, bytes and halves alike: only their size is known."""
-    n, m, c, live, here = block(channels, points, HOW, BM, BC)
+    n, m, first, live, _ = block(channels, points, HOW, BM, BC, tiles)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     jx, rx, _ = tap(taps_along(x, table, 0, False, axes, HOW), table, 0, 0, axes, HOW)
     jy, ry, _ = tap(taps_along(x, table, 1, False, axes, HOW), table, 0, 1, axes, HOW)
     jz, rz, _ = tap(taps_along(x, table, 2, False, axes, HOW), table, 0, 2, axes, HOW)
-    at = n * strides[4] + c[None, :] * strides[3] + (jz * strides[2] + jy * strides[1] + jx * strides[0])[:, None]
-    read = (alive & rx & ry & rz)[:, None] & here[None, :]
-    value = tl.load(image + at, mask=read, other=0)
-    if FILL > 0:
-        value = tl.where(read, value, tl.load(fill + c * (FILL - 1), mask=here, other=0)[None, :])
-    to = output + n * out_strides[2] + m[:, None] * out_strides[0] + c[None, :] * out_strides[1]
-    tl.store(to, value, mask=live[:, None] & here[None, :])
+    pixel = image + n * strides[4] + (jz * strides[2] + jy * strides[1] + jx * strides[0])[:, None]
+    for tile in range(tiles):
+        c = first + tile * BC
+        here = c < channels
+        read = (alive & rx & ry & rz)[:, None] & here[None, :]
+        value = tl.load(pixel + c[None, :] * strides[3], mask=read, other=0)
+        if FILL > 0:
+            value = tl.where(read, value, tl.load(fill + c * (FILL - 1), mask=here, other=0)[None, :])
+        to = output + n * out_strides[2] + m[:, None] * out_strides[0] + c[None, :] * out_strides[1]
+        tl.store(to, value, mask=live[:, None] & here[None, :])

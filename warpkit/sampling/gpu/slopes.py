@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 from warpkit.sampling.gpu.points import by_row, from_middle, half_extent, locate, normalised, output_index
-from warpkit.sampling.gpu.pull import tap, taps_along
+from warpkit.sampling.gpu.pull import points_of, tap, taps_along
 from warpkit.sampling.gpu.taps import share, slope
 
 AFFINE_ = tl.constexpr(2)
@@ -47,8 +47,9 @@ def to_matrix(slopes, where, w, m, live, sums, axes, HOW: tl.constexpr):
         middles = middles + (from_middle(index[b], out[b]),)
     last = w * 0.0
     for a in tl.static_range(HOW.dims):
-        given = slopes[a].to(tl.float64) / w
+        given = slopes[a].to(tl.float64)
         if HOW.kind == PROJECTIVE_:
+            given = given / w
             x = tl.where(given != 0.0, by_row(where, a, middles, axes, HOW), 0.0) / w
             last -= given * x
         value = tl.where(live, given * half_extent(extent[a], tl.float64, HOW), 0.0)
@@ -73,13 +74,9 @@ def slopes(
     `found`: of points and shifts their gradient, [parts, images, points, dims]; of matrices the sums over each block,
     [images, parts, blocks, dims + 1, dims + 1].
     """
-    program = tl.program_id(0)
-    across = tl.cdiv(points, BM)
-    part = (program // across) % parts
-    n = (program // across // parts).to(tl.int64)
-    m = (program % across) * BM + tl.arange(0, BM)
-    live = m < points
-    m = m.to(tl.int64) if HOW.long else m
+    rest, k, across, m, live = points_of(points, HOW, BM)
+    part = rest % parts
+    n = (rest // parts).to(tl.int64)
     where += n * where_strides[0]
     x, w, alive = locate(where, where_strides, m, live, axes, HOW)
     ax = taps_along(x, table, 0, True, axes, HOW)
@@ -96,9 +93,8 @@ def slopes(
     sz = tl.zeros((BM,), number)
     filled = tl.zeros((BM,), number)
     for c0 in range(part * BC, channels, parts * BC):
-        c = c0 + tl.arange(0, BC)
+        c = tl.cast(c0, m.dtype) + tl.arange(0, BC)
         here = c < channels
-        c = c.to(tl.int64) if HOW.long else c
         both = alive[:, None] & here[None, :]
         g = tl.load(grad + m[:, None] * grad_strides[0] + c[None, :] * grad_strides[1], mask=both, other=0.0)
         gx = tl.zeros((BM, BC), number)
@@ -143,5 +139,5 @@ def slopes(
             half = half_extent(axes.extent[a], found.dtype.element_ty, HOW)
             tl.store(to + a, each[a].to(found.dtype.element_ty) * half, mask=live)
     else:
-        sums = found + ((n * parts + part) * across + program % across) * ((HOW.dims + 1) * (HOW.dims + 1))
+        sums = found + ((n * parts + part) * across + k) * ((HOW.dims + 1) * (HOW.dims + 1))
         to_matrix(each, where, w, m, live, sums, axes, HOW)

@@ -6,33 +6,35 @@ from torch import Tensor
 from warpkit.sampling.problem import Problem
 
 _MOST = 256
-# Of tables that stay as they are: by their address, device, type and layout. The first of each is what was packed.
-_packed: dict[tuple[object, ...], tuple[Tensor, Tensor]] = {}
+_packed: dict[tuple[object, ...], Tensor] = {}  # of tables on the CPU: by their numbers, layout, device and type
 
 
 def packed(problem: Problem, number: torch.dtype) -> Tensor:
     """All coefficients, and behind them for each of x, y, z a flag, 0 or 1: whether the weights jump at a joint.
 
-    It is made without waiting for the device. That of a kernel without parameters is kept.
+    A table on the CPU waits for the device once. It is known again by its numbers: a compiled graph, and each
+    derivative, makes a new tensor of them.
     """
     table, device = problem.table.detach(), problem.where.device
-    stays = not (problem.table.requires_grad or problem.table.is_inference())
-    key = (id(problem.table), problem.kernels, device, number)
-    if stays and key in _packed and _packed[key][0] is problem.table:
-        return _packed[key][1]
-    d = len(problem.size)
-    flags: dict[tuple[int, ...], Tensor] = {}
-    for a in range(d):
-        kind = problem.kernels[6 * a : 6 * a + 6]
-        if kind not in flags:
-            flags[kind] = _jumps(problem.axes[a].kernel.coefficients.detach())  # type: ignore[union-attr]
-    each = [flags[problem.kernels[6 * a : 6 * a + 6]] for a in range(d)]
-    made = torch.cat([table, torch.stack(each).to(table)]).to(device, number)
-    if stays and table.device.type == "cpu":
+    if table.device.type != "cpu":
+        return _made(problem, table).to(device, number)
+    key = (table.numpy().tobytes(), table.dtype, problem.kernels, device, number)
+    if key not in _packed:
         if len(_packed) >= _MOST:
             _packed.clear()
-        _packed[key] = problem.table, made
-    return made
+        _packed[key] = _made(problem, table).to(device, number)
+    return _packed[key]
+
+
+def _made(problem: Problem, table: Tensor) -> Tensor:
+    flags: dict[tuple[int, ...], Tensor] = {}
+    each = []
+    for a, axis in enumerate(problem.axes):
+        kind = problem.kernels[6 * a : 6 * a + 6]
+        if kind not in flags:
+            flags[kind] = _jumps(axis.kernel.coefficients.detach())  # type: ignore[union-attr]
+        each.append(flags[kind])
+    return torch.cat([table, torch.stack(each).to(table)])
 
 
 def _jumps(coefficients: Tensor) -> Tensor:

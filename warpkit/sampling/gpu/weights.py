@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 from warpkit.sampling.gpu.points import locate
-from warpkit.sampling.gpu.pull import tap, taps_along
+from warpkit.sampling.gpu.pull import points_of, tap, taps_along
 from warpkit.sampling.gpu.slopes import shares
 from warpkit.sampling.gpu.taps import place, share
 
@@ -29,13 +29,9 @@ def weights(
     AXIS: tl.constexpr, FILL: tl.constexpr, HOW: tl.constexpr, BM: tl.constexpr, BC: tl.constexpr,
 ):  # fmt: skip
     """Sums over a block of points for one tap of AXIS: `found` is [images, taps, blocks, pieces, degree + 1]."""
-    program = tl.program_id(0)
-    across = tl.cdiv(points, BM)
-    own = (program // across) % HOW.taps[AXIS]
-    n = (program // across // HOW.taps[AXIS]).to(tl.int64)
-    m = (program % across) * BM + tl.arange(0, BM)
-    live = m < points
-    m = m.to(tl.int64) if HOW.long else m
+    rest, k, across, m, live = points_of(points, HOW, BM)
+    own = (rest % HOW.taps[AXIS]).to(tl.int32)
+    n = (rest // HOW.taps[AXIS]).to(tl.int64)
     x, _, alive = locate(where + n * where_strides[0], where_strides, m, live, axes, HOW)
     ax = taps_along(x, table, 0, True, axes, HOW)
     ay = taps_along(x, table, 1, True, axes, HOW)
@@ -49,9 +45,8 @@ def weights(
     total = tl.zeros((BM,), number)
     filled = tl.zeros((BM,), number)
     for c0 in range(0, channels, BC):
-        c = c0 + tl.arange(0, BC)
+        c = tl.cast(c0, m.dtype) + tl.arange(0, BC)
         here = c < channels
-        c = c.to(tl.int64) if HOW.long else c
         both = alive[:, None] & here[None, :]
         g = tl.load(grad + m[:, None] * grad_strides[0] + c[None, :] * grad_strides[1], mask=both, other=0.0)
         sums = tl.zeros((BM, BC), number)
@@ -83,9 +78,9 @@ def weights(
         total -= tl.where(read & ~whole, filled * product, 0.0)
     power = tl.where(alive & mine[3] if HOW.order[AXIS] > 0 else alive, total, 0.0).to(tl.float64)
     piece = (mine[2] - HOW.start[AXIS]) // (HOW.taps[AXIS] * HOW.width[AXIS])
-    block = (n * HOW.taps[AXIS] + own) * across + program % across
+    block = (n * HOW.taps[AXIS] + own) * across + k
     to = found + block * (HOW.pieces[AXIS] * HOW.width[AXIS])
-    for k in tl.static_range(HOW.width[AXIS]):
+    for degree in tl.static_range(HOW.width[AXIS]):
         for p in tl.static_range(HOW.pieces[AXIS]):
-            tl.store(to + p * HOW.width[AXIS] + k, tl.sum(tl.where(piece == p, power, 0.0), axis=0))
+            tl.store(to + p * HOW.width[AXIS] + degree, tl.sum(tl.where(piece == p, power, 0.0), axis=0))
         power = power * mine[1].to(tl.float64)
