@@ -59,6 +59,15 @@ def test_footprints_differ_from_place_to_place(unchecked, padding):
     check(image(1, 1, 93, 131), "projective", HORIZON, size=(30, 75), padding_mode=padding, kernel="bicubic")
 
 
+@pytest.mark.parametrize("transform", ["affine", "projective"])
+def test_threads_do_not_see_each_other_s_derivatives(unchecked, transform):
+    pixels, theta = image(1, 1, 60, 101), SMALLER if transform == "affine" else HORIZON
+    ways = {"size": (27, 75), "antialias": True}
+    lazy = chunked.warp(pixels[0, 0].numpy(), transform, theta, chunks=(9, 30), **ways)
+    expected = wk.warp(pixels, transform, theta, **ways)[0, 0].numpy()
+    np.testing.assert_array_equal(lazy.compute(scheduler="threads", num_workers=4), expected)
+
+
 def _transforms():
     spline = wk.get_transform("thin_plate_spline", grid=(3, 3))
     parts = wk.Compose(["affine", wk.get_transform("displacement")])

@@ -1,7 +1,9 @@
 """Antialiased warps of a tile: of the levels of the image's pyramid, only what its footprints reach is averaged."""
 
+import contextlib
 import functools
 import math
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +25,8 @@ from warpkit.sampling.rule import Rule
 from warpkit.sampling.sampler import resample
 
 _CPU = torch.device("cpu")
+# Jacobians are found in forward mode, whose level torch keeps for the whole process: one thread would see another's.
+_alone = threading.RLock()
 _AROUND = 64  # pixels of the image around what is read
 
 
@@ -40,17 +44,17 @@ def antialiased_tile(sampling: Sampling, theta: Any, read: Read, part: Part, rul
 
         return marked(rule, warped)
     output = torch.empty(1, count, *part.size, dtype=sampling.dtype)
-    held = Held(read, sampling.size, MANY // count, _AROUND)
-    windows = Windows(sampling, rule, held, count)
+    windows = Windows(sampling, rule, read, count)
     matrix = _matrix(sampling, theta)
-    for piece in _pieces(sampling, theta, part, rule, count):
-        if is_regular(matrix, rule.padding):
-            held.ahead(windows.footing(matrix, piece, sampling.most))
-        means, changed = area_means(windows, sampling.mapping, theta, matrix, piece, sampling.most)
-        plain = functools.partial(plain_tile, sampling, theta, held, piece, rule, count)
-        made = shown(means, changed, sampling.dtype, plain)
-        into, mine = piece.within(part), part.within(piece)
-        output[(slice(None), slice(None), *into)] = made[(slice(None), slice(None), *mine)]
+    with contextlib.nullcontext() if is_regular(matrix, rule.padding) else _alone:
+        for piece in _pieces(sampling, theta, part, rule, count):
+            if is_regular(matrix, rule.padding):
+                windows.ahead(matrix, piece, sampling.most)
+            means, changed = area_means(windows, sampling.mapping, theta, matrix, piece, sampling.most)
+            plain = functools.partial(plain_tile, sampling, theta, windows.image, piece, rule, count)
+            made = shown(means, changed, sampling.dtype, plain)
+            into, mine = piece.within(part), part.within(piece)
+            output[(slice(None), slice(None), *into)] = made[(slice(None), slice(None), *mine)]
     return output
 
 
@@ -62,9 +66,10 @@ def pixels_met(sampling: Sampling, theta: Any, part: Part, rule: Rule, count: in
     matrix, windows = _matrix(sampling, theta), _Recorder(sampling, rule, _ones, count)
     for piece in _pieces(sampling, theta, part, rule, count):
         if is_regular(matrix, rule.padding):
-            yield from windows.footing(matrix, piece, sampling.most)
+            yield from (windows.met_by(*one) for one in windows.footing(matrix, piece, sampling.most))
         else:
-            area_means(windows, sampling.mapping, theta, matrix, piece, sampling.most)
+            with _alone:
+                area_means(windows, sampling.mapping, theta, matrix, piece, sampling.most)
     yield from windows.met
 
 
@@ -73,8 +78,9 @@ class Windows(Levels):
 
     def __init__(self, sampling: Sampling, rule: Rule, read: Read, channels: int) -> None:
         super().__init__(sampling.size, 1, rule, _CPU)
-        self._read, self._channels = read, channels
-        self._held: dict[Level, Read] = {}
+        self._channels = channels
+        self.image = Held(read, sampling.size, MANY // channels, _AROUND)
+        self._held: dict[Level, Held] = {}
         self._dtype = sampling.dtype if sampling.dtype.is_complex else arithmetic(sampling.dtype, _CPU)
 
     def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
@@ -88,28 +94,40 @@ class Windows(Levels):
         pixels = stored(self._reader(level), self._dtype, found, size, rule)
         return resample(pixels, where, kind, part.size, within(rule, size, part, found))
 
-    def footing(self, matrix: Tensor, part: Part, most: int) -> Iterator[list[Tensor]]:
-        """What of the image the footprints of affine maps stand on, as `pixels_met` tells it."""
+    def footing(self, matrix: Tensor, part: Part, most: int) -> Iterator[tuple[Level, list[Reach]]]:
+        """What the footprints of affine maps stand on: the levels, and what of each they reach."""
         for one in footprints(self, matrix, most):
             fine = subdivided(part, one.numbers)
             for level, _ in one.levels:
-                yield self._met(level, self._reaches(level, self.square(level, one.matrix, fine), "affine", fine))
+                yield level, self._reaches(level, self.square(level, one.matrix, fine), "affine", fine)
+
+    def ahead(self, matrix: Tensor, part: Part, most: int) -> None:
+        """Keep what the footprints of affine maps stand on in this part, so that nothing is averaged twice."""
+        footing = list(self.footing(matrix, part, most))
+        self.image.ahead([self.met_by(level, found) for level, found in footing])
+        for held in {level for level, _ in footing if any(level)}:
+            self._averages_of(held).ahead([self._along(level, found) for level, found in footing if level == held])
 
     def _reaches(self, level: Level, where: Tensor, kind: str, part: Part) -> list[Reach]:
         rule = self.rule_of(level)
         return reaches(where, kind, part, self.size_of(level), rule, margins_of(rule, self._dtype))
 
-    def _met(self, level: Level, found: list[Reach]) -> list[Tensor]:
-        along = read_along(found, self._dtype, self.size_of(level), self.rule_of(level))
+    def _along(self, level: Level, found: list[Reach]) -> list[Tensor]:
+        return read_along(found, self._dtype, self.size_of(level), self.rule_of(level))
+
+    def met_by(self, level: Level, found: list[Reach]) -> list[Tensor]:
+        """The pixels of the image that are read for these of a level, as `pixels_met` tells them."""
+        along = self._along(level, found)
         if not any(level):
             return along
         each = zip(along, reversed(range(len(level))), reversed(level), strict=True)
         return [torch.unique(torch.cat([self.under(a, *run, e) for run in intervals(index)])) for index, a, e in each]
 
     def _reader(self, level: Level) -> Read:
-        """What reads boxes of a level, and keeps the last ones."""
-        if not any(level):
-            return lambda box: self._read(box).to(self._dtype)
+        """What reads boxes of a level."""
+        return self._averages_of(level) if any(level) else lambda box: self.image(box).to(self._dtype)
+
+    def _averages_of(self, level: Level) -> Held:
         if level not in self._held:
             around = max(4, _AROUND // 2 ** max(level))
             self._held[level] = Held(self._averages(level), self.size_of(level), MANY // self._channels, around)
@@ -121,7 +139,7 @@ class Windows(Levels):
         def read(box: Any) -> Tensor:
             each = zip(box, reversed(range(len(level))), reversed(level), strict=True)
             under = [self.under(axis, ends[0], ends[1], exponent) for ends, axis, exponent in each]
-            return _averaged(self._read, under, blocks, self._channels)
+            return _averaged(self.image, under, blocks, self._channels)
 
         return read
 
@@ -135,7 +153,7 @@ class _Recorder(Windows):
 
     def sampled(self, level: Level, where: Tensor, kind: str, part: Part, images: Tensor | slice) -> Tensor:
         """Note what would be read, and give zeros for it."""
-        self.met.append(self._met(level, self._reaches(level, where, kind, part)))
+        self.met.append(self.met_by(level, self._reaches(level, where, kind, part)))
         return torch.zeros((), dtype=self._dtype).expand(1, self._channels, *part.size)
 
 
