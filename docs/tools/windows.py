@@ -3,8 +3,9 @@
 For each run on distorted digits whose network begins with a transformer, on the first thousand test images: the share
 of a digit's ink that lies inside the window that the transformer takes from the canvas (clutter does not count), the
 share of digits of which nearly all does, and the window's mean side, as a part of the canvas's. Below it the same for
-the window that every image would get before anything was learnt. Where digits are turned (R, RTS), also how much of a
-turn the transformer undoes on average: 0 % where it does not heed it, 100 % where every digit ends as it was written.
+the window that every image would get before anything was learnt. For R and RTS also how much
+of a turn, a move and a scaling the transformer undoes on average: 0 % where it does not heed it, 100 % where every
+digit ends as it was written.
 """
 
 import sys
@@ -33,16 +34,29 @@ def attention(run: Run) -> str:
     thetas = {"learnt": learnt, "at the beginning": transformer.init.expand_as(learnt)}
     lines = [f"{run.folder}, {name}: {_told(transformer, theta, alone)}" for name, theta in thetas.items()]
     if run.asked["experiment"] in ("r", "rts"):
-        lines.append(f"{run.folder}, learnt: {_undone(transformer, learnt, raw.drawn[:, 0]):.0%} of a turn is undone")
+        undone = [f"{share:.0%} of a {what}" for what, share in _undone(transformer, learnt, raw.drawn, alone).items()]
+        lines.append(f"{run.folder}, undone: {', '.join(undone)}")
     return "\n".join(lines)
 
 
-def _undone(transformer: SpatialTransformer, theta: torch.Tensor, angle: torch.Tensor) -> float:
-    """The slope of the turn in θ's matrix (the nearest rotation's) over the digit's, by least squares."""
-    matrix = transformer.transform.jacobian(theta, torch.zeros(1, 1, 2))[:, 0]
+def _undone(
+    transformer: SpatialTransformer, theta: torch.Tensor, drawn: torch.Tensor, canvas: torch.Tensor
+) -> dict[str, float]:
+    """The slope of what the window does over what was done to the digit, by least squares."""
+    middle = torch.zeros(1, 1, 2)
+    matrix = transformer.transform.jacobian(theta, middle)[:, 0]
     turn = torch.atan2(matrix[:, 1, 0] - matrix[:, 0, 1], matrix[:, 0, 0] + matrix[:, 1, 1])
-    varied = angle - angle.mean()
-    return float((varied * turn).sum() / varied.square().sum())
+    found = {"turn": _slope(drawn[:, :1], turn[:, None])}
+    if drawn.shape[1] > 1:
+        room = 1 - drawn[:, 1:2] * 28 / canvas.shape[-1]
+        found["move"] = _slope(drawn[:, 2:] * room, transformer.transform(theta, middle)[:, 0])
+        found["scaling"] = _slope(drawn[:, 1:2].log(), matrix.det().abs().log()[:, None] / 2)
+    return found
+
+
+def _slope(x: torch.Tensor, y: torch.Tensor) -> float:
+    varied = x - x.mean(0)
+    return float((varied * y).sum() / varied.square().sum())
 
 
 def _told(transformer: SpatialTransformer, theta: torch.Tensor, alone: torch.Tensor) -> str:
