@@ -83,7 +83,7 @@ def test_a_stack_of_few_slices_is_averaged_along_its_long_axes(monkeypatch):
     translation = wk.get_transform("translation", ndim=3)
     fixed = wk.warp(moving, translation, shift, kernel="bicubic", padding_mode="reflection")
     image = tiles._Image.of(moving[0, 0].numpy(), "ZYX", "moving")
-    assert image.count(image.coarsest()) == [9, 32, 42]
+    assert image.size_in(image.coarsest()) == [9, 32, 42]
     assert len(tiles._spread((10**4,) * 3)) == 64
     ways = {"axes": "ZYX", "init": 0.8 * shift}
     found = wk.align(moving[0, 0].numpy(), fixed[0, 0].numpy(), translation, **ways)

@@ -60,6 +60,45 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, store, pixels, monkeypatch
         chunked.save(chunked.warp(store, "affine", AFFINE * 0.5, chunks=(20, 64)), out)
 
 
+def test_what_was_written_from_other_pixels_is_no_part_of_this_run(tmp_path, store):
+    def run(axes="YX"):
+        chunked.save(chunked.warp(store, "affine", AFFINE, chunks=(20, 64)), tmp_path / "out.zarr", axes=axes)
+
+    run()
+    run()
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        run("XY")
+    zarr.open_array(store)[:5, :5] = 3
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        run()
+
+
+def test_a_transform_that_is_written_anew_is_another(store):
+    def named(number):
+        class Scaled(wk.Transform):
+            ndim, num_params = 2, 1
+
+            def forward(self, theta, points):
+                return number * theta[:, None] * points
+
+        return chunked.warp(store, Scaled(), torch.ones(1, 1)).name
+
+    assert named(1.0) == named(1.0) != named(2.0)
+
+
+def test_a_group_of_others_is_left_alone(tmp_path, store):
+    group = zarr.create_group(tmp_path / "out.zarr", attributes={"ome": {"multiscales": [{"datasets": []}]}})
+    before = dict(group.attrs)
+    lazy = chunked.warp(store, "affine", AFFINE)
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        chunked.save(lazy, tmp_path / "out.zarr", axes="YX", levels=2)
+    assert dict(zarr.open_group(tmp_path / "out.zarr", mode="r").attrs) == before
+    (tmp_path / "empty.zarr").mkdir()
+    chunked.save(lazy, tmp_path / "empty.zarr", axes="YX", levels=2)
+    with pytest.raises(wk.InputError, match="axes: expected a letter for each axis"):
+        chunked.save(lazy, tmp_path / "other.zarr", axes="CYX")
+
+
 @pytest.mark.parametrize("other", ["theta", "kernel", "fill", "size", "option"])
 def test_other_arguments_are_another_run(store, other):
     def named(theta=AFFINE, kernel="bilinear", fill=0.0, size=None, a=-0.5):

@@ -245,6 +245,9 @@ def test_sums_over_a_warped_array_stay_lazy():
         ({"array": "no such file.zarr"}, "is no Zarr array"),
         ({"array": np.array([["a"]])}, "numbers or truth values"),
         ({"array": 3}, "array: expected"),
+        ({"array": np.ma.masked_less(np.zeros((20, 30)), 1)}, "without a mask"),
+        ({"array": torch.zeros(20, 30, dtype=torch.bfloat16)}, "numbers that NumPy has"),
+        ({"chunks": True}, "chunks"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_read(ways, told):

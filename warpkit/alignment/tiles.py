@@ -107,7 +107,7 @@ class _Image(NamedTuple):
     def coarsest(self) -> int:
         """How many pixels along a long axis make one of the small copy: a power of 4."""
         block = 1
-        while math.prod(self.count(block)) > _SMALL and self.blocks(_FINER * block) != self.blocks(block):
+        while math.prod(self.size_in(block)) > _SMALL and self.blocks(_FINER * block) != self.blocks(block):
             block *= _FINER
         return block
 
@@ -119,7 +119,7 @@ class _Image(NamedTuple):
                 found[axis] //= _FINER
         return tuple(found)
 
-    def count(self, block: int) -> list[int]:
+    def size_in(self, block: int) -> list[int]:
         """How many whole blocks there are along each axis; what is left of one at the end is left out."""
         return [n // b for n, b in zip(self.size, self.blocks(block), strict=True)]
 
@@ -141,7 +141,7 @@ class _Image(NamedTuple):
 
     def small(self, block: int) -> Tensor:
         """The whole in blocks, a band of rows at a time."""
-        count = self.count(block)
+        count = self.size_in(block)
         rows = max(1, 2**23 // (self.channels * math.prod(self.blocks(block)) * math.prod(count[1:])))
         bands = range(0, count[0], rows)
         rest = tuple((0, n) for n in count[1:])
@@ -163,7 +163,7 @@ class _Tile:
 
     def seen(self, source: _Image, coords: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
         """The moving image at coordinates `[M, D]`, [C, M], its slopes [C, M, D], and where it shows something."""
-        count, blocks = source.count(block), source.blocks(block)
+        count, blocks = source.size_in(block), source.blocks(block)
         each = zip(coords.unbind(-1), reversed(source.size), reversed(blocks), strict=True)
         pixels = [(to_pixels(x, n, False) + 0.5) / b - 0.5 for x, n, b in each]
         inside = torch.stack([(p >= 0) & (p <= n - 1) for p, n in zip(pixels, reversed(count), strict=True)]).all(0)
@@ -186,14 +186,14 @@ class _Tile:
         with torch.enable_grad():
             values = sample(self.window[0][:, None], where, kernel="bicubic", padding_mode="border")[:, 0]
             (slopes,) = torch.autograd.grad(values.sum(), where)
-        ends = zip(source.size, blocks, self.box, strict=True)
-        scale = torch.tensor([n / (k * (b - a)) for n, k, (a, b) in ends][::-1], dtype=torch.float64)
+        wide = zip(source.size, blocks, self.box, strict=True)
+        scale = torch.tensor([n / (k * (b - a)) for n, k, (a, b) in wide][::-1], dtype=torch.float64)
         return values.detach(), slopes * scale, inside  # in the moving image's own coordinates
 
 
 def _refined(source: _Image, target: _Image, mapping: Transform, theta: Tensor, block: int) -> tuple[Tensor, float]:
     """θ after Gauss and Newton's steps at one level, damped where one makes it worse (Marquardt), and its loss."""
-    tiles = [_Tile(target, box, block) for box in _spread(target.count(block))]
+    tiles = [_Tile(target, box, block) for box in _spread(target.size_in(block))]
     best, damping = _normal(source, mapping, theta, tiles, block), 1e-6
     for _ in range(_STEPS):
         value, gradient, curvature = best

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from warpkit.chunked.axes import SPACE
+from warpkit.chunked.axes import SPACE, layout_of
 from warpkit.errors import InputError
 from warpkit.quoting import reason
 
@@ -27,7 +27,8 @@ def save(
 
     A run that was stopped, by a signal or an error, loses at most the few tiles that it was working on: the same call
     goes on after the last ones that it has noted. The same is an array of the same name, and what `chunked.warp` makes
-    of the same Zarr array with the same arguments has the same name, in another process too.
+    of the same Zarr array with the same arguments has the same name, in another process too, as long as no chunk of
+    the array was written since, where it is in a local folder.
 
     Args:
         array: a Dask array, such as `chunked.warp` gives; its chunks are equal but for the last ones.
@@ -42,23 +43,23 @@ def save(
             written.
     """
     import dask.array as da
-    import zarr
 
     if not isinstance(array, da.Array):
         raise InputError("array", expected="a Dask array, such as wk.chunked.warp gives", given=array)
+    if axes is not None:
+        layout_of(axes, array.shape)
     if levels is None:
         _write(array, os.fspath(path), None, axes, progress or _silent)
         return
     if type(levels) is not int or levels < 1:
         raise InputError("levels", expected="a whole number from 1", given=levels)
-    if axes is None or len(axes) != array.ndim:
+    if axes is None:
         raise InputError("axes", expected="a letter for each axis of an image with levels", given=axes)
-    _opened(os.fspath(path), lambda: zarr.open_group(os.fspath(path), mode="a"))
+    group = _group(os.fspath(path), {"name": array.name, "axes": axes})
     current = array
     for level in range(levels):
         written = _write(current, os.fspath(path), str(level), axes, progress or _silent)
         current = _halved(da.from_zarr(written), axes, array.dtype)  # type: ignore[no-untyped-call]
-    group = zarr.open_group(os.fspath(path), mode="a")
     group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(axes, levels)]}
 
 
@@ -97,17 +98,38 @@ def _target(array: Any, path: str, name: str | None, axes: str | None) -> Any:
     if any(len(set(along[:-1])) > 1 or along[-1] > along[0] for along in array.chunks):
         raise InputError("chunks", expected="equal ones but for the last along each axis", given=list(array.chunks))
     where = path if name is None else os.path.join(path, name)
-    if os.path.lexists(where):
+    run = {"name": array.name, "axes": axes}
+    if _is_there(where):
         there = _opened(where, lambda: zarr.open(where, mode="r+"))
-        note = there.attrs.get("warpkit") if isinstance(there, zarr.Array) else None
-        if not isinstance(note, dict) or note.get("name") != array.name:
-            hint = "Remove it, or write elsewhere. A stopped run goes on with the same array and arguments only."
-            raise InputError(f"{where} is there, and is no part of this run", hint=hint)
+        _check_run(where, there if isinstance(there, zarr.Array) else None, run)
         return there
     ways: dict[str, Any] = {"shape": array.shape, "chunks": chunks, "dtype": array.dtype}
-    ways["attributes"] = {"warpkit": {"name": array.name, "done": 0}}
+    ways["attributes"] = {"warpkit": run | {"done": 0}}
     ways["dimension_names"] = None if axes is None else [letter.lower() for letter in axes]
     return _opened(where, lambda: zarr.create_array(where, **ways))
+
+
+def _group(path: str, run: dict[str, Any]) -> Any:
+    """The Zarr group for the levels: the one that a stopped run has left, or a new one."""
+    import zarr
+
+    if not _is_there(path):
+        return _opened(path, lambda: zarr.create_group(path, attributes={"warpkit": run}))
+    there = _opened(path, lambda: zarr.open(path, mode="r+"))
+    _check_run(path, there if isinstance(there, zarr.Group) else None, run)
+    return there
+
+
+def _is_there(path: str) -> bool:
+    return os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path))
+
+
+def _check_run(path: str, there: Any, run: dict[str, Any]) -> None:
+    """Raise `InputError` unless what is there was begun by this run."""
+    note = None if there is None else there.attrs.get("warpkit")
+    if not isinstance(note, dict) or any(note.get(key) != value for key, value in run.items()):
+        hint = "Remove it, or write elsewhere. A stopped run goes on with the same array and arguments only."
+        raise InputError(f"{path} is there, and is no part of this run", hint=hint)
 
 
 def _opened(path: str, open_it: Callable[[], Any]) -> Any:
