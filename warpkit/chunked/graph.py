@@ -17,7 +17,7 @@ from warpkit.chunked.areas import antialiased_tile, pixels_met
 from warpkit.chunked.axes import Layout
 from warpkit.chunked.coefficients import read_along
 from warpkit.chunked.fields import Field
-from warpkit.chunked.reading import Box, MissingError, Read
+from warpkit.chunked.reading import Box, MissingError, Read, intervals
 from warpkit.chunked.sources import state_of, tensor_of
 from warpkit.chunked.tiles import Sampling, plain_tile, reached
 from warpkit.component import Component
@@ -76,7 +76,11 @@ class Job:
                 for along in pixels_read(self.sampling, theta, part, rule, count):
                     needed: dict[str, Any] = dict(zip(self.layout.images, ([at] for at in image), strict=True))
                     needed |= {"C": list(range(channels.start, channels.stop))}
-                    needed |= {letter: index.numpy() for letter, index in zip(self.layout.space, along, strict=True)}
+                    # Short gaps between pixels are read, too.
+                    runs = [[np.arange(*ends) for ends in intervals(index)] for index in along]
+                    needed |= {
+                        letter: np.concatenate(each) for letter, each in zip(self.layout.space, runs, strict=True)
+                    }
                     met = [
                         np.unique(np.searchsorted(ends, np.asarray(needed[letter]), side="right")).tolist()
                         for letter, ends in zip(self.layout.axes, bounds, strict=True)
