@@ -157,6 +157,24 @@ def test_the_command_turns_images_with_levels(tmp_path, pixels):
     assert turned["1"].shape == (1, 65, 45)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_pixels_keep_their_size_and_place(tmp_path, zarr_format):
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=zarr_format)
+    group.create_array("0", data=np.zeros((1, 30, 40), "uint8"))
+    steps = [{"type": "scale", "scale": [3.0, 0.5, 0.25]}, {"type": "translation", "translation": [0.0, 10.0, 20.0]}]
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+    multiscales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+    group.attrs.update({"multiscales": multiscales} if zarr_format == 2 else {"ome": {"multiscales": multiscales}})
+    ways = ["--size", "1", "15", "40", "--levels", "2"]
+    result = runner.invoke(app, ["warp", str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), *ways])
+    assert result.exit_code == 0, result.output
+    found = zarr.open_group(tmp_path / "out.zarr", mode="r").attrs["ome"]["multiscales"][0]
+    assert found["axes"] == axes
+    fine, coarse = ([step[step["type"]] for step in each["coordinateTransformations"]] for each in found["datasets"])
+    assert fine == [[3.0, 1.0, 0.25], [0.0, 10.25, 20.0]]
+    assert coarse == [[3.0, 2.0, 0.5], [0.0, 10.75, 20.125]]  # one slice is not halved
+
+
 @pytest.fixture
 def volume(tmp_path):
     """Two channels of a volume, with three levels."""

@@ -2,13 +2,13 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from warpkit.chunked.axes import SPACE, layout_of
-from warpkit.errors import InputError
+from warpkit.errors import InputError, require
 from warpkit.quoting import reason
 
 _BATCH = 16  # tiles between two notes of what is done: as many are computed again at most
@@ -21,6 +21,9 @@ def save(
     *,
     axes: str | None = None,
     levels: int | None = None,
+    scale: Sequence[float] | None = None,
+    origin: Sequence[float] | None = None,
+    units: Sequence[str | None] | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Compute a Dask array and write it to a Zarr store, a tile at a time: its chunks become Zarr's.
@@ -36,6 +39,9 @@ def save(
         axes: the letters of its axes, which the store then names.
         levels: so many levels of an OME-Zarr image (0.5), each of half the size of the one before it, of the means of
             its pixels; of one array without a group unless given. It needs `axes`.
+        scale: with levels, how large a pixel is along each axis, 1 unless given.
+        origin: with levels, where the first pixel's middle lies along each axis, 0 unless given.
+        units: with levels, the unit of each axis, as "micrometer", or None.
         progress: called with the number of tiles that are done and the number of all.
 
     Raises:
@@ -48,6 +54,9 @@ def save(
         raise InputError("array", expected="a Dask array, such as wk.chunked.warp gives", given=array)
     if axes is not None:
         layout_of(axes, array.shape)
+    for name, given in (("scale", scale), ("origin", origin), ("units", units)):
+        right = given is None or (levels is not None and len(given) == array.ndim)
+        require(right, name, expected=f"levels, and {array.ndim} values, one for each axis", given=given)
     if levels is None:
         _write(array, os.fspath(path), None, axes, progress or _silent)
         return
@@ -56,11 +65,15 @@ def save(
     if axes is None:
         raise InputError("axes", expected="a letter for each axis of an image with levels", given=axes)
     group = _group(os.fspath(path), {"name": array.name, "axes": axes})
-    current = array
+    current, shapes = array, []
     for level in range(levels):
+        shapes.append(current.shape)
         written = _write(current, os.fspath(path), str(level), axes, progress or _silent)
         current = _halved(da.from_zarr(written), axes, array.dtype)  # type: ignore[no-untyped-call]
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(axes, levels)]}
+    one, zero = [1.0] * array.ndim, [0.0] * array.ndim
+    datasets = list(_datasets(shapes, list(scale or one), list(origin or zero)))
+    found = {"axes": _axes(axes, units or [None] * array.ndim), "datasets": datasets}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [found]}
 
 
 def _write(array: Any, path: str, name: str | None, axes: str | None, progress: Progress) -> Any:
@@ -158,18 +171,21 @@ def _halved(array: Any, axes: str, dtype: Any) -> Any:
     return whole.astype(dtype).rechunk(chunks)
 
 
-def _multiscale(axes: str, levels: int) -> dict[str, Any]:
+def _axes(axes: str, units: Sequence[str | None]) -> list[dict[str, str]]:
     kinds = {"C": "channel", "T": "time"} | dict.fromkeys(SPACE, "space")
-    named = [{"name": a.lower(), "type": kinds.get(a.upper(), "")} for a in axes]
-    each = [{k: v for k, v in axis.items() if v} for axis in named]
-    return {"axes": each, "datasets": list(_datasets(axes.upper(), levels))}
+    named = [{"name": a.lower(), "type": kinds.get(a.upper()), "unit": u} for a, u in zip(axes, units, strict=True)]
+    return [{k: v for k, v in axis.items() if v} for axis in named]
 
 
-def _datasets(axes: str, levels: int) -> Iterator[dict[str, Any]]:
-    for level in range(levels):
-        scale = [2.0**level if a in SPACE else 1.0 for a in axes]
-        shift = [(2.0**level - 1) / 2 if a in SPACE else 0.0 for a in axes]
-        steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+def _datasets(shapes: list[tuple[int, ...]], scale: list[float], origin: list[float]) -> Iterator[dict[str, Any]]:
+    """Each level: how large its pixels are, and where the first is. An axis of one pixel is not halved further."""
+    factors = [1.0] * len(scale)
+    for level, shape in enumerate(shapes):
+        before = shapes[max(0, level - 1)]
+        factors = [f * (2 if m < n else 1) for f, m, n in zip(factors, shape, before, strict=True)]
+        sizes = [s * f for s, f in zip(scale, factors, strict=True)]
+        first = [o + s * (f - 1) / 2 for o, s, f in zip(origin, scale, factors, strict=True)]
+        steps = [{"type": "scale", "scale": sizes}, {"type": "translation", "translation": first}]
         yield {"path": str(level), "coordinateTransformations": steps}
 
 

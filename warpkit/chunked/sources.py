@@ -81,6 +81,23 @@ def axes_of(group: Any) -> str | None:
     return _letters([axis["name"] if isinstance(axis, dict) else axis for axis in _multiscale(group).get("axes", [])])
 
 
+def pixels_of(group: Any, level: int) -> tuple[list[float], list[float], list[str | None]] | None:
+    """How large a pixel of a level is along each axis, where the first one lies, and the axes' units."""
+    found = _multiscale(group)
+    axes = [axis if isinstance(axis, dict) else {} for axis in found.get("axes", [])]
+    scale, origin = [1.0] * len(axes), [0.0] * len(axes)
+    steps = [found["datasets"][level], found]  # a level's own first, then those of all levels
+    for step in (step for each in steps for step in each.get("coordinateTransformations") or []):
+        by = step.get(step.get("type"))
+        if not isinstance(by, list) or len(by) != len(axes):  # in a file of its own
+            return None
+        if step["type"] == "scale":
+            scale, origin = ([float(a * b) for a, b in zip(each, by, strict=True)] for each in (scale, origin))
+        else:
+            origin = [float(a + b) for a, b in zip(origin, by, strict=True)]
+    return scale, origin, [axis.get("unit") for axis in axes]
+
+
 def _multiscale(group: Any) -> dict[str, Any]:
     attributes = dict(group.attrs)
     found = attributes.get("ome", attributes).get("multiscales") or [{}]
