@@ -32,8 +32,8 @@ def apart(theta, size):
 def test_a_known_map_is_found_to_a_fraction_of_a_pixel(blocks, monkeypatch):
     size = (203, 290)
     monkeypatch.setattr("warpkit.alignment.tiles._SMALL", int(np.prod(size)) // blocks**2)
-    monkeypatch.setattr("warpkit.alignment.tiles._EDGE", 48)
-    monkeypatch.setattr("warpkit.alignment.tiles._TILES", 3)
+    monkeypatch.setattr("warpkit.alignment.tiles._EDGES", {2: 48})
+    monkeypatch.setattr("warpkit.alignment.tiles._TILES", {2: 3})
     moving = scene(*size)
     fixed = wk.warp(moving, "affine", AFFINE, kernel="bicubic", padding_mode="reflection")
     told = []
@@ -66,10 +66,28 @@ def test_levels_of_an_image_are_read_where_they_are_blocks(tmp_path, monkeypatch
         whole = da.from_array(pixels[0, 0].numpy(), chunks=(128, 128))
         chunked.save(whole, tmp_path / name, axes="YX", levels=3)
     levels = tiles._Image.of(tmp_path / "moving", None, "moving")
-    assert sorted(levels.levels) == [1, 2, 4]
+    assert sorted(levels.levels) == [(1, 1), (2, 2), (4, 4)]
     plain = tiles._Image.of(moving[0, 0].numpy(), None, "moving")
     torch.testing.assert_close(levels.small(4), plain.small(4))
     assert apart(wk.align(tmp_path / "moving", tmp_path / "fixed", "affine"), size) < 0.05
+
+
+def test_a_stack_of_few_slices_is_averaged_along_its_long_axes(monkeypatch):
+    from warpkit.alignment import tiles
+
+    monkeypatch.setattr("warpkit.alignment.tiles._SMALL", 12_000)
+    layers = [torch.nn.functional.interpolate(torch.rand(1, 1, *n, generator=torch.Generator().manual_seed(n[0]),
+              dtype=torch.float64), (9, 130, 170), mode="trilinear") for n in ((3, 5, 6), (4, 20, 30))]  # fmt: skip
+    moving = 100 * (layers[0] + layers[1])
+    shift = torch.tensor([[0.03, -0.02, 0.05]], dtype=torch.float64)
+    translation = wk.get_transform("translation", ndim=3)
+    fixed = wk.warp(moving, translation, shift, kernel="bicubic", padding_mode="reflection")
+    image = tiles._Image.of(moving[0, 0].numpy(), "ZYX", "moving")
+    assert image.size_in(image.coarsest()) == [9, 32, 42]
+    assert len(tiles._spread((10**4,) * 3)) == 64
+    ways = {"axes": "ZYX", "init": 0.8 * shift}
+    found = wk.align(moving[0, 0].numpy(), fixed[0, 0].numpy(), translation, **ways)
+    torch.testing.assert_close(found, shift, atol=1e-3, rtol=0)
 
 
 def test_what_cannot_be_aligned_is_refused():

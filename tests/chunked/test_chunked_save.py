@@ -60,6 +60,45 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, store, pixels, monkeypatch
         chunked.save(chunked.warp(store, "affine", AFFINE * 0.5, chunks=(20, 64)), out)
 
 
+def test_what_was_written_from_other_pixels_is_no_part_of_this_run(tmp_path, store):
+    def run(axes="YX"):
+        chunked.save(chunked.warp(store, "affine", AFFINE, chunks=(20, 64)), tmp_path / "out.zarr", axes=axes)
+
+    run()
+    run()
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        run("XY")
+    zarr.open_array(store)[:5, :5] = 3
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        run()
+
+
+def test_a_transform_that_is_written_anew_is_another(store):
+    def named(number):
+        class Scaled(wk.Transform):
+            ndim, num_params = 2, 1
+
+            def forward(self, theta, points):
+                return number * theta[:, None] * points
+
+        return chunked.warp(store, Scaled(), torch.ones(1, 1)).name
+
+    assert named(1.0) == named(1.0) != named(2.0)
+
+
+def test_a_group_of_others_is_left_alone(tmp_path, store):
+    group = zarr.create_group(tmp_path / "out.zarr", attributes={"ome": {"multiscales": [{"datasets": []}]}})
+    before = dict(group.attrs)
+    lazy = chunked.warp(store, "affine", AFFINE)
+    with pytest.raises(wk.InputError, match="no part of this run"):
+        chunked.save(lazy, tmp_path / "out.zarr", axes="YX", levels=2)
+    assert dict(zarr.open_group(tmp_path / "out.zarr", mode="r").attrs) == before
+    (tmp_path / "empty.zarr").mkdir()
+    chunked.save(lazy, tmp_path / "empty.zarr", axes="YX", levels=2)
+    with pytest.raises(wk.InputError, match="axes: expected a letter for each axis"):
+        chunked.save(lazy, tmp_path / "other.zarr", axes="CYX")
+
+
 @pytest.mark.parametrize("other", ["theta", "kernel", "fill", "size", "option"])
 def test_other_arguments_are_another_run(store, other):
     def named(theta=AFFINE, kernel="bilinear", fill=0.0, size=None, a=-0.5):
@@ -116,6 +155,24 @@ def test_the_command_turns_images_with_levels(tmp_path, pixels):
     turned = zarr.open_group(out, mode="r")
     np.testing.assert_allclose(turned["0"][0], np.rot90(pixels[0, 0].numpy()), atol=1e-5)
     assert turned["1"].shape == (1, 65, 45)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_pixels_keep_their_size_and_place(tmp_path, zarr_format):
+    group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=zarr_format)
+    group.create_array("0", data=np.zeros((1, 30, 40), "uint8"))
+    steps = [{"type": "scale", "scale": [3.0, 0.5, 0.25]}, {"type": "translation", "translation": [0.0, 10.0, 20.0]}]
+    axes = [{"name": a, "type": "space", "unit": "micrometer"} for a in "zyx"]
+    multiscales = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": steps}]}]
+    group.attrs.update({"multiscales": multiscales} if zarr_format == 2 else {"ome": {"multiscales": multiscales}})
+    ways = ["--size", "1", "15", "40", "--levels", "2"]
+    result = runner.invoke(app, ["warp", str(tmp_path / "in.zarr"), str(tmp_path / "out.zarr"), *ways])
+    assert result.exit_code == 0, result.output
+    found = zarr.open_group(tmp_path / "out.zarr", mode="r").attrs["ome"]["multiscales"][0]
+    assert found["axes"] == axes
+    fine, coarse = ([step[step["type"]] for step in each["coordinateTransformations"]] for each in found["datasets"])
+    assert fine == [[3.0, 1.0, 0.25], [0.0, 10.25, 20.0]]
+    assert coarse == [[3.0, 2.0, 0.5], [0.0, 10.75, 20.125]]  # one slice is not halved
 
 
 @pytest.fixture

@@ -184,6 +184,17 @@ def test_a_large_field_stays_where_it_is(tmp_path, monkeypatch, ways, lattice):
         np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), expected)
 
 
+@pytest.mark.parametrize("antialias", [False, True])
+def test_what_lies_in_a_short_gap_between_pixels_is_asked_for(antialias):
+    pixels = image(1, 1, 4, 30)
+    across = torch.tensor([[1.0, 0, 1.0, 0, 1, 0]])  # the end of the image, and its beginning
+    source = da.from_array(pixels.numpy(), chunks=(1, 1, 4, 3))
+    ways = {"size": (4, 8), "padding_mode": "wrap", "antialias": antialias, "chunks": (4, 8)}
+    half = torch.tensor([[0.2, 0, 1.0, 0, 1, 0]])
+    check(pixels, "affine", half, array=source, **ways)
+    check(pixels, "affine", across, array=source, **ways)
+
+
 def test_nothing_is_read_before_it_is_computed_and_then_only_what_a_tile_reaches():
     read = []
 
@@ -245,6 +256,9 @@ def test_sums_over_a_warped_array_stay_lazy():
         ({"array": "no such file.zarr"}, "is no Zarr array"),
         ({"array": np.array([["a"]])}, "numbers or truth values"),
         ({"array": 3}, "array: expected"),
+        ({"array": np.ma.masked_less(np.zeros((20, 30)), 1)}, "without a mask"),
+        ({"array": torch.zeros(20, 30, dtype=torch.bfloat16)}, "numbers that NumPy has"),
+        ({"chunks": True}, "chunks"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_anything_is_read(ways, told):

@@ -27,7 +27,8 @@ from warpkit.transforms.given import TransformLike
 
 _SMALL = 2**19  # pixels of the small copies, which are matched in memory
 _FINER = 4  # from one level to the next
-_EDGE, _TILES = 128, 8  # pixels along an axis of a tile, and tiles along an axis, at most
+_EDGES, _TILES = {1: 4096, 2: 128, 3: 32}, {1: 64, 2: 8, 3: 4}  # of a tile's axis, and tiles along one, at most
+_LEAST = 16  # pixels along an axis that is averaged further
 _STEPS = 8
 Matched = Callable[[Tensor, Tensor], Tensor]  # θ [1, P] of two images [1, C, *S]
 _MORE = 24  # pixels that are read around a tile's own, so that the next step finds its pixels here
@@ -57,7 +58,7 @@ def align_tiles(
     same = len(source.size) == d and source.channels == target.channels
     given = Told(f"{target.channels} in {d}-D and {source.channels} in {len(source.size)}-D")
     require(same, "moving", expected="as many channels and dimensions as fixed has", given=given)
-    block = max(image.block() for image in pair)
+    block = max(image.coarsest() for image in pair)
     if init is None:
         theta = matched(source.small(block), target.small(block)).double()
     else:
@@ -75,7 +76,7 @@ def align_tiles(
 class _Image(NamedTuple):
     """One image that is read in boxes: its levels, by the pixels of the finest that make one of theirs."""
 
-    levels: dict[int, Any]
+    levels: dict[tuple[int, ...], Any]
     layout: Layout
 
     @staticmethod
@@ -85,14 +86,14 @@ class _Image(NamedTuple):
         layout = layout_of(source.axes if axes is None else axes, source.array.shape)
         images = math.prod(layout.size_of(layout.images))
         require(images == 1, what, expected="one image", given=Told(f"{images} of {layout.axes}"))
-        found = _Image({1: source.array}, layout)
+        found = _Image({(1,) * len(layout.space): source.array}, layout)
         for path in levels_of(given)[1:] if hasattr(given, "array_keys") else []:
             coarser = given[path]
             own = Layout(layout.axes, tuple(coarser.shape)).size_of(layout.space)
-            block = round(max(found.size) / max(own))
+            blocks = tuple(round(n / m) for n, m in zip(found.size, own, strict=True))
             # Others are not means over whole blocks of pixels, and would lie elsewhere.
-            if all(n // block <= m <= -(-n // block) for n, m in zip(found.size, own, strict=True)):
-                found.levels[block] = coarser
+            if all(n // b <= m <= -(-n // b) for n, m, b in zip(found.size, own, blocks, strict=True)):
+                found.levels[blocks] = coarser
         return found
 
     @property
@@ -103,34 +104,48 @@ class _Image(NamedTuple):
     def channels(self) -> int:
         return self.layout.size_of("C")[0]
 
-    def block(self) -> int:
-        """How many pixels along an axis make one of the small copy: a power of 4."""
+    def coarsest(self) -> int:
+        """How many pixels along a long axis make one of the small copy: a power of 4."""
         block = 1
-        while math.prod(n // block for n in self.size) > _SMALL and min(self.size) // (_FINER * block) >= 16:
+        while math.prod(self.size_in(block)) > _SMALL and self.blocks(_FINER * block) != self.blocks(block):
             block *= _FINER
         return block
 
+    def blocks(self, block: int) -> tuple[int, ...]:
+        """As many pixels along each axis, rows first; fewer along a short one, as the slices of a stack."""
+        found = [block] * len(self.size)
+        for axis, n in enumerate(self.size):
+            while found[axis] > 1 and n // found[axis] < _LEAST:
+                found[axis] //= _FINER
+        return tuple(found)
+
+    def size_in(self, block: int) -> list[int]:
+        """How many whole blocks there are along each axis; what is left of one at the end is left out."""
+        return [n // b for n, b in zip(self.size, self.blocks(block), strict=True)]
+
     def read(self, box: Box, block: int) -> Tensor:
         """The means over whole blocks, `[1, C, *box]` in float64; the box counts blocks."""
-        held = max(size for size in self.levels if block % size == 0)
-        block //= held
-        fine = tuple((start * block, stop * block) for start, stop in box)
+        blocks = self.blocks(block)
+        whole = [own for own in self.levels if all(b % n == 0 for b, n in zip(blocks, own, strict=True))]
+        held = max(whole, key=math.prod)
+        rest = [b // n for b, n in zip(blocks, held, strict=True)]
+        fine = tuple((start * n, stop * n) for (start, stop), n in zip(box, rest, strict=True))
         where = self.layout.slices([0] * len(self.layout.images), slice(0, self.channels), fine)
         values = self.levels[held][where]
         values = values.compute() if hasattr(values, "compute") else values
         found = self.layout.to_images(tensor_of(values)).double()
-        for axis in range(2, found.ndim):
-            shape = (*found.shape[:axis], -1, block, *found.shape[axis + 1 :])
-            found = found.reshape(shape).mean(axis + 1) if block > 1 else found
+        for axis, n in enumerate(rest, start=2):
+            shape = (*found.shape[:axis], -1, n, *found.shape[axis + 1 :])
+            found = found.reshape(shape).mean(axis + 1) if n > 1 else found
         return found
 
     def small(self, block: int) -> Tensor:
-        """The whole in blocks, a band of rows at a time; what is left of a block at the end is left out."""
-        count = [n // block for n in self.size]
-        rows = max(1, 2**23 // (self.channels * block ** len(count) * math.prod(count[1:])))
+        """The whole in blocks, a band of rows at a time."""
+        count = self.size_in(block)
+        rows = max(1, 2**23 // (self.channels * math.prod(self.blocks(block)) * math.prod(count[1:])))
         bands = range(0, count[0], rows)
         rest = tuple((0, n) for n in count[1:])
-        return torch.cat([self.read(((k, min(count[0], k + rows)), *rest), block) for k in bands], dim=2).float()
+        return torch.cat([self.read(((k, min(count[0], k + rows)), *rest), block).float() for k in bands], dim=2)
 
 
 class _Tile:
@@ -139,8 +154,8 @@ class _Tile:
     def __init__(self, target: _Image, box: Box, block: int) -> None:
         self.pixels = target.read(box, block).flatten(2)[0]  # [C, M]
         each = []
-        for (start, stop), n in zip(box, target.size, strict=True):
-            middle = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * block - 0.5
+        for (start, stop), n, b in zip(box, target.size, target.blocks(block), strict=True):
+            middle = (torch.arange(start, stop, dtype=torch.float64) + 0.5) * b - 0.5
             each.append(to_normalised(middle, n, False))
         self.points = torch.stack(torch.meshgrid(*each, indexing="ij")[::-1], dim=-1).flatten(0, -2)[None]
         self.box: Box | None = None
@@ -148,9 +163,9 @@ class _Tile:
 
     def seen(self, source: _Image, coords: Tensor, block: int) -> tuple[Tensor, Tensor, Tensor]:
         """The moving image at coordinates `[M, D]`, [C, M], its slopes [C, M, D], and where it shows something."""
-        count = [n // block for n in source.size]
-        each = zip(coords.unbind(-1), reversed(source.size), strict=True)
-        pixels = [(to_pixels(x, n, False) + 0.5) / block - 0.5 for x, n in each]
+        count, blocks = source.size_in(block), source.blocks(block)
+        each = zip(coords.unbind(-1), reversed(source.size), reversed(blocks), strict=True)
+        pixels = [(to_pixels(x, n, False) + 0.5) / b - 0.5 for x, n, b in each]
         inside = torch.stack([(p >= 0) & (p <= n - 1) for p, n in zip(pixels, reversed(count), strict=True)]).all(0)
         if not bool(inside.any()):
             nothing = coords.new_zeros(len(self.pixels), len(coords))
@@ -171,13 +186,14 @@ class _Tile:
         with torch.enable_grad():
             values = sample(self.window[0][:, None], where, kernel="bicubic", padding_mode="border")[:, 0]
             (slopes,) = torch.autograd.grad(values.sum(), where)
-        scale = torch.tensor([n / (block * (b - a)) for n, (a, b) in zip(source.size, self.box, strict=True)][::-1])
-        return values.detach(), slopes * scale.double(), inside  # in the moving image's own coordinates
+        wide = zip(source.size, blocks, self.box, strict=True)
+        scale = torch.tensor([n / (k * (b - a)) for n, k, (a, b) in wide][::-1], dtype=torch.float64)
+        return values.detach(), slopes * scale, inside  # in the moving image's own coordinates
 
 
 def _refined(source: _Image, target: _Image, mapping: Transform, theta: Tensor, block: int) -> tuple[Tensor, float]:
     """θ after Gauss and Newton's steps at one level, damped where one makes it worse (Marquardt), and its loss."""
-    tiles = [_Tile(target, box, block) for box in _spread([n // block for n in target.size])]
+    tiles = [_Tile(target, box, block) for box in _spread(target.size_in(block))]
     best, damping = _normal(source, mapping, theta, tiles, block), 1e-6
     for _ in range(_STEPS):
         value, gradient, curvature = best
@@ -218,10 +234,10 @@ def _normal(
 
 def _spread(size: Sequence[int]) -> list[Box]:
     """Boxes that are spread over an image of this size, or cover it where it is small."""
-    along = []
+    along, d = [], len(size)
     for n in size:
-        edge = min(n, _EDGE)
-        number = min(_TILES, -(-n // edge))
+        edge = min(n, _EDGES[d])
+        number = min(_TILES[d], -(-n // edge))
         starts = np.unique(np.linspace(0, n - edge, number).round().astype(int))
         along.append([(int(start), int(start) + edge) for start in starts])
     grids = np.stack(np.meshgrid(*(np.arange(len(each)) for each in along), indexing="ij"), axis=-1)

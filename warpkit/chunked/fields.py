@@ -9,7 +9,7 @@ from torch import Tensor
 
 from warpkit.chunked.coefficients import check_prefilters, margins_of, stored
 from warpkit.chunked.reading import Box
-from warpkit.chunked.sources import tensor_of, torch_type
+from warpkit.chunked.sources import state_of, tensor_of, torch_type
 from warpkit.chunked.windows import reaches
 from warpkit.geometry import Part
 from warpkit.precision import working
@@ -40,7 +40,8 @@ class Field:
     @property
     def name(self) -> str:
         """What tells it from others, in another process too."""
-        return str(getattr(self.array, "name", "")) + str(getattr(self.array, "store_path", "")) + str(self.shape)
+        is_lazy = hasattr(self.array, "__dask_graph__")
+        return f"{self.array.name if is_lazy else state_of(self.array)} {self.shape}"
 
     def of(self, entry: int) -> "Field":
         """One θ of the batch, or the one that there is."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import inspect
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -16,8 +17,8 @@ from warpkit.chunked.areas import antialiased_tile, pixels_met
 from warpkit.chunked.axes import Layout
 from warpkit.chunked.coefficients import read_along
 from warpkit.chunked.fields import Field
-from warpkit.chunked.reading import Box, MissingError, Read
-from warpkit.chunked.sources import tensor_of
+from warpkit.chunked.reading import Box, MissingError, Read, intervals
+from warpkit.chunked.sources import state_of, tensor_of
 from warpkit.chunked.tiles import Sampling, plain_tile, reached
 from warpkit.component import Component
 from warpkit.geometry import Part
@@ -75,7 +76,11 @@ class Job:
                 for along in pixels_read(self.sampling, theta, part, rule, count):
                     needed: dict[str, Any] = dict(zip(self.layout.images, ([at] for at in image), strict=True))
                     needed |= {"C": list(range(channels.start, channels.stop))}
-                    needed |= {letter: index.numpy() for letter, index in zip(self.layout.space, along, strict=True)}
+                    # Short gaps between pixels are read, too.
+                    runs = [[np.arange(*ends) for ends in intervals(index)] for index in along]
+                    needed |= {
+                        letter: np.concatenate(each) for letter, each in zip(self.layout.space, runs, strict=True)
+                    }
                     met = [
                         np.unique(np.searchsorted(ends, np.asarray(needed[letter]), side="right")).tolist()
                         for letter, ends in zip(self.layout.axes, bounds, strict=True)
@@ -89,7 +94,7 @@ class Job:
         parts = (sampling.mapping, *sampling.kernels)
         learned = [t.detach() for part in parts for t in (*part.parameters(), *part.buffers())]
         each = [described(part) for part in parts]
-        read = source.name if source is not None else (str(self.array.store_path), self.array.shape)
+        read = source.name if source is not None else state_of(self.array)
         words = (
             read,
             each,
@@ -152,12 +157,29 @@ def described(value: Any) -> Any:
             k: v for k, v in vars(value).items() if isinstance(v, bool | int | float | str | tuple) and k[0] != "_"
         }
         inner = [described(part) for part in value.children()]
-        return type(value).__module__, type(value).__qualname__, described(options), described(plain), inner
+        kind = type(value)
+        # A class of a script or a notebook keeps its name when it is written anew; a package's has a version.
+        is_own = kind.__module__ == "__main__" or "<locals>" in kind.__qualname__
+        code = [code_of(f) for f in vars(kind).values() if is_own and hasattr(f, "__code__")]
+        return kind.__module__, kind.__qualname__, code, described(options), described(plain), inner
     if isinstance(value, dict):
         return {k: described(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return tuple(map(described, value))
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def code_of(function: Any) -> Any:
+    """What a function does, as plain values that are the same in another process."""
+
+    def inside(code: Any) -> Any:
+        if not hasattr(code, "co_code"):
+            return sorted(map(repr, code)) if isinstance(code, frozenset) else repr(code)
+        return code.co_code, code.co_names, [inside(constant) for constant in code.co_consts]
+
+    held = inspect.getclosurevars(function).nonlocals.values()
+    plain = [value for value in held if isinstance(value, bool | int | float | str)]
+    return inside(function.__code__), described(function.__defaults__), plain
 
 
 class Blocks:

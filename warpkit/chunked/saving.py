@@ -2,13 +2,13 @@
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from warpkit.chunked.axes import SPACE
-from warpkit.errors import InputError
+from warpkit.chunked.axes import SPACE, layout_of
+from warpkit.errors import InputError, require
 from warpkit.quoting import reason
 
 _BATCH = 16  # tiles between two notes of what is done: as many are computed again at most
@@ -21,13 +21,17 @@ def save(
     *,
     axes: str | None = None,
     levels: int | None = None,
+    scale: Sequence[float] | None = None,
+    origin: Sequence[float] | None = None,
+    units: Sequence[str | None] | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Compute a Dask array and write it to a Zarr store, a tile at a time: its chunks become Zarr's.
 
     A run that was stopped, by a signal or an error, loses at most the few tiles that it was working on: the same call
     goes on after the last ones that it has noted. The same is an array of the same name, and what `chunked.warp` makes
-    of the same Zarr array with the same arguments has the same name, in another process too.
+    of the same Zarr array with the same arguments has the same name, in another process too, as long as no chunk of
+    the array was written since, where it is in a local folder.
 
     Args:
         array: a Dask array, such as `chunked.warp` gives; its chunks are equal but for the last ones.
@@ -35,6 +39,9 @@ def save(
         axes: the letters of its axes, which the store then names.
         levels: so many levels of an OME-Zarr image (0.5), each of half the size of the one before it, of the means of
             its pixels; of one array without a group unless given. It needs `axes`.
+        scale: with levels, how large a pixel is along each axis, 1 unless given.
+        origin: with levels, where the first pixel's middle lies along each axis, 0 unless given.
+        units: with levels, the unit of each axis, as "micrometer", or None.
         progress: called with the number of tiles that are done and the number of all.
 
     Raises:
@@ -42,24 +49,31 @@ def save(
             written.
     """
     import dask.array as da
-    import zarr
 
     if not isinstance(array, da.Array):
         raise InputError("array", expected="a Dask array, such as wk.chunked.warp gives", given=array)
+    if axes is not None:
+        layout_of(axes, array.shape)
+    for name, given in (("scale", scale), ("origin", origin), ("units", units)):
+        right = given is None or (levels is not None and len(given) == array.ndim)
+        require(right, name, expected=f"levels, and {array.ndim} values, one for each axis", given=given)
     if levels is None:
         _write(array, os.fspath(path), None, axes, progress or _silent)
         return
     if type(levels) is not int or levels < 1:
         raise InputError("levels", expected="a whole number from 1", given=levels)
-    if axes is None or len(axes) != array.ndim:
+    if axes is None:
         raise InputError("axes", expected="a letter for each axis of an image with levels", given=axes)
-    _opened(os.fspath(path), lambda: zarr.open_group(os.fspath(path), mode="a"))
-    current = array
+    group = _group(os.fspath(path), {"name": array.name, "axes": axes})
+    current, shapes = array, []
     for level in range(levels):
+        shapes.append(current.shape)
         written = _write(current, os.fspath(path), str(level), axes, progress or _silent)
         current = _halved(da.from_zarr(written), axes, array.dtype)  # type: ignore[no-untyped-call]
-    group = zarr.open_group(os.fspath(path), mode="a")
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [_multiscale(axes, levels)]}
+    one, zero = [1.0] * array.ndim, [0.0] * array.ndim
+    datasets = list(_datasets(shapes, list(scale or one), list(origin or zero)))
+    found = {"axes": _axes(axes, units or [None] * array.ndim), "datasets": datasets}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [found]}
 
 
 def _write(array: Any, path: str, name: str | None, axes: str | None, progress: Progress) -> Any:
@@ -97,17 +111,38 @@ def _target(array: Any, path: str, name: str | None, axes: str | None) -> Any:
     if any(len(set(along[:-1])) > 1 or along[-1] > along[0] for along in array.chunks):
         raise InputError("chunks", expected="equal ones but for the last along each axis", given=list(array.chunks))
     where = path if name is None else os.path.join(path, name)
-    if os.path.lexists(where):
+    run = {"name": array.name, "axes": axes}
+    if _is_there(where):
         there = _opened(where, lambda: zarr.open(where, mode="r+"))
-        note = there.attrs.get("warpkit") if isinstance(there, zarr.Array) else None
-        if not isinstance(note, dict) or note.get("name") != array.name:
-            hint = "Remove it, or write elsewhere. A stopped run goes on with the same array and arguments only."
-            raise InputError(f"{where} is there, and is no part of this run", hint=hint)
+        _check_run(where, there if isinstance(there, zarr.Array) else None, run)
         return there
     ways: dict[str, Any] = {"shape": array.shape, "chunks": chunks, "dtype": array.dtype}
-    ways["attributes"] = {"warpkit": {"name": array.name, "done": 0}}
+    ways["attributes"] = {"warpkit": run | {"done": 0}}
     ways["dimension_names"] = None if axes is None else [letter.lower() for letter in axes]
     return _opened(where, lambda: zarr.create_array(where, **ways))
+
+
+def _group(path: str, run: dict[str, Any]) -> Any:
+    """The Zarr group for the levels: the one that a stopped run has left, or a new one."""
+    import zarr
+
+    if not _is_there(path):
+        return _opened(path, lambda: zarr.create_group(path, attributes={"warpkit": run}))
+    there = _opened(path, lambda: zarr.open(path, mode="r+"))
+    _check_run(path, there if isinstance(there, zarr.Group) else None, run)
+    return there
+
+
+def _is_there(path: str) -> bool:
+    return os.path.lexists(path) and not (os.path.isdir(path) and not os.listdir(path))
+
+
+def _check_run(path: str, there: Any, run: dict[str, Any]) -> None:
+    """Raise `InputError` unless what is there was begun by this run."""
+    note = None if there is None else there.attrs.get("warpkit")
+    if not isinstance(note, dict) or any(note.get(key) != value for key, value in run.items()):
+        hint = "Remove it, or write elsewhere. A stopped run goes on with the same array and arguments only."
+        raise InputError(f"{path} is there, and is no part of this run", hint=hint)
 
 
 def _opened(path: str, open_it: Callable[[], Any]) -> Any:
@@ -136,18 +171,21 @@ def _halved(array: Any, axes: str, dtype: Any) -> Any:
     return whole.astype(dtype).rechunk(chunks)
 
 
-def _multiscale(axes: str, levels: int) -> dict[str, Any]:
+def _axes(axes: str, units: Sequence[str | None]) -> list[dict[str, str]]:
     kinds = {"C": "channel", "T": "time"} | dict.fromkeys(SPACE, "space")
-    named = [{"name": a.lower(), "type": kinds.get(a.upper(), "")} for a in axes]
-    each = [{k: v for k, v in axis.items() if v} for axis in named]
-    return {"axes": each, "datasets": list(_datasets(axes.upper(), levels))}
+    named = [{"name": a.lower(), "type": kinds.get(a.upper()), "unit": u} for a, u in zip(axes, units, strict=True)]
+    return [{k: v for k, v in axis.items() if v} for axis in named]
 
 
-def _datasets(axes: str, levels: int) -> Iterator[dict[str, Any]]:
-    for level in range(levels):
-        scale = [2.0**level if a in SPACE else 1.0 for a in axes]
-        shift = [(2.0**level - 1) / 2 if a in SPACE else 0.0 for a in axes]
-        steps = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": shift}]
+def _datasets(shapes: list[tuple[int, ...]], scale: list[float], origin: list[float]) -> Iterator[dict[str, Any]]:
+    """Each level: how large its pixels are, and where the first is. An axis of one pixel is not halved further."""
+    factors = [1.0] * len(scale)
+    for level, shape in enumerate(shapes):
+        before = shapes[max(0, level - 1)]
+        factors = [f * (2 if m < n else 1) for f, m, n in zip(factors, shape, before, strict=True)]
+        sizes = [s * f for s, f in zip(scale, factors, strict=True)]
+        first = [o + s * (f - 1) / 2 for o, s, f in zip(origin, scale, factors, strict=True)]
+        steps = [{"type": "scale", "scale": sizes}, {"type": "translation", "translation": first}]
         yield {"path": str(level), "coordinateTransformations": steps}
 
 

@@ -1,5 +1,6 @@
 """What is read: NumPy, Zarr and Dask arrays, and the levels of OME-Zarr images."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from warpkit.errors import InputError
+from warpkit.errors import InputError, require
 from warpkit.quoting import reason
 
 
@@ -30,7 +31,10 @@ def source_of(given: Any, level: int = 0, what: str = "array") -> Source:
     if isinstance(given, da.Array):
         return Source(_checked(given, what), None)
     if isinstance(given, Tensor):
+        require(given.dtype != torch.bfloat16, what, expected="numbers that NumPy has", given=given.dtype)
         given = given.detach().cpu().numpy()
+    if isinstance(given, np.ma.MaskedArray):
+        raise InputError(what, expected="an array without a mask, as filled(nan) gives", given=type(given))
     if isinstance(given, np.ndarray):
         # In chunks: a task then holds what it reads, and no worker the whole.
         return Source(da.from_array(_checked(given, what), chunks="auto", name=False), None)  # type: ignore[no-untyped-call]
@@ -55,6 +59,18 @@ def opened(path: str | os.PathLike[str], what: str = "array") -> Any:
         raise InputError(f"{what}: {os.fspath(path)} is no Zarr array or group: {reason(error)}") from None
 
 
+def state_of(array: Any) -> str:
+    """What tells an array of Zarr from others, and from itself before any of its chunks was written in a folder."""
+    found = hashlib.sha256(repr((str(array.store_path), array.shape)).encode())
+    root = getattr(array.store, "root", None)
+    for folder, folders, names in os.walk(os.path.join(root, array.path)) if root is not None else []:
+        folders.sort()
+        for name in sorted(names):
+            held = os.stat(os.path.join(folder, name))
+            found.update(repr((os.path.relpath(folder, root), name, held.st_size, held.st_mtime_ns)).encode())
+    return found.hexdigest()
+
+
 def levels_of(group: Any) -> list[str]:
     """The paths of the levels of an OME-Zarr image, the finest first; empty where it is none."""
     return [str(each["path"]) for each in _multiscale(group).get("datasets", [])]
@@ -63,6 +79,23 @@ def levels_of(group: Any) -> list[str]:
 def axes_of(group: Any) -> str | None:
     """The letters of the axes of an OME-Zarr image."""
     return _letters([axis["name"] if isinstance(axis, dict) else axis for axis in _multiscale(group).get("axes", [])])
+
+
+def pixels_of(group: Any, level: int) -> tuple[list[float], list[float], list[str | None]] | None:
+    """How large a pixel of a level is along each axis, where the first one lies, and the axes' units."""
+    found = _multiscale(group)
+    axes = [axis if isinstance(axis, dict) else {} for axis in found.get("axes", [])]
+    scale, origin = [1.0] * len(axes), [0.0] * len(axes)
+    steps = [found["datasets"][level], found]  # a level's own first, then those of all levels
+    for step in (step for each in steps for step in each.get("coordinateTransformations") or []):
+        by = step.get(step.get("type"))
+        if not isinstance(by, list) or len(by) != len(axes):  # in a file of its own
+            return None
+        if step["type"] == "scale":
+            scale, origin = ([float(a * b) for a, b in zip(each, by, strict=True)] for each in (scale, origin))
+        else:
+            origin = [float(a + b) for a, b in zip(origin, by, strict=True)]
+    return scale, origin, [axis.get("unit") for axis in axes]
 
 
 def _multiscale(group: Any) -> dict[str, Any]:

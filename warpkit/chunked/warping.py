@@ -13,7 +13,7 @@ from warpkit.chunked.axes import Layout, layout_of
 from warpkit.chunked.coefficients import check_prefilters
 from warpkit.chunked.fields import Field, field_of
 from warpkit.chunked.graph import Job, dask_array
-from warpkit.chunked.sources import Source, source_of, torch_type
+from warpkit.chunked.sources import Source, source_of, tensor_of, torch_type
 from warpkit.chunked.tiles import Sampling
 from warpkit.errors import InputError
 from warpkit.footprints import between_pixels
@@ -150,7 +150,7 @@ def tensors(theta: Any) -> Any:
     if hasattr(theta, "__dask_graph__"):
         theta = theta.compute()
     if hasattr(theta, "shape") and hasattr(theta, "dtype"):
-        return torch.from_numpy(np.array(theta[...] if theta.ndim else theta))
+        return tensor_of(theta[...] if theta.ndim else theta)
     return theta
 
 
@@ -185,7 +185,7 @@ def chunks_of(given: Any, layout: Layout, shape: tuple[int, ...], dtype: Any) ->
         wanted = given
     try:
         found = normalize_chunks(wanted, shape=shape, dtype=dtype)  # type: ignore[no-untyped-call]
-        right = all(isinstance(n, int) and n > 0 for along in found for n in along)
+        right = given is not True and all(isinstance(n, int) and n > 0 for along in found for n in along)
     except Exception:  # whatever Dask says of it
         right = False
     if not right:

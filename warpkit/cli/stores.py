@@ -26,12 +26,13 @@ class Store(NamedTuple):
     array: Any
     layout: "Layout"
     levels: int | None
+    pixels: tuple[list[float], list[float], list[str | None]] | None  # their sizes, where the first is, units
 
 
 def opened_store(path: Path, axes: str | None, level: int) -> Store:
     """The array at a path, or the level of the OME-Zarr image there."""
     from warpkit.chunked.axes import layout_of
-    from warpkit.chunked.sources import levels_of, opened, source_of
+    from warpkit.chunked.sources import levels_of, opened, pixels_of, source_of
 
     there = opened(path, "IN")
     read = source_of(there, level, what="IN")
@@ -39,7 +40,9 @@ def opened_store(path: Path, axes: str | None, level: int) -> Store:
         layout = layout_of(axes or read.axes, read.array.shape)
     has_levels = hasattr(there, "array_keys")
     require(has_levels or level == 0, f"--level {level}: {path} is one array, without levels")
-    return Store(read.array, layout, len(levels_of(there)) - level if has_levels else None)
+    if not has_levels:
+        return Store(read.array, layout, None, None)
+    return Store(read.array, layout, len(levels_of(there)) - level, pixels_of(there, level))
 
 
 def warp_store(
@@ -77,6 +80,22 @@ def warp_store(
         def told(done: int, whole: int) -> None:
             progress.update(task, completed=done, total=whole)
 
-        chunked.save(lazy, target, axes=store.layout.axes, levels=levels, progress=told)
+        place = _place(store, out, how["align_corners"], placing.expand) if levels else {}
+        chunked.save(lazy, target, axes=store.layout.axes, levels=levels, progress=told, **place)
     pixels = " × ".join(map(str, reversed(out)))
     typer.echo(f"{target}: {pixels} pixels" + (f", {levels} levels" if levels else ""))
+
+
+def _place(store: Store, out: tuple[int, ...], aligned: bool, expand: bool) -> dict[str, Any]:
+    """OUT's pixels: over as much of space as IN; with `expand` of the same size."""
+    if store.pixels is None or len(store.pixels[0]) != len(store.layout.axes):
+        return {}
+    scale, origin, units = store.pixels
+    sizes = dict(zip(store.layout.space, out, strict=True))
+    less = 1 if aligned else 0
+    for axis, (letter, n) in enumerate(zip(store.layout.axes, store.layout.shape, strict=True)):
+        if letter in sizes and not expand:
+            ratio = (n - less) / (sizes[letter] - less) if sizes[letter] > less and n > less else 1.0
+            origin[axis] += 0.0 if aligned else scale[axis] * (ratio - 1) / 2
+            scale[axis] *= ratio
+    return {"scale": scale, "origin": origin, "units": units}
