@@ -70,9 +70,10 @@ def save(
         shapes.append(current.shape)
         written = _write(current, os.fspath(path), str(level), axes, progress or _silent)
         current = _halved(da.from_zarr(written), axes, array.dtype)  # type: ignore[no-untyped-call]
-    one, zero = [1.0] * array.ndim, [0.0] * array.ndim
-    datasets = list(_datasets(shapes, list(scale or one), list(origin or zero)))
-    found = {"axes": _axes(axes, units or [None] * array.ndim), "datasets": datasets}
+    sizes = [1.0] * array.ndim if scale is None else [float(n) for n in scale]
+    first = [0.0] * array.ndim if origin is None else [float(n) for n in origin]
+    datasets = list(_datasets(shapes, sizes, first))
+    found = {"axes": _axes(axes, [None] * array.ndim if units is None else units), "datasets": datasets}
     group.attrs["ome"] = {"version": "0.5", "multiscales": [found]}
 
 
