@@ -19,8 +19,8 @@ from warpkit import tracing
 from warpkit.component import as_number
 from warpkit.errors import InputError, require
 from warpkit.geometry import check_floats, check_size, half_extent
-from warpkit.transforms.base import Transform, dimensions_of, leaves, transforms
-from warpkit.transforms.given import TransformLike
+from warpkit.transforms.base import Transform, leaves, transforms
+from warpkit.transforms.given import TransformLike, dimensions_of
 
 __all__ = ["bending", "diffusion", "folding", "folding_hinge", "inverse_consistency", "ncc"]
 Size = int | Sequence[int]

@@ -17,8 +17,8 @@ from warpkit.quoting import Told
 from warpkit.sampling import plans
 from warpkit.sampling.coefficients import size_of
 from warpkit.sampling.rule import FillLike, Rule, missing_axis, rule_for
-from warpkit.transforms.base import Transform, dimensions_of, leaves, shared_batch, takes, transforms
-from warpkit.transforms.given import TransformLike
+from warpkit.transforms.base import Transform, leaves, shared_batch, transforms
+from warpkit.transforms.given import TransformLike, dimensions_of, takes
 
 _checked: plans.Kept[tuple[Rule, Transform, tuple[int, ...], bool]] = plans.Kept()  # calls by name, by all that was met
 ThetaLike = Tensor | tuple[Any, ...] | list[Any]

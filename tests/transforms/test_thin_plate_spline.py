@@ -12,6 +12,7 @@ from scipy.interpolate import RBFInterpolator
 from strategies import seeds, uniform
 
 import warpkit as wk
+from warpkit.geometry import Part
 
 POINTS = [[-0.8, -0.9], [0.7, -0.6], [0.1, 0.2], [-0.5, 0.8], [0.9, 0.9]]
 
@@ -149,3 +150,15 @@ def test_a_basis_that_was_found_under_inference_mode_can_be_trained_with():
     theta = made.identity()[None].clone().requires_grad_()
     wk.warp(image, made, theta).square().sum().backward()
     assert theta.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("grid", [(2, 2), (3, 4), (4, 4)], ids=str)
+def test_a_part_of_an_output_has_the_bits_of_the_whole(grid, dtype):
+    """Products of matrices and logarithms may be rounded by where a number stands in a list."""
+    made, size = wk.get_transform("thin_plate_spline", grid=grid), (41, 77)
+    theta = (made.identity() + uniform(0, made.num_params) / 10)[None].to(dtype)
+    whole = made.shifts(theta, size, False)
+    for y, x, h, w in [(3, 5, 7, 9), (0, 0, 11, 77), (40, 1, 1, 76), (8, 2, 1, 1), (0, 1, 41, 33)]:
+        part = made.shifts(theta, size, False, Part((h, w), size, (y, x)))
+        assert torch.equal(part, whole[:, y : y + h, x : x + w])

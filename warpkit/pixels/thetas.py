@@ -11,8 +11,8 @@ from warpkit.errors import InputError, require
 from warpkit.geometry import check_size, half_extent, index_to_normalised
 from warpkit.pixels.given import ArrayLike, matrices
 from warpkit.precision import wide
-from warpkit.transforms.base import Transform, dimensions_of, transforms
-from warpkit.transforms.given import TransformLike
+from warpkit.transforms.base import Transform, transforms
+from warpkit.transforms.given import TransformLike, dimensions_of
 from warpkit.transforms.matrix import checked_matrix, invert, scaled
 
 SizeLike = int | Sequence[int]

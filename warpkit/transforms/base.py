@@ -1,8 +1,7 @@
 """The interface of a transform: one mapping of points, from an output pixel's place to where it is sampled."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,8 +18,7 @@ from warpkit.registry import Registry
 from warpkit.transforms.handles import check_handles, fit, places
 from warpkit.transforms.inversion import preimages
 from warpkit.transforms.newton import each
-
-_VECTORS = 256  # numbers: whole vectors of any processor, on each of one, two, four or eight threads
+from warpkit.transforms.vectors import filled
 
 
 class Transform(Formula):
@@ -132,13 +130,7 @@ class Transform(Formula):
 
     def _alike(self, theta: Any, points: Tensor) -> Tensor:
         """The transform of points `[N or 1, *T, D]`, each with the same bits wherever it stands among the others."""
-        count = math.prod(points.shape[1:-1])
-        short = -count % _VECTORS
-        if short == 0 or points.device.type != "cpu" or tracing.is_recording() or tracing.is_scripting():
-            return self(theta, points)
-        # At the end of a list torch computes numbers that fill no vector by other functions (atan2): none is left over.
-        flat = points.reshape(len(points), count, self.ndim)
-        moved = self(theta, torch.cat([flat, flat[:, -1:].expand(-1, short, -1)], dim=1))[:, :count]
+        moved = self(theta, filled(points.flatten(1, -2)))[:, : math.prod(points.shape[1:-1])]
         return moved.reshape(len(moved), *points.shape[1:])
 
     def on_lattice(self, theta: Any, size: tuple[int, ...], align_corners: bool) -> Tensor:
@@ -239,32 +231,6 @@ def of_finite(points: Tensor, mapping: Callable[[Tensor], Tensor]) -> Tensor:
     # A NaN that went through a formula would make 0 · NaN in the gradient of θ.
     finite = torch.isfinite(points).all(dim=-1, keepdim=True)
     return torch.where(finite, mapping(torch.where(finite, points, 0.0)), torch.nan)
-
-
-def takes(transform: Transform, theta: Any) -> bool:
-    """Whether the transform takes such a θ."""
-    try:
-        transform.as_theta(theta)
-    except InputError:
-        return False
-    return True
-
-
-def dimensions_of(transform: str | dict[str, Any] | Transform, theta: Any, size: Any) -> int | None:
-    """The number of axes that one number for a size stands for: those in which the transform takes θ, 2 if unknown.
-
-    None where `size` says it itself.
-    """
-    if isinstance(transform, Transform):
-        return transform.ndim
-    if isinstance(size, Sequence) or getattr(size, "ndim", 0) > 0:
-        return None
-    found = set()
-    for ndim in (1, 2, 3):
-        with suppress(InputError):  # euclidean in 1-D
-            made = transforms.shared(transform, torch.device("cpu"), ndim=ndim)
-            found |= {made.ndim} if takes(made, theta) else set()
-    return found.pop() if len(found) == 1 else 2
 
 
 def leaves(theta: Any) -> list[Tensor]:

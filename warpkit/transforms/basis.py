@@ -1,5 +1,6 @@
 """Transforms that are linear in coefficients of θ: a basis on a lattice, computed once, times a small matrix."""
 
+import math
 import weakref
 from typing import Any
 
@@ -12,6 +13,7 @@ from warpkit.component import edits_of
 from warpkit.geometry import Part, lattice
 from warpkit.precision import wide, working
 from warpkit.transforms.base import Transform
+from warpkit.transforms.vectors import filled
 
 _KEPT = 8  # lattices for each transform
 # Beside the module, so that no copy, pickle or state_dict holds it.
@@ -45,11 +47,12 @@ class BasisTransform(Transform):
         learns = any(p.requires_grad or tracing.is_traced(p) for p in tracing.tensors(self))
         if part is not None or tracing.is_recording() or learns:  # of many parts none is met again
             points = (part or Part.all_of(size)).lattice(align_corners, wide(theta.device), theta.device)
-            basis = self.basis(points.reshape(1, -1, len(size)))[0].to(dtype)
+            basis = self.basis(filled(points.reshape(1, -1, len(size))))[0].to(dtype)
         else:
             basis = _lattice_basis(self, size, align_corners, dtype, theta.device)
         moved = torch.einsum("mk,nkd->nmd", basis, self.coefficients(theta.to(dtype)).to(dtype))
-        return moved.reshape(-1, *(size if part is None else part.size), self.ndim)
+        asked = size if part is None else part.size
+        return moved[:, : math.prod(asked)].reshape(-1, *asked, self.ndim)
 
 
 def _lattice_basis(
@@ -63,7 +66,7 @@ def _lattice_basis(
         kept = _bases.setdefault(transform, {})
         if key not in kept:
             points = lattice(size, align_corners=align_corners, dtype=wide(device), device=device)
-            basis = transform.basis(points.reshape(1, -1, len(size)))[0].to(dtype)
+            basis = transform.basis(filled(points.reshape(1, -1, len(size))))[0].to(dtype)
             while len(kept) >= _KEPT:
                 kept.pop(next(iter(kept)))
             kept[key] = ([t.detach() for t in buffers], basis)  # held, so that no other tensor gets their address

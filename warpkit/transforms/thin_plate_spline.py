@@ -102,7 +102,7 @@ def _solve(control: Float[Tensor, "K 2"]) -> Float[Tensor, "K+3 K"]:
         ]
     )
     solution: Tensor = torch.linalg.solve(system, torch.eye(k + 3, k, dtype=control.dtype))
-    return solution
+    return solution.contiguous()  # by columns, a product with it would round odd points otherwise than even ones
 
 
 def _on_grid(grid: int | Sequence[int]) -> Float[Tensor, "K 2"]:
