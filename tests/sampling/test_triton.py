@@ -28,7 +28,7 @@ from warpkit.sampling import backend as backend_module
 from warpkit.sampling import gpu, triton
 from warpkit.sampling.backend import backends, choose
 from warpkit.sampling.problem import Problem
-from warpkit.testing.backends import backend_checks, derivatives, values
+from warpkit.testing.backends import backend_checks, derivatives, storage
 from warpkit.testing.backends.case import MATRICES, REFERENCE, Case, deterministic
 from warpkit.testing.backends.kernels import EVERY, STANDARD
 from warpkit.testing.report import Status
@@ -311,7 +311,7 @@ def test_joints(door, kernel):
 @interpreted
 @pytest.mark.parametrize("layout", ["channels last", "transposed", "expanded", "sliced"])
 def test_layouts(layout):
-    values.agrees_on_layouts(backend(), Case(images=2, sets=2, channels=3, out=(2, 3)), layout)
+    storage.agrees_on_layouts(backend(), Case(images=2, sets=2, channels=3, out=(2, 3)), layout)
 
 
 @needs

@@ -62,6 +62,16 @@ def tap(along, table, t, A: tl.constexpr, axes, HOW: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def taps_of(along, table, A: tl.constexpr, axes, HOW: tl.constexpr):
+    """All taps along an axis, as `tap` gives them."""
+    found = ()
+    for t in tl.static_range(HOW.taps[A]):
+        found = found + (tap(along, table, t, A, axes, HOW),)
+    return found
+
+
+@triton.jit
+@no_type_check
 def rest_of(along, table, axes, HOW: tl.constexpr):
     """The part of `fill` in each output: the total of all weights less those of the taps that are read."""
     product, _, _ = share(table, along[0], 0, False, axes, HOW)
@@ -99,12 +109,8 @@ def pull(
     ay = taps_along(x, table, 1, False, axes, HOW)
     az = taps_along(x, table, 2, False, axes, HOW)
     number: tl.constexpr = table.dtype.element_ty
-    along_x = ()
-    for t in tl.static_range(HOW.taps[0]):
-        along_x = along_x + (tap(ax, table, t, 0, axes, HOW),)
-    along_y = ()
-    for t in tl.static_range(HOW.taps[1]):
-        along_y = along_y + (tap(ay, table, t, 1, axes, HOW),)
+    taps_x = taps_of(ax, table, 0, axes, HOW)
+    taps_y = taps_of(ay, table, 1, axes, HOW)
     if FILL > 0:
         if HOW.zeros:
             rest = tl.where(alive, rest_of((ax, ay, az), table, axes, HOW), HOW.total)
@@ -119,10 +125,10 @@ def pull(
         for tz in range(HOW.taps[2]):
             jz, rz, wz = tap(az, table, tz, 2, axes, HOW)
             for ty in tl.static_range(HOW.taps[1]):
-                jy, ry, wy = along_y[ty]
+                jy, ry, wy = taps_y[ty]
                 row = jz * strides[2] + jy * strides[1]
                 for tx in tl.static_range(HOW.taps[0]):
-                    jx, rx, wx = along_x[tx]
+                    jx, rx, wx = taps_x[tx]
                     read = both & (rx & ry & rz)[:, None]
                     u = tl.load(from_ + (row + jx * strides[0])[:, None], mask=read, other=0)
                     total += (wz * wy * wx)[:, None] * u.to(number)

@@ -6,7 +6,7 @@ import triton
 import triton.language as tl
 
 from warpkit.sampling.gpu.points import locate
-from warpkit.sampling.gpu.pull import block, tap, taps_along
+from warpkit.sampling.gpu.pull import block, tap, taps_along, taps_of
 
 
 @triton.jit
@@ -21,12 +21,8 @@ def push(
     ax = taps_along(x, table, 0, False, axes, HOW)
     ay = taps_along(x, table, 1, False, axes, HOW)
     az = taps_along(x, table, 2, False, axes, HOW)
-    along_x = ()
-    for t in tl.static_range(HOW.taps[0]):
-        along_x = along_x + (tap(ax, table, t, 0, axes, HOW),)
-    along_y = ()
-    for t in tl.static_range(HOW.taps[1]):
-        along_y = along_y + (tap(ay, table, t, 1, axes, HOW),)
+    taps_x = taps_of(ax, table, 0, axes, HOW)
+    taps_y = taps_of(ay, table, 1, axes, HOW)
     for tile in range(tiles):
         c = first + tile * BC
         both = alive[:, None] & (c < channels)[None, :]
@@ -36,10 +32,10 @@ def push(
         for tz in range(HOW.taps[2]):
             jz, rz, wz = tap(az, table, tz, 2, axes, HOW)
             for ty in tl.static_range(HOW.taps[1]):
-                jy, ry, wy = along_y[ty]
+                jy, ry, wy = taps_y[ty]
                 row = jz * strides[2] + jy * strides[1]
                 for tx in tl.static_range(HOW.taps[0]):
-                    jx, rx, wx = along_x[tx]
+                    jx, rx, wx = taps_x[tx]
                     given = both & (rx & ry & rz)[:, None]
                     at = to + (row + jx * strides[0])[:, None]
                     tl.atomic_add(at, (wz * wy * wx)[:, None] * value, mask=given, sem="relaxed")
