@@ -20,7 +20,7 @@ from warpkit.training.report.looks import looks
 from warpkit.training.report.markdown import block
 from warpkit.training.report.page import Table
 from warpkit.training.report.results import Record, Results, mean, read
-from warpkit.training.runs import Run
+from warpkit.training.runs import Run, number
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE, RESULTS, PICTURES = ROOT / "experiments.md", ROOT / "results", ROOT / "img/experiments"
@@ -84,6 +84,17 @@ def against_digits() -> Table:
     return Table(("digits", "R, CNN", "R, ST-CNN affine", "TC, CNN", "TC, ST-CNN affine"), rows)
 
 
+def by_label() -> Table:
+    """The share of digits that co-localisation did not find, for each class of digits, and over all."""
+    rows = []
+    for experiment, where in [("colocalise_translated", "alone"), ("colocalise_cluttered", "among clutter")]:
+        runs = [Run(WHOLE / f"label_{label}" / experiment / "attention" / "0") for label in range(10)]
+        missed = [None if run.result is None else number(run.result.get("error")) for run in runs]
+        found = [NOT_YET if error is None else f"{100 * error:.0f}" for error in missed]
+        rows.append((where, *found, NOT_YET if None in missed else f"{100 * (mean(missed) or 0):.1f}"))
+    return Table(("digits", *map(str, range(10)), "mean"), rows)
+
+
 def page(text: str) -> str:
     """The page with its tables made anew; each stands between two comments that name it."""
     tables = {
@@ -91,6 +102,7 @@ def page(text: str) -> str:
         "errors, whole": errors(whole(ORDER)),
         "errors, addition, whole": errors(whole(("addition",))),
         "against digits, whole": against_digits(),
+        "co-localisation, whole": by_label(),
     }
     for name, those in BEYOND.items():
         if found := folders(RESULTS, those):

@@ -21,7 +21,7 @@ import torch
 from warpkit.errors import InputError
 from warpkit.training.experiment import plans
 from warpkit.training.fit import PRECISIONS, Fitting
-from warpkit.training.runs import METRICS, RESULT, RUN
+from warpkit.training.runs import METRICS, RESULT, RUN, WEIGHTS
 
 KEPT = Path(__file__).resolve().parents[1] / "results" / "whole"
 EPOCHS, EPOCHS_FCN, EPOCHS_TC = 30, 60, 15  # TC's canvas is five times as large as R's
@@ -44,28 +44,34 @@ class Job(NamedTuple):
         return str(Path(self.folder, self.experiment, self.model, str(self.seed)))
 
 
+ENCODER = Job("encoder", "cnn")  # of the runs on co-localisation
+
+
 def jobs() -> Iterator[Job]:
     """All runs, those that tell most first."""
-    for experiments in (("r", "rts", "tc"), ("p", "e")):
-        for experiment in experiments:
-            yield from (Job(experiment, model) for model in ("cnn", "st_cnn_affine"))
+    for experiment in ("r", "rts", "tc", "p", "e"):
+        yield from (Job(experiment, model) for model in ("cnn", "st_cnn_affine"))
     for experiment in ("r", "rts", "tc"):
         yield from (Job(experiment, model) for model in ("fcn", "st_fcn_affine"))
+    yield from (Job("r", model, 0, "paper_s_recipe", PAPER_S) for model in ("cnn", "st_cnn_affine"))
     for model in ("st_cnn_tps", "st_cnn_projective"):
         yield from (Job(experiment, model) for experiment in ("r", "rts", "p", "e"))
+    # The error against the number of digits, in as many steps for each number.
+    for experiment, epochs in (("r", EPOCHS), ("tc", EPOCHS_TC)):
+        for count in (1000, 5000, 20000):
+            settings = {"data.first": count, "training.epochs": epochs * 60_000 // count}
+            yield from (Job(experiment, model, 0, f"first_{count}", settings) for model in ("cnn", "st_cnn_affine"))
     for seed in (1, 2):
         for experiment in ("r", "rts", "tc"):
             yield from (Job(experiment, model, seed) for model in ("cnn", "st_cnn_affine"))
-    # The error against the number of digits, in as many steps for each number.
-    for count in (1000, 5000, 20000):
-        for experiment, epochs in (("r", EPOCHS), ("tc", EPOCHS_TC)):
-            settings = {"data.first": count, "training.epochs": epochs * 60_000 // count}
-            yield from (Job(experiment, model, 0, f"first_{count}", settings) for model in ("cnn", "st_cnn_affine"))
-    yield from (Job(experiment, "cnn", 0, "paper_s_recipe", PAPER_S) for experiment in ("r", "rts", "tc"))
     yield from (
         Job("addition", model)
-        for model in ("fcn", "st_fcn_affine", "st_fcn_tps", "two_st_fcn_affine", "two_st_fcn_tps")
+        for model in ("fcn", "cnn", "st_fcn_affine", "st_fcn_tps", "two_st_fcn_affine", "two_st_fcn_tps")
     )
+    yield ENCODER
+    for label in range(10):
+        for experiment in ("colocalise_translated", "colocalise_cluttered"):
+            yield Job(experiment, "attention", 0, f"label_{label}", {"data.label": label})
 
 
 def run(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
@@ -73,14 +79,24 @@ def run(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
     kept = KEPT / str(job)
     if (kept / RESULT).is_file():
         return
-    epochs = EPOCHS_FCN if "fcn" in job.model else EPOCHS_TC if job.experiment == "tc" else EPOCHS
-    settings = {"data.folder": mnist.name, "training.epochs": epochs, "training.weight_decay": DECAY, **job.settings}
-    (plan,) = plans(job.experiment, [job.model], settings)
-    print(job, plan.command(job.seed), sep=": ", flush=True)
-    fit(plan, job.seed, runs / job.folder)
+    if job.experiment.startswith("colocalise"):
+        train(ENCODER, mnist, runs, fit)  # which reads its weights, if it was trained before
+    train(job, mnist, runs, fit)
     kept.mkdir(parents=True, exist_ok=True)
     for name in (RUN, METRICS, RESULT):
         shutil.copyfile(runs / job.folder / job.experiment / job.model / str(job.seed) / name, kept / name)
+
+
+def train(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
+    """Make the run, or go on with it."""
+    if job.experiment.startswith("colocalise"):
+        settings: dict[str, object] = {"data.encoder": os.path.relpath(runs / str(ENCODER) / WEIGHTS)}
+    else:
+        epochs = EPOCHS_FCN if "fcn" in job.model else EPOCHS_TC if job.experiment == "tc" else EPOCHS
+        settings = {"training.epochs": epochs, "training.weight_decay": DECAY}
+    (plan,) = plans(job.experiment, [job.model], {"data.folder": mnist.name, **settings, **job.settings})
+    print(job, plan.command(job.seed), sep=": ", flush=True)
+    fit(plan, job.seed, runs / job.folder)
 
 
 if __name__ == "__main__":
