@@ -84,6 +84,18 @@ def against_digits() -> Table:
     return Table(("digits", "R, CNN", "R, ST-CNN affine", "TC, CNN", "TC, ST-CNN affine"), rows)
 
 
+def tried() -> Table:
+    """The errors on digits of R that were held out, a row for each setting that was tried."""
+    rows = []
+    for name in sorted(folder.name for folder in (WHOLE / "held_out").iterdir()):
+        cells = []
+        for model in ("cnn", "st_cnn_affine"):
+            result = Run(WHOLE / "held_out" / name / "r" / model / "0").result
+            cells.append("–" if result is None else f"{100 * result['error']:.2f}")
+        rows.append((name.replace("_", " "), *cells))
+    return Table(("what differs", "R, CNN", "R, ST-CNN affine"), rows)
+
+
 def by_label() -> Table:
     """The share of digits that co-localisation did not find, for each class of digits, and over all."""
     rows = []
@@ -102,6 +114,7 @@ def page(text: str) -> str:
         "errors, whole": errors(whole(ORDER)),
         "errors, addition, whole": errors(whole(("addition",))),
         "against digits, whole": against_digits(),
+        "tried, whole": tried(),
         "co-localisation, whole": by_label(),
     }
     for name, those in BEYOND.items():
