@@ -28,6 +28,18 @@ def store(tmp_path, pixels):
     return path
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "complex64"])
+def test_tiles_of_zeros_take_no_room(tmp_path, dtype):
+    values = np.zeros((8, 12), dtype)
+    values[5, 6] = 1
+    if dtype == "float32":
+        values[0, 9] = -0.0
+    chunked.save(da.from_array(values, chunks=4), tmp_path / "out.zarr")
+    written = zarr.open_array(tmp_path / "out.zarr", mode="r")
+    np.testing.assert_array_equal(written[:].view(np.uint8), values.view(np.uint8))
+    assert written.nchunks_initialized == (2 if dtype == "float32" else 1)
+
+
 def test_what_is_written_is_the_warp(tmp_path, store, pixels):
     steps = []
     lazy = chunked.warp(store, "affine", AFFINE, chunks=(20, 64))

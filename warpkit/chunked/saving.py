@@ -101,11 +101,15 @@ def _write(array: Any, path: str, name: str | None, axes: str | None, progress: 
 
 
 def _put(tile: Any, target: Any, region: tuple[slice, ...]) -> None:
-    target[region] = tile
+    if np.ascontiguousarray(tile).view(np.uint8).any():  # what is not there is zero, and not minus zero
+        target[region] = tile
 
 
 def _target(array: Any, path: str, name: str | None, axes: str | None) -> Any:
-    """The Zarr array for it: the one that a stopped run has left, or a new one."""
+    """The Zarr array for it: the one that a stopped run has left, or a new one.
+
+    Zarr's own look for chunks of zeros, unlike that of `_put`, compares all numbers in the one thread that serves all.
+    """
     import zarr
 
     chunks = tuple(along[0] for along in array.chunks)
@@ -114,13 +118,14 @@ def _target(array: Any, path: str, name: str | None, axes: str | None) -> Any:
     where = path if name is None else os.path.join(path, name)
     run = {"name": array.name, "axes": axes}
     if _is_there(where):
-        there = _opened(where, lambda: zarr.open(where, mode="r+"))
-        _check_run(where, there if isinstance(there, zarr.Array) else None, run)
-        return there
-    ways: dict[str, Any] = {"shape": array.shape, "chunks": chunks, "dtype": array.dtype}
-    ways["attributes"] = {"warpkit": run | {"done": 0}}
-    ways["dimension_names"] = None if axes is None else [letter.lower() for letter in axes]
-    return _opened(where, lambda: zarr.create_array(where, **ways))
+        target = _opened(where, lambda: zarr.open(where, mode="r+"))
+        _check_run(where, target if isinstance(target, zarr.Array) else None, run)
+    else:
+        ways: dict[str, Any] = {"shape": array.shape, "chunks": chunks, "dtype": array.dtype}
+        ways["attributes"] = {"warpkit": run | {"done": 0}}
+        ways["dimension_names"] = None if axes is None else [letter.lower() for letter in axes]
+        target = _opened(where, lambda: zarr.create_array(where, **ways))
+    return target.with_config({"write_empty_chunks": True})
 
 
 def _group(path: str, run: dict[str, Any]) -> Any:
