@@ -15,7 +15,7 @@ from pathlib import Path
 
 from warpkit.training.experiment import examples
 from warpkit.training.report import table
-from warpkit.training.report.curves import learning, watch
+from warpkit.training.report.curves import watch
 from warpkit.training.report.looks import looks
 from warpkit.training.report.markdown import block
 from warpkit.training.report.page import Table
@@ -70,6 +70,11 @@ def errors(results: Results) -> Table:
     return replace(made, rows=[[cell.replace("unfinished", NOT_YET) for cell in row] for row in made.rows])
 
 
+def without_paper(made: Table) -> Table:
+    """The table without the paper's figures, which another has already."""
+    return replace(made, rows=[["\n".join(cell.split("\npaper")[:1]) for cell in row] for row in made.rows])
+
+
 def against_digits() -> Table:
     """The error against the number of digits that were learnt from: a row for each number."""
     rows = []
@@ -110,7 +115,7 @@ def by_label() -> Table:
 def page(text: str) -> str:
     """The page with its tables made anew; each stands between two comments that name it."""
     tables = {
-        "errors": table.errors(read(folders(RESULTS))),
+        "errors": without_paper(table.errors(read(folders(RESULTS)))),
         "errors, whole": errors(whole(ORDER)),
         "errors, addition, whole": errors(whole(("addition",))),
         "against digits, whole": against_digits(),
@@ -119,7 +124,7 @@ def page(text: str) -> str:
     }
     for name, those in BEYOND.items():
         if found := folders(RESULTS, those):
-            tables[f"errors, {name}"] = table.errors(read(found))
+            tables[f"errors, {name}"] = without_paper(table.errors(read(found)))
             if (more := table.also_measured(read(found))).rows:
                 tables[f"also measured, {name}"] = more
     for name, content in tables.items():
@@ -131,15 +136,13 @@ def page(text: str) -> str:
 
 
 def pictures(runs: Path) -> None:
-    """The pictures of transformers at work for each experiment, and curves or the watch's figures for some."""
+    """The pictures of transformers at work for each experiment, and the watch's figures for one."""
     from ground import clear  # a neighbour, found where this file is the one that is run
 
     results = read(folders(runs, (*ORDER, "collapse")))
     PICTURES.mkdir(parents=True, exist_ok=True)
     for name in results.experiments:
         figures = {"looks": looks(results, name, examples)[0]}
-        if name in ("r", "rts"):
-            figures["curves"] = learning(results, name)
         if name == "collapse":
             figures["watch"] = watch(results, name)
         for kind, figure in figures.items():
