@@ -6,6 +6,7 @@ themselves, weights and all, for the pictures; without it they stay as they are.
 """
 
 import importlib.resources
+import json
 import re
 import sys
 import tomllib
@@ -47,7 +48,9 @@ def folders(runs: Path, names: tuple[str, ...] = ORDER) -> list[Path]:
 def whole(experiments: tuple[str, ...]) -> Results:
     """The runs on MNIST whole; a cell of the paper's table without one holds a run that has not begun."""
     found = folders(WHOLE, experiments)
-    records = read(found).records if found else []
+    kept = read(found) if found else Results([], [])
+    assert not kept.troubles, kept.troubles
+    records = kept.records
     known = {(record.experiment, record.model) for record in records}
     records += [record for record in unbegun(experiments) if (record.experiment, record.model) not in known]
     return Results(sorted(records, key=lambda record: experiments.index(record.experiment)), [])
@@ -90,15 +93,15 @@ def against_digits() -> Table:
 
 
 def tried() -> Table:
-    """The errors on digits of R that were held out, a row for each setting that was tried."""
+    """The errors on digits of R that were held out, and what is undone of a turn: a row for each setting."""
     rows = []
-    for name in sorted(folder.name for folder in (WHOLE / "held_out").iterdir()):
-        cells = []
-        for model in ("cnn", "st_cnn_affine"):
-            result = Run(WHOLE / "held_out" / name / "r" / model / "0").result
-            cells.append("–" if result is None else f"{100 * result['error']:.2f}")
-        rows.append((name.replace("_", " "), *cells))
-    return Table(("what differs", "R, CNN", "R, ST-CNN affine"), rows)
+    for name in sorted(file.name for file in (WHOLE / "held_out").iterdir() if file.is_dir()):
+        alone, transformed = (WHOLE / "held_out" / name / "r" / model / "0" for model in ("cnn", "st_cnn_affine"))
+        results = [Run(folder).result for folder in (alone, transformed)]
+        errors = ["–" if result is None else f"{100 * result['error']:.2f}" for result in results]
+        undone = json.loads((transformed / "windows.json").read_text(encoding="utf-8"))["undone"]["turn"]
+        rows.append((name.replace("_", " "), *errors, f"{undone:.0%}".replace("%", " %")))
+    return Table(("what differs", "R, CNN", "R, ST-CNN affine", "of a turn undone"), rows)
 
 
 def by_label() -> Table:

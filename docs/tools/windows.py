@@ -2,12 +2,12 @@
 
 For each run on distorted digits whose network begins with a transformer, on the first thousand test images: the share
 of a digit's ink that lies inside the window that the transformer takes from the canvas (clutter does not count), the
-share of digits of which nearly all does, and the window's mean side, as a part of the canvas's. Below it the same for
-the window that every image would get before anything was learnt. For R and RTS also how much
-of a turn, a move and a scaling the transformer undoes on average: 0 % where it does not heed it, 100 % where every
-digit ends as it was written.
+share of digits of which nearly all does, and the window's mean side, as a part of the canvas's; and the same for the
+window that every image would get before anything was learnt. For R and RTS also how much of a turn, a move and a
+scaling the transformer undoes on average: 0 where it does not heed it, 1 where every digit ends as it was written.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -23,20 +23,21 @@ NEARLY_ALL = 0.98  # of the ink
 
 
 @torch.no_grad()
-def attention(run: Run) -> str:
-    """A line for the window that was learnt, and one for the window of the beginning."""
+def attention(run: Run) -> dict[str, dict[str, float]]:
+    """What the window holds that was learnt, and that of the beginning; and what is undone of a distortion."""
     task, model = read_task(run.asked["data"]), wk.load(run.folder / WEIGHTS).eval()
     transformer = next(module for module in model.modules() if isinstance(module, SpatialTransformer))
     raw = task.take("test", torch.arange(IMAGES), task.test_draws()[:IMAGES])
     (images,), _ = task.prepare(raw)
     alone = task.distortion.apply(raw.images, raw.drawn, torch.zeros(1, 1, 28, 28))
     learnt = transformer.theta(images)
-    thetas = {"learnt": learnt, "at the beginning": transformer.init.expand_as(learnt)}
-    lines = [f"{run.folder}, {name}: {_told(transformer, theta, alone)}" for name, theta in thetas.items()]
+    found = {
+        "learnt": _window(transformer, learnt, alone),
+        "at the beginning": _window(transformer, transformer.init.expand_as(learnt), alone),
+    }
     if run.asked["experiment"] in ("r", "rts"):
-        undone = [f"{share:.0%} of a {what}" for what, share in _undone(transformer, learnt, raw.drawn, alone).items()]
-        lines.append(f"{run.folder}, undone: {', '.join(undone)}")
-    return "\n".join(lines)
+        found["undone"] = _undone(transformer, learnt, raw.drawn, alone)
+    return {what: {name: round(number, 3) for name, number in numbers.items()} for what, numbers in found.items()}
 
 
 def _undone(
@@ -59,17 +60,15 @@ def _slope(x: torch.Tensor, y: torch.Tensor) -> float:
     return float((varied * y).sum() / varied.square().sum())
 
 
-def _told(transformer: SpatialTransformer, theta: torch.Tensor, alone: torch.Tensor) -> str:
-    middle = torch.zeros(1, 1, 2)
-    side = transformer.transform.jacobian(theta, middle).det().abs().sqrt().mean()
+def _window(transformer: SpatialTransformer, theta: torch.Tensor, alone: torch.Tensor) -> dict[str, float]:
+    side = transformer.transform.jacobian(theta, torch.zeros(1, 1, 2)).det().abs().sqrt().mean()
     pixels = wk.lattice(alone.shape[2:]).reshape(1, -1, 2)
     seen = (transformer.transform.inverse_points(theta, pixels).abs() <= 1).all(-1)  # NaN is outside
     ink = alone.flatten(1)
     share = (ink * seen).sum(1) / ink.sum(1)
-    whole = (share > NEARLY_ALL).float().mean()
-    return f"{share.mean():.1%} of the ink inside, {whole:.1%} of the digits; a window of {side:.1%} of the side"
+    return {"ink": float(share.mean()), "digits": float((share > NEARLY_ALL).float().mean()), "side": float(side)}
 
 
 if __name__ == "__main__":
     for folder in sys.argv[1:]:
-        print(attention(Run(Path(folder))), flush=True)
+        print(folder, json.dumps(attention(Run(Path(folder)))), flush=True)
