@@ -12,7 +12,6 @@ it (AVX-512 BF16, AMX, Arm's BF16) and learns as well; where it has none, give -
 import argparse
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,17 +113,17 @@ def run(job: Job, mnist: Path, runs: Path, fit: Fitting) -> None:
     if job.experiment.startswith("colocalise"):
         train(ENCODER, mnist, runs, fit)  # which reads its weights, if it was trained before
     trained = train(job, mnist, runs, fit)
-    KEPT.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=KEPT) as folder:
+    files = {name: (trained.folder / name).read_text(encoding="utf-8") for name in (RUN, METRICS, RESULT)}
+    if job.experiment in ("r", "rts", "tc") and "affine" in job.model:
+        from windows import attention  # a neighbour, found where this file is the one that is run
+
+        files["windows.json"] = json.dumps(attention(trained), indent=1) + "\n"
+    (KEPT / str(job)).parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=KEPT.parent, prefix=".") as folder:
         draft = Path(folder) / "draft"
         draft.mkdir()
-        for name in (RUN, METRICS, RESULT):
-            shutil.copyfile(trained.folder / name, draft / name)
-        if job.experiment in ("r", "rts", "tc") and job.model.startswith("st_"):
-            from windows import attention  # a neighbour, found where this file is the one that is run
-
-            (draft / "windows.json").write_text(json.dumps(attention(trained), indent=1) + "\n", encoding="utf-8")
-        (KEPT / str(job)).parent.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (draft / name).write_text(text, encoding="utf-8")
         draft.rename(KEPT / str(job))
 
 
