@@ -81,6 +81,7 @@ def settled(page) -> None:
     before = None
     while before != (before := page.locator("body").get_attribute("data-shown")):
         page.wait_for_timeout(80)
+        page.wait_for_selector("body[data-waits='0']")
 
 
 def theta(page) -> list[float]:

@@ -32,11 +32,18 @@ function ask(more = {}) {
 }
 
 async function askAll() {
+  waits(1);
   while (wanted) {
     const question = wanted;
     wanted = null;
     await answered(question);
   }
+  waits(-1);
+}
+
+// The page says how many answers it waits for.
+function waits(more) {
+  document.body.dataset.waits = Number(document.body.dataset.waits || 0) + more;
 }
 
 async function answered(question) {
@@ -75,6 +82,7 @@ function unbroken(word) {
 // The reply, or null where there is none: then the page says why, and keeps what it shows.
 async function posted(where, body) {
   let complaint = "";
+  waits(1);
   try {
     const reply = await fetch(where, { method: "POST", body });
     if (reply.ok) {
@@ -84,6 +92,8 @@ async function posted(where, body) {
     complaint = (await reply.json()).error;
   } catch {
     complaint = "warpkit play does not answer: is it still running?";
+  } finally {
+    waits(-1);
   }
   complain(complaint);
   return null;
