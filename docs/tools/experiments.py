@@ -105,14 +105,14 @@ def tried() -> Table:
 
 
 def by_label() -> Table:
-    """The share of digits that co-localisation did not find, for each class of digits, and over all."""
-    rows = []
-    for experiment, where in [("colocalise_translated", "alone"), ("colocalise_cluttered", "among clutter")]:
+    """The share of digits that co-localisation did not find: a row for each class of digits, and their mean."""
+    columns = []
+    for experiment in ("colocalise_translated", "colocalise_cluttered"):
         runs = [Run(WHOLE / f"label_{label}" / experiment / "attention" / "0") for label in range(10)]
         missed = [None if run.result is None else number(run.result.get("error")) for run in runs]
-        found = [NOT_YET if error is None else f"{100 * error:.0f}" for error in missed]
-        rows.append((where, *found, NOT_YET if None in missed else f"{100 * (mean(missed) or 0):.1f}"))
-    return Table(("digits", *map(str, range(10)), "mean"), rows)
+        missed.append(None if None in missed else mean(missed))
+        columns.append([NOT_YET if error is None else f"{100 * error:.1f}" for error in missed])
+    return Table(("digit", "alone", "among clutter"), [*zip((*map(str, range(10)), "mean"), *columns, strict=True)])
 
 
 def page(text: str) -> str:
