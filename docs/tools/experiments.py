@@ -75,7 +75,7 @@ def errors(results: Results) -> Table:
 
 def without_paper(made: Table) -> Table:
     """The table without the paper's figures, which another has already."""
-    return replace(made, rows=[["\n".join(cell.split("\npaper")[:1]) for cell in row] for row in made.rows])
+    return replace(made, rows=[[cell.split("\npaper")[0] for cell in row] for row in made.rows])
 
 
 def against_digits() -> Table:
@@ -98,9 +98,11 @@ def tried() -> Table:
     for name in sorted(file.name for file in (WHOLE / "held_out").iterdir() if file.is_dir()):
         alone, transformed = (WHOLE / "held_out" / name / "r" / model / "0" for model in ("cnn", "st_cnn_affine"))
         results = [Run(folder).result for folder in (alone, transformed)]
-        errors = ["–" if result is None else f"{100 * result['error']:.2f}" for result in results]
-        undone = json.loads((transformed / "windows.json").read_text(encoding="utf-8"))["undone"]["turn"]
-        rows.append((name.replace("_", " "), *errors, f"{undone:.0%}".replace("%", " %")))
+        cells = ["–" if result is None else f"{100 * result['error']:.2f}" for result in results]
+        windows = transformed / "windows.json"
+        undone = json.loads(windows.read_text(encoding="utf-8"))["undone"]["turn"] if windows.is_file() else None
+        cells.append("–" if undone is None else f"{100 * undone:.0f} %")
+        rows.append((name.replace("_", " "), *cells))
     return Table(("what differs", "R, CNN", "R, ST-CNN affine", "of a turn undone"), rows)
 
 
