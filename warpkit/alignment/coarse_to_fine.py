@@ -72,9 +72,10 @@ class CoarseToFine:
         affine = transforms.shared("affine", start.device, ndim=d)
         model = affine if self.transform.num_params > affine.num_params else self.transform
         begin = affine.identity().to(start) if model is affine else start[0]
-        points = nodes(d, FEW, start)
-        rows = affine_starts(levels[-1].moving.shape[2:], levels[-1].fixed.shape[2:]).to(start)
-        theta = torch.cat([begin[None], imitate(model, begin, points @ rows[:, :, :d].mT + rows[:, None, :, d])])
+        starts = affine_starts(levels[-1].moving.shape[2:], levels[-1].fixed.shape[2:]).to(start)
+        if type(model) is not type(affine):
+            starts = imitate(model, begin, affine(starts, nodes(d, FEW, start)[None]))
+        theta = torch.cat([begin[None], starts])
         theta = theta.expand(len(start), -1, -1)
         parts = torch.split(theta, 4 * FOLLOWED[0], 1)
         score = torch.cat([coarsest.fit(model, part, slope=False).score for part in parts], 1)

@@ -19,8 +19,8 @@ _SHIFTS = {1: 9, 2: 5, 3: 3}  # along each axis, from −½ to ½ (a quarter of 
 FEW, MANY = 3, 9  # nodes along each axis where a transform imitates another: an affine one, any one
 
 
-def affine_starts(moving: Sequence[int], fixed: Sequence[int]) -> Float[Tensor, "K D E"]:
-    """Affine starts [A | t] in normalised coordinates, for images of these sizes; the first is the identity.
+def affine_starts(moving: Sequence[int], fixed: Sequence[int]) -> Float[Tensor, "K P"]:
+    """The θ of affine transforms to start from, for images of these sizes; the first is the identity.
 
     Angles are those of the pixels. Images of different size may show the same, or at the same scale a part of it.
     """
@@ -32,7 +32,7 @@ def affine_starts(moving: Sequence[int], fixed: Sequence[int]) -> Float[Tensor, 
     for frame, turn, scale in itertools.product(frames, _turns(d), _SCALES):
         linear = torch.diag(1 / frame) @ (scale * turn) @ torch.diag(f)
         starts += [torch.cat([linear, torch.tensor(t, dtype=torch.float64)[:, None]], 1) for t in shifts]
-    return torch.stack(starts)
+    return torch.stack(starts).flatten(1)
 
 
 def _turns(d: int) -> list[Float[Tensor, "D D"]]:
