@@ -150,7 +150,7 @@ def _large():
         yield pytest.param(zoom, *batch, name, mode, marks=marks)
 
 
-@pytest.mark.parametrize(("zoom", "batch", "thetas", "name", "mode"), _large())
+@pytest.mark.parametrize(("zoom", "batch", "thetas", "name", "mode"), [*_large()])
 def test_a_large_image_whose_gradient_is_put_together_from_tiles(zoom, batch, thetas, name, mode):
     for last, shape, out in ((False, (2, 150, 190), (140, 300)), (True, (3, 40, 300), (300, 135))):
         image = uniform(0, batch, *shape).float()
