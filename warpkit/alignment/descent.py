@@ -29,16 +29,21 @@ def descend(
     damping = torch.full_like(found.value, 1e-2)
     moves = torch.ones_like(found.value, dtype=torch.bool)
     for done in range(1, steps + 1):
-        step = _step(found, damping)
-        length = torch.einsum("nkp,nkpq,nkq->nk", step, found.metric, step).clamp_min(0).sqrt()
-        there = theta + step.to(theta.dtype)
+        (moving,) = moves.any(0).nonzero(as_tuple=True)  # what is at rest everywhere is not looked at again
+        at = Fit(*(a[:, moving] for a in found))
+        step = _step(at, damping[:, moving])
+        length = torch.einsum("nkp,nkpq,nkq->nk", step, at.metric, step).clamp_min(0).sqrt()
+        there = theta[:, moving] + step.to(theta.dtype)
         trial = fit(there)
-        better = (trial.value < found.value) & moves
-        theta = torch.where(better[..., None], there, theta)
-        pairs = zip(trial, found, strict=True)
-        found = Fit(*(torch.where(better.reshape(better.shape + (1,) * (a.ndim - 2)), a, b) for a, b in pairs))
-        damping = torch.where(better, damping / 5, damping * 5).clamp(_LEAST, _MOST)
-        moves &= (length > _STILL) & (damping < _MOST)
+        better = (trial.value < at.value) & moves[:, moving]
+        theta = theta.index_copy(1, moving, torch.where(better[..., None], there, theta[:, moving]))
+        nearer = (
+            torch.where(better.reshape(better.shape + (1,) * (a.ndim - 2)), a, b)
+            for a, b in zip(trial, at, strict=True)
+        )
+        found = Fit(*(a.index_copy(1, moving, b) for a, b in zip(found, nearer, strict=True)))
+        damping[:, moving] = (damping[:, moving] * torch.where(better, 1 / 5, 5)).clamp(_LEAST, _MOST)
+        moves[:, moving] &= (length > _STILL) & (damping[:, moving] < _MOST)
         report(done, found)
         if not moves.any():
             break

@@ -149,9 +149,13 @@ def moved(
     transform: Transform, theta: Float[Tensor, "B P"], size: tuple[int, ...], align_corners: bool
 ) -> tuple[Float[Tensor, "B *T D"], Float[Tensor, "B M D P"]]:
     """The lattice's points after the transform, and their derivative in each parameter (forward mode, in one pass)."""
-    b, p = theta.shape
-    axes = torch.eye(p, dtype=theta.dtype, device=theta.device).repeat(b, 1)
-    coords, motion, *_ = torch.func.jvp(
-        lambda t: transform.on_lattice(t, size, align_corners), (theta.repeat_interleave(p, 0),), (axes,)
-    )
-    return coords[::p], motion.reshape(b, p, -1, motion.shape[-1]).permute(0, 2, 3, 1).nan_to_num(0, 0, 0)
+    axes = torch.eye(theta.shape[1], dtype=theta.dtype, device=theta.device)
+
+    def along(axis: Tensor) -> tuple[Tensor, Tensor]:
+        coords, motion, *_ = torch.func.jvp(
+            lambda t: transform.on_lattice(t, size, align_corners), (theta,), (axis.expand_as(theta),)
+        )
+        return coords, motion
+
+    coords, motion = torch.vmap(along, out_dims=(None, 0))(axes)  # type: ignore[arg-type]
+    return coords, motion.flatten(2, -2).permute(1, 2, 3, 0).nan_to_num(0, 0, 0)

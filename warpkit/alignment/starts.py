@@ -16,6 +16,7 @@ from warpkit.transforms.base import Transform
 _ANGLES = 18  # over a full turn, in each plane
 _SCALES = (0.25, 0.35, 0.5, 0.7, 1.0, 1.4)
 _SHIFTS = {1: 9, 2: 5, 3: 3}  # along each axis, from −½ to ½ (a quarter of the image)
+_STILL = 1e-5  # a step that moves the nodes less, in normalised coordinates, is not worth taking
 FEW, MANY = 3, 9  # nodes along each axis where a transform imitates another: an affine one, any one
 
 
@@ -67,7 +68,10 @@ def imitate(transform: Transform, start: Float[Tensor, " P"], goal: Float[Tensor
         )
         system = slopes.mT @ slopes
         held = 1e-9 * system.diagonal(dim1=1, dim2=2).mean() * torch.eye(len(start)).to(system)  # two may do the same
-        theta = theta + torch.linalg.solve_ex(system + held, slopes.mT @ missing).result[..., 0].to(theta)
+        step = torch.linalg.solve_ex(system + held, slopes.mT @ missing).result
+        if (slopes @ step).abs().amax() < _STILL:
+            break
+        theta = theta + step[..., 0].to(theta)
     return best
 
 
