@@ -64,7 +64,7 @@ TRIED: dict[str, dict[str, object]] = {
     "two_steps": {_SPEC: {"layers.0.steps": 2}},
     "turns_and_moves_only": {_SPEC: {"layers.0.transform": "euclidean"}},
     "30_epochs,_decay_0.1": {"training.epochs": 30, "training.weight_decay": 0.1},
-    "30_epochs,_decay_0.03": {"training.epochs": 30, "training.weight_decay": 0.03},
+    "120_epochs,_decay_0.1": {"training.epochs": 120, "training.weight_decay": 0.1},
 }
 
 
