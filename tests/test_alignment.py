@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import warpkit as wk
+from warpkit.alignment.level import moved
 
 AFFINE = torch.tensor([[0.95, -0.2, 0.06, 0.18, 1.05, -0.1]])
 CORNERS = torch.tensor([[[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]]])
@@ -213,3 +214,27 @@ def test_what_cannot_be_aligned_is_said(unchecked, change, message):
     given = {"moving": torch.rand(1, 1, 8, 8), "fixed": torch.rand(1, 1, 8, 8), "transform": "affine"} | change
     with pytest.raises(wk.InputError, match=message):
         wk.align(**given)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        "affine",
+        "projective",
+        {"type": "thin_plate_spline", "grid": [3, 3]},
+        {"type": "free_form", "grid": [4, 4]},
+        {"type": "compose", "of": ["similarity", {"type": "thin_plate_spline", "grid": [3, 3]}]},
+    ],
+    ids=str,
+)
+def test_a_pose_s_points_have_their_derivatives_in_each_parameter(transform):
+    """Beside differences of the points themselves, for two poses at once."""
+    transform, size, h = wk.get_transform(transform), (4, 5), 1e-5
+    bent = 0.05 * torch.randn(2, transform.num_params, generator=torch.Generator().manual_seed(4)).double()
+    theta = transform.identity().double() + bent
+    points, motion = moved(transform, theta, size, False)
+    torch.testing.assert_close(points, transform.on_lattice(theta, size, False), atol=1e-12, rtol=0)
+    for k, axis in enumerate(h * torch.eye(transform.num_params).double()):
+        ahead, behind = (transform.on_lattice(theta + step, size, False) for step in (axis, -axis))
+        expected = ((ahead - behind) / (2 * h)).flatten(1, -2)
+        torch.testing.assert_close(motion[..., k], expected, atol=1e-6, rtol=0)

@@ -97,7 +97,7 @@ def against_digits() -> Table:
 
 
 def otherwise() -> Table:
-    """The errors on R where one thing differs from the table of errors: a row for each."""
+    """The errors on R by other settings than those of the table of errors: a row for each."""
     rows = []
     for name, folder in [
         ("as above", "."),
